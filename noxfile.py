@@ -1,0 +1,58 @@
+"""Everything that is run on this project: `nox` for what must pass, `nox -s NAME` for one session, `nox -l` for all."""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2025.2"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.default_venv_backend = "venv"
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, *groups: str, package: bool = True) -> None:
+    """The project itself and dependency groups of pyproject.toml; older pips know no --group."""
+    wanted = nox.project.dependency_groups(PROJECT, *groups) if groups else ()
+    session.install(*wanted, *([".[completions]"] if package else []))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style: ruff's rules, and its formatter."""
+    install(session, "lint", package=False)
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict, for each platform."""
+    install(session, "type")
+    for platform in ("linux", "darwin", "win32"):
+        session.run("mypy", "--platform", platform)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Every test but the soak, with coverage; `nox -s tests -- ARGS` hands ARGS to pytest."""
+    install(session, "test")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or ["-m", "not soak"]))
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """The tests one runs while working."""
+    install(session, "test")
+    session.run("pytest", "-m", "not slow and not soak", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Locks under load, kills and faults, for some minutes."""
+    install(session, "test")
+    session.run("pytest", "-m", "soak", *session.posargs)

@@ -1,0 +1,88 @@
+"""Decides, by rules written in TOML, where the lock on a Python environment lives, and holds that lock.
+
+`lock(env)` holds it in a `with` or `async with`, `explain(env)` says what would be held and why, `load()` reads the
+rules once for many questions.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from policy.api import Lock, explain, load, lock
+    from policy.engine import Decision
+    from policy.environment import Environment
+    from policy.errors import (
+        ConfigError,
+        EnvironmentNotFound,
+        LockLost,
+        LockTimeout,
+        LockUnavailable,
+        PolicyError,
+        UsageError,
+    )
+    from policy.loading import Rules
+    from policy.locations import LockFile
+    from policy.request import Caller, Request
+    from policy.rules import Chain, Check, Rule, Step
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Caller",
+    "Chain",
+    "Check",
+    "ConfigError",
+    "Decision",
+    "Environment",
+    "EnvironmentNotFound",
+    "Lock",
+    "LockFile",
+    "LockLost",
+    "LockTimeout",
+    "LockUnavailable",
+    "PolicyError",
+    "Request",
+    "Rule",
+    "Rules",
+    "Step",
+    "UsageError",
+    "explain",
+    "load",
+    "lock",
+]
+
+_MODULES = {
+    "api": ("Lock", "explain", "load", "lock"),
+    "engine": ("Decision",),
+    "environment": ("Environment",),
+    "errors": (
+        "ConfigError",
+        "EnvironmentNotFound",
+        "LockLost",
+        "LockTimeout",
+        "LockUnavailable",
+        "PolicyError",
+        "UsageError",
+    ),
+    "loading": ("Rules",),
+    "locations": ("LockFile",),
+    "request": ("Caller", "Request"),
+    "rules": ("Chain", "Check", "Rule", "Step"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """A public name, imported when it is first used: `import policy` itself costs nothing."""
+    for module, names in _MODULES.items():
+        if name in names:
+            from importlib import import_module
+
+            value = getattr(import_module(f"policy.{module}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'policy' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)
