@@ -1,0 +1,165 @@
+"""Files under the user's cache directory: cheap to read, safe to delete, trusted only if they are this user's alone.
+
+`directory` is what platformdirs answers, without importing it where the rule is three lines long: importing it costs
+twice as much as starting Python, and this is read before every `policy run`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LARGEST = 64 * 1024 * 1024
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def directory(environ: Mapping[str, str] | None = None) -> str:
+    """The directory of this program's cached files, which need not exist.
+
+    Args:
+        environ: Environment variables; this process's own if not given.
+
+    Returns:
+        An absolute path as platformdirs' `user_cache_path("lock-policy", appauthor=False)` has it; "" if there is no
+        home directory to put it in.
+    """
+    if environ is None:
+        environ = os.environ
+    if sys.platform in ("darwin", "win32"):
+        import platformdirs
+
+        return platformdirs.user_cache_dir("lock-policy", appauthor=False)
+    base = environ.get("XDG_CACHE_HOME", "")
+    # The XDG base directory specification: a relative path is invalid and is ignored.
+    if not base.strip() or not os.path.isabs(base):
+        home = environ.get("HOME") or _home()
+        if not os.path.isabs(home):
+            return ""
+        base = os.path.join(home, ".cache")
+    return os.path.join(base, "lock-policy")
+
+
+def read(name: str, environ: Mapping[str, str] | None = None) -> bytes | None:
+    """Reads a cached file if it can be trusted.
+
+    Args:
+        name: The file's name in the directory.
+        environ: Environment variables; this process's own if not given.
+
+    Returns:
+        What `write` was given last, or None: not there, not ours, not private, or not readable.
+    """
+    folder = directory(environ)
+    if not folder:
+        return None
+    try:
+        if not _ours(os.stat(folder)):
+            return None
+        # O_NONBLOCK: a FIFO in the file's place must not hang us before fstat can refuse it.
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(os.path.join(folder, name), flags | getattr(os, "O_CLOEXEC", 0))
+    except (OSError, ValueError):
+        return None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or not _ours(status) or status.st_size > LARGEST:
+            return None
+        parts = []
+        # A file is replaced whole, never written in place, so its size is known before it is read.
+        left = status.st_size
+        while left and (part := os.read(descriptor, left)):
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def write(name: str, data: bytes, environ: Mapping[str, str] | None = None) -> None:
+    """Replaces a cached file whole; does nothing where that cannot be done.
+
+    Args:
+        name: The file's name in the directory.
+        data: What `read` is to return.
+        environ: Environment variables; this process's own if not given.
+    """
+    folder = directory(environ)
+    if not folder:
+        return
+    # Two writers never share a temporary file, and a reader sees the old file or the new one.
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        _make(folder)
+        if not _ours(os.stat(folder)):
+            return
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(temporary, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0), 0o600)
+    except (OSError, ValueError):
+        return
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, os.path.join(folder, name))
+    except OSError:
+        _remove(temporary)
+
+
+def _home() -> str:
+    """The home directory that the user database names for this process, or ""."""
+    if sys.platform == "win32":
+        return ""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return ""
+
+
+def _ours(status: os.stat_result) -> bool:
+    """Whether a file or directory is this user's and nobody else may write it."""
+    if sys.platform == "win32":
+        return True  # the folder lies in the user's profile, whose access list keeps the others out
+    return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_MAY_WRITE
+
+
+def _remove(path: str) -> None:
+    """Deletes a file if that can be done."""
+    try:
+        os.unlink(path)
+    except OSError:
+        return
+
+
+def _make(folder: str) -> None:
+    """Makes the directory, unless what it would stand in is another's: root leaves nothing of its own in a user's home.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    missing = []
+    while True:
+        try:
+            status = os.stat(folder)
+            break
+        except FileNotFoundError:
+            missing.append(folder)
+            folder = os.path.dirname(folder)
+    if missing and sys.platform != "win32" and status.st_uid != os.geteuid():
+        raise PermissionError
+    for path in reversed(missing):
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            continue
