@@ -1,0 +1,253 @@
+"""The environment that a uv command will work on, found as uv finds it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from policy.environment import Environment, find
+from policy.errors import EnvironmentNotFound
+from policy.uv.projects import has_metadata, pip_settings, project_environment, workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from policy.uv.command import Command
+
+# These read or change the environment of a project.
+_PROJECT = frozenset(
+    {
+        "add",
+        "audit",
+        "check",
+        "export",
+        "format",
+        "lock",
+        "remove",
+        "run",
+        "sync",
+        "tree",
+        "version",
+        "workspace metadata",
+    }
+)
+# These do not make the environment that they do not find.
+_INTERPRETER_ONLY = frozenset({"audit", "export", "format", "lock", "tree"})
+_WINDOWS = sys.platform == "win32"
+
+
+def environment(command: Command) -> Environment | None:
+    """The environment that uv will work on.
+
+    Args:
+        command: A uv command.
+
+    Returns:
+        The environment, which for commands that make it may not exist yet; None where the command works on none, or uv
+        will not find any: then the design's order of discovery holds.
+    """
+    operation = command.operation
+    try:
+        if operation.startswith("pip "):
+            return _pip(command)
+        if operation == "venv":
+            return _venv(command)
+        if operation in _PROJECT:
+            return _project(command)
+    except EnvironmentNotFound:
+        return None
+    return None
+
+
+def _pip(command: Command) -> Environment | None:
+    settings = pip_settings(command)
+    directories = {}
+    for kind in ("target", "prefix"):
+        named = getattr(command, kind) or settings.get(kind)
+        if isinstance(named, str):
+            directories[kind] = os.path.join(command.cwd, named)
+    request = command.python or settings.get("python")
+    found_by = command.python_from if command.python else "uv's configuration"
+    system = command.system or (settings.get("system") is True and not command.flag("no-system"))
+    if isinstance(request, str):
+        found = _requested(command, request, found_by)
+    else:
+        found = _system(command) if system else _discovered(command)
+    for kind, directory in directories.items():
+        base = found.base_interpreter if found else ""
+        interpreter = found.interpreter if found else _interpreter_in(directory)
+        return Environment(interpreter, directory, kind, base, f"--{kind}")
+    return found
+
+
+def _venv(command: Command) -> Environment:
+    """The environment that `uv venv` makes: the project's own only from its root, as before it knew projects."""
+    if command.arguments:
+        return _at(command, os.path.join(command.cwd, command.arguments[0]), "argument")
+    root = None if command.flag("no-project", "UV_NO_PROJECT") else workspace(command)
+    if root and root == os.path.abspath(command.project):
+        return _at(command, *project_environment(command, root))
+    return _at(command, os.path.join(command.cwd, ".venv"), ".venv")
+
+
+def in_project(command: Command) -> str | None:
+    """The root of the workspace, if the command works on one.
+
+    Args:
+        command: A uv command.
+
+    Returns:
+        An absolute path, or None outside of projects, or where the command ignores them.
+    """
+    if command.flag("no-project", "UV_NO_PROJECT") and command.operation in {"run", "venv", "format"}:
+        return None
+    return workspace(command)
+
+
+def metadata_script(command: Command) -> str | None:
+    """The script with metadata of its own that a command works on, absolute."""
+    script = command.script
+    if script and command.operation == "run" and not has_metadata(script):
+        return None
+    return script
+
+
+def _project(command: Command) -> Environment | None:
+    if metadata_script(command):
+        # uv asks for an interpreter only, and keeps the environment of the script in its cache.
+        return _any(command)
+    root = in_project(command)
+    if root is None:
+        return _any(command) if command.operation == "run" else None
+    place, found_by = project_environment(command, root)
+    if command.operation in _INTERPRETER_ONLY or only_interpreter(command):
+        existing = _existing(command, place, found_by)
+        if existing and _satisfied(command, existing):
+            return existing
+        # Virtual environments are passed over here, unless they are named.
+        return _requested(command, command.python, command.python_from) if command.python else _system(command)
+    return _at(command, place, found_by)
+
+
+def only_interpreter(command: Command) -> bool:
+    """Whether uv needs an interpreter only, so that it takes the one that was asked for if there is no `.venv`."""
+    return command.operation in {"add", "remove"} and (
+        command.no_sync or (command.operation == "add" and command.frozen)
+    )
+
+
+def _satisfied(command: Command, environment: Environment) -> bool:
+    """Whether uv takes a project's environment although some Python is asked for: it does if the base is the same."""
+    request = command.python
+    if not request:
+        return True
+    try:
+        wanted = _requested(command, request, command.python_from)
+    except EnvironmentNotFound:
+        return False
+    if wanted is None:
+        return False
+    for one in (environment.interpreter, environment.base_interpreter):
+        try:
+            if os.path.samefile(one, wanted.interpreter):
+                return True
+        except OSError:
+            continue
+    return wanted.root == environment.root
+
+
+def _any(command: Command) -> Environment | None:
+    if command.python:
+        return _requested(command, command.python, command.python_from)
+    return _discovered(command)
+
+
+def _requested(command: Command, request: str, found_by: str) -> Environment | None:
+    """What `--python` or a variable asks for: a path, a command on PATH, a version."""
+    path = os.path.join(command.cwd, request)
+    environ = {**command.environ, "UV_PYTHON": request}
+    if os.sep in request or (_WINDOWS and "/" in request) or os.path.exists(path):
+        found = find(path, environ=environ, cwd=command.cwd)
+    else:
+        # With the variable, not the option: for uv both mean the same, what is active or near comes first.
+        found = find(environ=environ, cwd=command.cwd)
+    return _by(found, found_by)
+
+
+def _discovered(command: Command) -> Environment | None:
+    """What is active, near, or on PATH, in uv's order."""
+    environ = command.environ
+    if named := environ.get("VIRTUAL_ENV"):
+        return _by(find(os.path.join(command.cwd, named), environ=environ, cwd=command.cwd), "VIRTUAL_ENV")
+    conda = environ.get("CONDA_PREFIX")
+    base = bool(conda) and _is_base(conda or "", environ)
+    if conda and not base and (found := _existing(command, conda, "CONDA_PREFIX")):
+        return found
+    without = {name: value for name, value in environ.items() if name not in {"UV_PYTHON", "CONDA_PREFIX"}}
+    found = find(environ=without, cwd=command.cwd)
+    if found.found_by == ".venv":
+        return found
+    if conda and base and (active := _existing(command, conda, "CONDA_PREFIX")):
+        return active
+    return _system(command) or found
+
+
+def _is_base(prefix: str, environ: Mapping[str, str]) -> bool:
+    """Whether conda's base environment is active, which uv takes for a part of the system (uv 0.9 and later)."""
+    if os.path.isfile(os.path.join(prefix, "conda-meta", "pixi")):
+        return False
+    if environ.get("_CONDA_ROOT") == prefix:
+        return True
+    name = environ.get("CONDA_DEFAULT_ENV")
+    return name is not None and name not in {prefix, os.path.basename(prefix)}
+
+
+def _system(command: Command) -> Environment | None:
+    """The first Python on PATH that is in no virtual environment."""
+    parent = command.environ.get("UV_INTERNAL__PARENT_INTERPRETER")
+    for path in (*([parent] if parent else ()), *_on_path(command)):
+        try:
+            found = find(path, environ=command.environ, cwd=command.cwd)
+        except EnvironmentNotFound:
+            continue  # uv goes on too if a program of that name does not answer
+        if found.kind == "system":
+            return _by(found, "PATH")
+    return None
+
+
+def _on_path(command: Command) -> Iterator[str]:
+    """The Pythons on PATH, in uv's order: all names of a folder, then the next folder."""
+    for folder in (command.environ.get("PATH") or "").split(os.pathsep):
+        for name in ("python.exe", "python3.exe") if _WINDOWS else ("python", "python3"):
+            path = os.path.join(folder, name)
+            if folder and os.path.isabs(folder) and os.path.isfile(path) and os.access(path, os.X_OK):
+                yield path
+
+
+def _existing(command: Command, root: str, found_by: str) -> Environment | None:
+    try:
+        return _by(find(os.path.join(command.cwd, root), environ=command.environ, cwd=command.cwd), found_by)
+    except EnvironmentNotFound:
+        return None
+
+
+def _at(command: Command, root: str, found_by: str) -> Environment:
+    """The environment at a root; where there is none yet, what uv will make there."""
+    existing = _existing(command, root, found_by)
+    if existing:
+        return existing
+    try:
+        base = _requested(command, command.python, command.python_from) if command.python else _system(command)
+    except EnvironmentNotFound:
+        base = None
+    return Environment(_interpreter_in(root), root, "virtualenv", base.base_interpreter if base else "", found_by)
+
+
+def _interpreter_in(root: str) -> str:
+    return os.path.join(root, "Scripts", "python.exe") if _WINDOWS else os.path.join(root, "bin", "python")
+
+
+def _by(found: Environment, found_by: str) -> Environment:
+    found.found_by = found_by
+    return found

@@ -1,0 +1,243 @@
+"""What a uv command locks by itself.
+
+Observed with strace on 0.7.13, 0.8.24, 0.9.30, 0.11.33 and 0.13.9; `tests/end_to_end/test_uv_traced.py` holds it to that:
+
+| command | locks |
+|---|---|
+| `add`, `remove`, `sync`, `check` | workspace, then environment |
+| `add --no-sync`, `add --frozen`, `remove --no-sync` | the environment, or else the interpreter that is asked for |
+| `run` | workspace, then (since 0.7.14, not with `--no-sync`) environment, and neither once the command runs |
+| `version VALUE`, `version --bump` | workspace, and not the environment that it changes |
+| `venv` at a project's root | workspace, since 0.11.22 |
+| `workspace metadata` | environment, since 0.11.22 |
+| `sync --script`, `run` of a script with metadata | script |
+| `pip install`, `pip sync`, `pip uninstall` | environment |
+| `tool` but `dir`, `update-shell` and `run --isolated` | all tools |
+| `python install`, `uninstall`, `upgrade` | all Pythons |
+| `cache clean`, `cache prune` | cache, since 0.8.19 |
+| all others | nothing |
+
+Besides, every command shares the lock of the cache since 0.8.19, and builds have locks below the cache and in the
+temporary directory (`uv-setuptools-*.lock`): no plan of ours holds these.
+"""
+
+from __future__ import annotations
+
+import os
+
+from policy.uv import names
+from policy.uv.command import parse
+from policy.uv.environment import environment as works_on
+from policy.uv.environment import in_project, metadata_script, only_interpreter
+from policy.uv.projects import project_environment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from policy.environment import Environment
+    from policy.uv.command import Command
+
+    Release = tuple[int, ...] | None
+
+_RUN_LOCKS_ENVIRONMENT = (0, 7, 14)
+_WORKSPACE_METADATA_LOCKS = (0, 11, 22)
+_VENV_LOCKS_WORKSPACE = (0, 11, 22)
+_CACHE_LOCKED = (0, 8, 19)
+
+_LOCK_NOTHING = frozenset(
+    {
+        "",
+        "audit",
+        "auth dir",
+        "auth helper",
+        "auth login",
+        "auth logout",
+        "auth token",
+        "build",
+        "build-backend",
+        "cache dir",
+        "cache size",
+        "export",
+        "format",
+        "generate-shell-completion",
+        "help",
+        "init",
+        "lock",
+        "pip check",
+        "pip compile",
+        "pip debug",
+        "pip freeze",
+        "pip list",
+        "pip show",
+        "pip tree",
+        "publish",
+        "python dir",
+        "python find",
+        "python list",
+        "python pin",
+        "python update-shell",
+        "self update",
+        "self version",
+        "tool dir",
+        "tool update-shell",
+        "tree",
+        "workspace dir",
+        "workspace list",
+    }
+)
+_LOCK_ENVIRONMENT = frozenset({"pip install", "pip sync", "pip uninstall"})
+_LOCK_PROJECT = frozenset({"add", "check", "remove", "run", "sync", "version", "workspace metadata"})
+_LOCK_TOOLS = frozenset({"tool audit", "tool install", "tool list", "tool run", "tool uninstall", "tool upgrade"})
+_LOCK_PYTHONS = frozenset({"python install", "python uninstall", "python upgrade"})
+_LOCK_CACHE = frozenset({"cache clean", "cache prune"})
+_KNOWN = _LOCK_ENVIRONMENT | _LOCK_PROJECT | _LOCK_TOOLS | _LOCK_PYTHONS | _LOCK_CACHE | {"venv"}
+# A preview may move a project's environment, and releases before 0.9.1 and 0.9.14 ignore the two directories.
+_UNSETTLED = ("UV_PREVIEW", "UV_PREVIEW_FEATURES", "UV_WORKING_DIR", "UV_WORKING_DIRECTORY")
+
+
+def locks(command: Command, environment: Environment | None, release: Release = None) -> tuple[str, ...]:
+    """The files that uv locks by itself, in no particular order.
+
+    Args:
+        command: A uv command.
+        environment: What it works on, see `policy.uv.environment`.
+        release: Which uv it is; None: all that any release locks.
+
+    Returns:
+        Absolute paths, spelled as uv spells them; for a system interpreter that was not named by its path those of all
+        its spellings, as uv takes one of them.
+    """
+    operation = command.operation
+    found: tuple[str, ...] = ()
+    if operation in _LOCK_ENVIRONMENT:
+        found = _of_environment(command, environment)
+    elif operation in _LOCK_PROJECT:
+        found = _of_project(command, environment, release)
+    elif operation == "venv":
+        root = None if command.arguments else in_project(command)
+        if root and root == os.path.abspath(command.project) and _since(_VENV_LOCKS_WORKSPACE, release):
+            found = (_named_after(root, command),)
+    elif operation in _LOCK_TOOLS:
+        isolated = operation == "tool run" and command.flag("isolated")
+        found = () if isolated else (names.tools_lock(command.environ, command.cwd),)
+    elif operation in _LOCK_PYTHONS:
+        found = (names.pythons_lock(command.environ, command.cwd),)
+    elif operation in _LOCK_CACHE and _since(_CACHE_LOCKED, release):
+        found = (_cache(command),)
+    child = inner(command, environment)
+    return found + locks(child, works_on(child), release) if child else found
+
+
+def certain(command: Command, environment: Environment | None) -> bool:
+    """Whether uv locks nothing but what `locks` says.
+
+    Args:
+        command: A uv command.
+        environment: What it works on.
+
+    Returns:
+        False for subcommands that are not known here, and where releases differ in how they choose the environment.
+    """
+    operation = command.operation
+    if operation in _LOCK_NOTHING:
+        return True
+    if operation not in _KNOWN or any(command.environ.get(name) for name in _UNSETTLED):
+        return False
+    if any(name.startswith("preview") for name in command.options):
+        return False
+    child = inner(command, environment)
+    if child and not certain(child, works_on(child)):
+        return False
+    if operation in _LOCK_ENVIRONMENT:
+        # Which conda environments count as the base's has changed twice.
+        named = command.python or command.environ.get("VIRTUAL_ENV") or command.system
+        return environment is not None and bool(named or not command.environ.get("CONDA_PREFIX"))
+    return operation not in _LOCK_PROJECT or _certain_in_project(command)
+
+
+def _certain_in_project(command: Command) -> bool:
+    if command.operation == "run":
+        # What is read from a URL or from standard input may have metadata.
+        return not (command.child and (command.child[0] == "-" or "://" in command.child[0]))
+    if command.script:
+        return command.operation == "sync"
+    root = in_project(command)
+    if root and only_interpreter(command) and command.python:
+        # Whether uv prefers the project's own environment is seen by starting both, which we do not.
+        return not os.path.lexists(project_environment(command, root)[0])
+    return True
+
+
+def inner(command: Command, environment: Environment | None) -> Command | None:
+    """The uv command that `uv run` or `uvx` starts, if it does.
+
+    Args:
+        command: A uv command.
+        environment: What it works on; the one that it starts finds it active.
+    """
+    if not command.child:
+        return None
+    environ = command.environ
+    if command.operation == "run" and environment and environment.kind == "virtualenv":
+        environ = {**environ, "VIRTUAL_ENV": environment.root}
+    return parse(command.child, environ, command.cwd)
+
+
+def _of_environment(command: Command, environment: Environment | None) -> tuple[str, ...]:
+    if environment is None:
+        return ()
+    if environment.kind != "system":
+        return (names.environment_lock(environment.root),)
+    if command.python and os.path.abspath(os.path.join(command.cwd, command.python)) == environment.interpreter:
+        return (_named_after(environment.interpreter, command),)
+    return names.interpreter_locks(environment.interpreter, command.environ, command.cwd)
+
+
+def _of_project(command: Command, environment: Environment | None, release: Release) -> tuple[str, ...]:
+    script = metadata_script(command)
+    if script:
+        return _of_script(command, environment, script)
+    root = in_project(command)
+    operation = command.operation
+    if root is None or (operation in {"run", "check"} and command.flag("isolated")):
+        return ()
+    of_workspace = (_named_after(root, command),)
+    of_environment = _of_environment(command, environment)
+    if operation == "run":
+        syncs = not command.no_sync and _since(_RUN_LOCKS_ENVIRONMENT, release)
+        return of_workspace + of_environment if syncs else of_workspace
+    if operation == "version":
+        return of_workspace if _changes_version(command) else ()
+    if operation == "workspace metadata":
+        locked = of_environment if _since(_WORKSPACE_METADATA_LOCKS, release) else ()
+        return locked + of_workspace if command.flag("sync") else locked
+    if operation == "remove" and command.frozen:
+        return ()
+    return of_environment if only_interpreter(command) else of_workspace + of_environment
+
+
+def _changes_version(command: Command) -> bool:
+    """Whether `uv version` is to write, and then to sync."""
+    changes = bool(command.arguments) or command.flag("bump")
+    return changes and not (command.flag("dry-run") or command.no_sync or command.frozen)
+
+
+def _of_script(command: Command, environment: Environment | None, script: str) -> tuple[str, ...]:
+    if command.operation in {"run", "sync"}:
+        return (_named_after(script, command),)
+    if command.operation in {"add", "remove"}:
+        return _of_environment(command, environment)
+    return (_named_after(script, command), *_of_environment(command, environment))
+
+
+def _since(first: tuple[int, ...], release: Release) -> bool:
+    return release is None or release >= first
+
+
+def _named_after(path: str, command: Command) -> str:
+    return names.path_lock(path, command.environ, command.cwd)
+
+
+def _cache(command: Command) -> str:
+    named = command.options.get("cache-dir")
+    environ = {**command.environ, "UV_CACHE_DIR": named} if named else command.environ
+    return names.cache_lock(environ, command.cwd)

@@ -1,0 +1,189 @@
+"""uv's projects: the workspace of a directory, its environment, the metadata of scripts, and uv's settings for `uv pip`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from policy.uv.command import Command
+
+_LARGEST = 8 * 1024 * 1024
+
+
+def _read(path: str) -> bytes:
+    """The beginning of a regular file, b"" if it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(_LARGEST)
+    except OSError:
+        return b""
+
+
+def _table(path: str) -> dict[str, Any]:
+    """A TOML file, empty if it cannot be read: uv itself will say what is wrong with it."""
+    import tomllib  # noqa: PLC0415  (only where a word in the file says that it may matter)
+
+    try:
+        return tomllib.loads(_read(path).decode())
+    except ValueError:
+        return {}
+
+
+def _uv(table: dict[str, Any]) -> dict[str, Any] | None:
+    """`[tool.uv]`, None if there is none."""
+    tool = table.get("tool")
+    uv = tool.get("uv") if isinstance(tool, dict) else None
+    return uv if isinstance(uv, dict) else None
+
+
+def workspace(command: Command) -> str | None:
+    """The root of the workspace that a command works on.
+
+    Args:
+        command: A uv command.
+
+    Returns:
+        An absolute path, links unresolved as uv leaves them; None where uv would find no project.
+    """
+    root = os.path.abspath(command.project)
+    while not os.path.isfile(os.path.join(root, "pyproject.toml")):
+        above = os.path.dirname(root)
+        if above == root:
+            return None
+        root = above
+    content = _read(os.path.join(root, "pyproject.toml"))
+    if b"workspace" in content or b"managed" in content:
+        settings = _uv(_table(os.path.join(root, "pyproject.toml"))) or {}
+        if settings.get("managed") is False:
+            return None
+        if "workspace" in settings:  # an empty table makes a root too
+            return root
+    return _above(root) or root
+
+
+def _above(root: str) -> str | None:
+    """The root of the workspace that a project is a member of; the nearest pyproject.toml above it decides."""
+    folder = os.path.dirname(root)
+    while not os.path.isfile(os.path.join(folder, "pyproject.toml")):
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+    if b"workspace" not in _read(os.path.join(folder, "pyproject.toml")):
+        return None
+    found = (_uv(_table(os.path.join(folder, "pyproject.toml"))) or {}).get("workspace")
+    if not isinstance(found, dict):
+        return None
+    path = os.path.relpath(root, folder)
+    return folder if _matches(path, found.get("members")) and not _matches(path, found.get("exclude")) else None
+
+
+def _matches(path: str, patterns: object) -> bool:
+    """Whether a project is meant by the patterns of its workspace; as in Rust's `glob`, `*` crosses separators."""
+    from fnmatch import fnmatchcase  # noqa: PLC0415  (members of workspaces only)
+
+    return isinstance(patterns, list) and any(
+        isinstance(pattern, str) and fnmatchcase(path, os.path.normpath(pattern)) for pattern in patterns
+    )
+
+
+def project_environment(command: Command, root: str) -> tuple[str, str]:
+    """The root of a project's environment, which may not exist yet, and what says so.
+
+    Args:
+        command: A uv command.
+        root: The workspace's root.
+
+    Returns:
+        An absolute path, and `VIRTUAL_ENV`, `UV_PROJECT_ENVIRONMENT` or `.venv`.
+    """
+    # uv venv knows no --active.
+    active = command.environ.get("VIRTUAL_ENV") if command.flag("active") and command.operation != "venv" else None
+    if active:
+        return os.path.join(command.cwd, active), "VIRTUAL_ENV"
+    named = command.environ.get("UV_PROJECT_ENVIRONMENT")
+    if named:
+        return os.path.join(root, named), "UV_PROJECT_ENVIRONMENT"
+    return os.path.join(root, ".venv"), ".venv"
+
+
+def has_metadata(script: str) -> bool:
+    """Whether a script has a block of metadata (PEP 723), which makes uv give it an environment of its own."""
+    content = _read(script)
+    return b"# /// script" in content and any(line.rstrip() == b"# /// script" for line in content.splitlines())
+
+
+def pip_settings(command: Command) -> dict[str, Any]:
+    """What uv's own configuration says about `uv pip`: `python`, `system`, `target`, `prefix`.
+
+    Args:
+        command: A uv command.
+
+    Returns:
+        Each key that one of uv's files sets; the strongest file wins.
+    """
+    if command.flag("no-config", "UV_NO_CONFIG") or command.flag("isolated", "UV_ISOLATED"):
+        return {}
+    named = command.options.get("config-file") or command.environ.get("UV_CONFIG_FILE")
+    if named:
+        return _pip(os.path.join(command.cwd, named), own=True) or {}
+    found: dict[str, Any] = {}
+    for path in (*_system_files(command), *_user_files(command)):
+        found.update(_pip(path, own=True) or {})
+    found.update(_nearest(command.project))
+    return found
+
+
+def _nearest(folder: str) -> dict[str, Any]:
+    """The settings of the nearest directory that has any, going up."""
+    folder = os.path.abspath(folder)
+    while True:
+        own = _pip(os.path.join(folder, "uv.toml"), own=True)
+        found = own if own is not None else _pip(os.path.join(folder, "pyproject.toml"), own=False)
+        above = os.path.dirname(folder)
+        if found is not None or above == folder:
+            return found or {}
+        folder = above
+
+
+def _pip(path: str, *, own: bool) -> dict[str, Any] | None:
+    """The `pip` table of a file of uv's, or of `[tool.uv]`; None if the file is none of uv's."""
+    content = _read(path)
+    if not content or (not own and b"uv" not in content):
+        return None
+    if b"pip" not in content and own:
+        return {}
+    table = _table(path)
+    if not own:
+        uv = _uv(table)
+        if uv is None:
+            return None
+        table = uv
+    settings = table.get("pip", {})
+    return settings if isinstance(settings, dict) else {}
+
+
+def _user_files(command: Command) -> tuple[str, ...]:
+    environ = command.environ
+    if sys.platform == "win32":
+        return (os.path.join(environ.get("APPDATA", ""), "uv", "uv.toml"),)
+    base = environ.get("XDG_CONFIG_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.join(environ.get("HOME", ""), ".config")
+    return (os.path.join(base, "uv", "uv.toml"),)
+
+
+def _system_files(command: Command) -> tuple[str, ...]:
+    environ = command.environ
+    if sys.platform == "win32":
+        return (os.path.join(environ.get("PROGRAMDATA", ""), "uv", "uv.toml"),)
+    # The first of these that exists, then the one below /etc.
+    for base in environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":"):
+        path = os.path.join(base, "uv", "uv.toml")
+        if base and os.path.isfile(path):
+            return (path,)
+    return ("/etc/uv/uv.toml",)
