@@ -1,0 +1,109 @@
+"""What Linux says about locks in /proc: which process holds which file, and who started whom.
+
+Elsewhere there is no /proc, and every answer is empty.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+Identity = tuple[int, int, int]  # major and minor number of the file system's device, inode: as in /proc/locks
+
+
+def identity(path: str) -> Identity | None:
+    """Names a file as /proc/locks does; None where that cannot be known.
+
+    Not from st_dev: btrfs and overlayfs show a device of their own there. The mount that holds the file has the one of
+    the file system (fs/locks.c prints i_sb->s_dev, proc_pid_mountinfo(5) too).
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        seen = os.fstat(descriptor)
+        numbers = dict.fromkeys(("mnt_id", "ino"), "")
+        for line in lines(f"/proc/self/fdinfo/{descriptor}"):
+            name, _, value = line.partition(":")
+            numbers[name] = value.strip()
+    finally:
+        os.close(descriptor)
+    inode = int(numbers["ino"] or seen.st_ino)  # `ino` since Linux 5.14
+    for line in lines("/proc/self/mountinfo"):
+        fields = line.split(" ", 3)
+        if fields[0] == numbers["mnt_id"]:
+            major, _, minor = fields[2].partition(":")
+            return int(major), int(minor), inode
+    return os.major(seen.st_dev), os.minor(seen.st_dev), inode
+
+
+def flocks() -> dict[Identity, tuple[int, ...]]:
+    """Every file that is locked with flock, with the process that took each lock.
+
+    A process of another pid namespace has no number here, and is left out; its file is there.
+    """
+    found: dict[Identity, tuple[int, ...]] = {}
+    for line in lines("/proc/locks"):
+        fields = line.split()  # "1: FLOCK  ADVISORY  WRITE 4711 fe:00:2146403 0 EOF"; with "->" second it is a waiter
+        if len(fields) < 6 or fields[1] != "FLOCK":  # noqa: PLR2004  (as many as are read)
+            continue
+        file = _identity(fields[5])
+        if file is not None:
+            pid = int(fields[4])
+            found[file] = (*found.get(file, ()), *((pid,) if pid > 0 else ()))
+    return found
+
+
+def locked_through(pid: int | str, descriptor: int | str) -> Identity | None:
+    """Which file a process has locked through one of its descriptors; None when it has not, or may not be asked."""
+    for line in lines(f"/proc/{pid}/fdinfo/{descriptor}"):
+        if line.startswith("lock:"):
+            fields = line.split()
+            if len(fields) > 6 and fields[2] == "FLOCK" and fields[4] == "WRITE":  # noqa: PLR2004
+                return _identity(fields[6])
+    return None
+
+
+def ancestors(pid: int) -> list[int]:
+    """The process that started a process, the one that started that, and so on."""
+    found: list[int] = []
+    while pid > 1 and len(found) < 1000:  # noqa: PLR2004  (processes come and go while this looks)
+        fields = stat_fields(pid)
+        if not fields:
+            break
+        pid = int(fields[1])
+        found.append(pid)
+    return found
+
+
+def stat_fields(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on: the second, the name, may hold spaces and parentheses."""
+    for line in lines(f"/proc/{pid}/stat"):
+        return line[line.rfind(")") + 2 :].split()
+    return []
+
+
+def has_locks() -> bool:
+    """Whether /proc is here to be asked."""
+    return os.path.exists("/proc/locks")
+
+
+def _identity(text: str) -> Identity | None:
+    major, _, rest = text.partition(":")
+    minor, _, inode = rest.partition(":")
+    try:
+        return int(major, 16), int(minor, 16), int(inode)
+    except ValueError:
+        return None  # "<none>:0" of a file that is going away
+
+
+def lines(path: str) -> list[str]:
+    """A file of /proc, line by line; empty where it is not there, or not for this user."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read().splitlines()
+    except OSError:
+        return []
