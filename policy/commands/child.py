@@ -1,0 +1,107 @@
+"""A parent that stays beside its command, which must not inherit the lock or cannot replace the process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from policy.commands.options import complain
+from policy.errors import LockLost
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from policy.locks import Held
+
+CANNOT_START, NOT_FOUND = 126, 127  # env(1), timeout(1)
+SIGNALLED = 128
+
+
+def stay(command: Sequence[str], environ: Mapping[str, str], held: Held) -> int:
+    """Runs a command, waits for it, then releases.
+
+    Args:
+        command: The program and its arguments.
+        environ: Its environment variables.
+        held: What is held meanwhile; released when the command has been reaped, not before.
+
+    Returns:
+        The command's exit code, 128+N for a signal N, or 125 when it succeeded but the lock was lost.
+    """
+    code = _run(command, environ)
+    try:
+        held.release()
+    except LockLost as lost:
+        complain(str(lost))
+        return code or lost.exit_code
+    return code
+
+
+def cannot_start(program: str, error: Exception) -> int:
+    """Says why a program did not start; returns the exit code for it."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        complain(f"{program}: command not found")
+        return NOT_FOUND
+    complain(f"{program}: cannot be started: {getattr(error, 'strerror', None) or error}")
+    return CANNOT_START
+
+
+if sys.platform == "win32":
+
+    def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
+        import subprocess
+
+        try:
+            process = subprocess.Popen(list(command), env=dict(environ))
+        except (OSError, ValueError) as error:
+            return cannot_start(command[0], error)
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:  # the console sent it to the command too
+                continue
+
+else:
+    # What a terminal sends, it sends to the whole process group, the command included.
+    _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
+    _FORWARDED = (*_FROM_TERMINAL, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    _SI_KERNEL = 0x80  # sigaction(2): sent by the kernel, not by kill(2)
+
+    def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
+        # Blocked before the start, so that none is lost between the start and the wait.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (*_FORWARDED, signal.SIGCHLD))
+        try:
+            try:
+                child = os.posix_spawnp(
+                    command[0],
+                    list(command),
+                    environ,
+                    setsigmask=before,
+                    setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores these two
+                )
+            except (OSError, ValueError) as error:
+                return cannot_start(command[0], error)
+            return _wait(child)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _wait(child: int) -> int:
+        while True:
+            number, from_terminal = _next_signal()
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                code = os.waitstatus_to_exitcode(status)
+                return code if code >= 0 else SIGNALLED - code
+            if number != signal.SIGCHLD and not from_terminal:
+                os.kill(child, number)
+
+    def _next_signal() -> tuple[int, bool]:
+        """The next signal, and whether the command got it already."""
+        wanted = (*_FORWARDED, signal.SIGCHLD)
+        if sys.platform == "linux":
+            received = signal.sigwaitinfo(wanted)
+            return received.si_signo, received.si_code == _SI_KERNEL and received.si_signo in _FROM_TERMINAL
+        number = signal.sigwait(wanted)
+        return number, number in _FROM_TERMINAL
