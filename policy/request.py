@@ -1,0 +1,98 @@
+"""An environment, a caller, and the facts observed so far."""
+
+from __future__ import annotations
+
+import os
+
+from policy.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from policy.environment import Environment
+
+TRUE = frozenset({"y", "yes", "t", "true", "on", "1"})
+FALSE = frozenset({"n", "no", "f", "false", "off", "0"})
+
+
+def boolean(value: str) -> bool | None:
+    """A boolean as uv reads one from an environment variable, in any case; None for anything else, empty too."""
+    word = value.lower()
+    return True if word in TRUE else False if word in FALSE else None
+
+
+def flag(environ: Mapping[str, str], name: str) -> bool:
+    """The boolean in an environment variable of ours; an unset one is false.
+
+    Raises:
+        UsageError: When it is set to something else.
+    """
+    if name not in environ:
+        return False
+    value = boolean(environ[name])
+    if value is None:
+        raise UsageError(f"{name} must be a boolean (true, false, yes, no, on, off, 1 or 0)")
+    return value
+
+
+def working_directory() -> str:
+    """This process's working directory.
+
+    Raises:
+        UsageError: When it was deleted.
+    """
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise UsageError(f"the working directory: {error.strerror}; change to one that exists") from None
+
+
+class Caller:
+    """Who asks for the lock.
+
+    Args:
+        environ: Environment variables; absent: those of this process.
+        cwd: Working directory, absolute; absent: that of this process.
+        operation: What the caller is about to do, such as `add` or `pip install`.
+        project: The project directory named by the caller, absolute.
+    """
+
+    __slots__ = ("cwd", "environ", "operation", "project")
+
+    def __init__(
+        self,
+        environ: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        operation: str | None = None,
+        project: str | None = None,
+    ) -> None:
+        self.environ = os.environ if environ is None else environ
+        self.cwd = working_directory() if cwd is None else cwd
+        self.operation = operation
+        self.project = project
+
+
+class Request:
+    """A question to the rules; each fact is observed when it is first asked for, then kept.
+
+    Args:
+        environment: What is to be locked.
+        caller: Who asks.
+        facts: Facts known beforehand, by the key of their condition: another machine's, or assumed ones.
+
+    Attributes:
+        details: More about a fact that was observed: an errno's text, the path of a marker.
+        project: The directory whose configuration was found, where the caller named none.
+    """
+
+    __slots__ = ("caller", "details", "environment", "facts", "project")
+
+    def __init__(
+        self, environment: Environment, caller: Caller | None = None, facts: Mapping[str, object] | None = None
+    ) -> None:
+        self.environment = environment
+        self.caller = caller or Caller()
+        self.facts: dict[str, object] = dict(facts or ())
+        self.details: dict[str, str] = {}
+        self.project: str | None = None
