@@ -1,0 +1,236 @@
+"""What a program imports: `lock`, `explain`, `load`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from policy import holding, locks
+from policy.environment import Environment, find
+from policy.loading import Rules, seconds
+from policy.lockfiles import through_filelock
+from policy.request import Caller, Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Any, Self
+
+    from policy.engine import Decision
+    from policy.locks import Held
+
+    Named = str | os.PathLike[str] | Environment | None
+
+
+def load(
+    *,
+    project: str | os.PathLike[str] | None = None,
+    config_file: str | os.PathLike[str] | None = None,
+    no_config: bool = False,
+    timeout: float | None = None,
+    global_dir: str | os.PathLike[str] | None = None,
+) -> Rules:
+    """The rules that apply, read when they are first asked and read again when their files change.
+
+    Args:
+        project: Where to look for the project's configuration, and upward; absent: from the environment, then from the
+            working directory.
+        config_file: Use this file alone, as `--config-file` does.
+        no_config: Use no file at all.
+        timeout: Seconds to wait for a lock, before whatever the files say.
+        global_dir: Directory of the global locks, before whatever the files say.
+
+    Returns:
+        The rules; `decide(request)` asks them.
+
+    Raises:
+        UsageError: When the timeout is not a number from 0 to 86,400.
+    """
+    return Rules(
+        project=_path(project),
+        config_file=_path(config_file),
+        no_config=no_config,
+        timeout=timeout,
+        global_dir=_path(global_dir),
+    )
+
+
+def _path(path: str | os.PathLike[str] | None) -> str | None:
+    return None if path is None else os.fspath(path)
+
+
+def _request(
+    env: Named,
+    *,
+    operation: str | None,
+    target: str | os.PathLike[str] | None,
+    prefix: str | os.PathLike[str] | None,
+    environ: Mapping[str, str] | None,
+) -> Request:
+    caller = Caller(environ, operation=operation)
+    if isinstance(env, Environment):
+        return Request(env, caller)
+    return Request(
+        find(_path(env), target=_path(target), prefix=_path(prefix), environ=caller.environ, cwd=caller.cwd), caller
+    )
+
+
+def explain(
+    env: Named = None,
+    *,
+    operation: str | None = None,
+    target: str | os.PathLike[str] | None = None,
+    prefix: str | os.PathLike[str] | None = None,
+    rules: Rules | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Decision:
+    """The decision that `lock` with the same arguments would carry out.
+
+    Args:
+        env: An interpreter, the root of an environment, or an Environment; absent: what `policy explain` would find.
+        operation: What is about to be done, such as `sync`.
+        target: A directory that packages are installed into, as pip's `--target`.
+        prefix: A prefix that packages are installed into, as pip's `--prefix`.
+        rules: What `load` gave; absent: read anew.
+        environ: The caller's environment variables; absent: those of this process.
+
+    Returns:
+        The decision, its plan and its steps.
+
+    Raises:
+        EnvironmentNotFound: When there is no such environment.
+        ConfigError: With every fault of the configuration files.
+    """
+    request = _request(env, operation=operation, target=target, prefix=prefix, environ=environ)
+    return (rules or Rules()).decide(request)
+
+
+def lock(
+    env: Named = None,
+    *,
+    operation: str | None = None,
+    timeout: float | None = None,
+    target: str | os.PathLike[str] | None = None,
+    prefix: str | os.PathLike[str] | None = None,
+    rules: Rules | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Lock:
+    """The lock of an environment, decided anew and taken by `with` or `async with`.
+
+    Args:
+        env: An interpreter, the root of an environment, or an Environment; absent: what `policy explain` would find.
+        operation: What is about to be done, such as `sync`.
+        timeout: Seconds to wait, before whatever rules say; absent: what the rules say, else for ever.
+        target: A directory that packages are installed into, as pip's `--target`.
+        prefix: A prefix that packages are installed into, as pip's `--prefix`.
+        rules: What `load` gave; absent: read anew.
+        environ: The caller's environment variables; absent: those of this process.
+
+    Returns:
+        A lock that is not held yet. Entering it raises EnvironmentNotFound, ConfigError, LockTimeout or
+        LockUnavailable; leaving it raises LockLost when a file was deleted or replaced meanwhile.
+
+    Raises:
+        UsageError: When the timeout is not a number from 0 to 86,400.
+    """
+    if timeout is not None:
+        timeout = seconds(timeout, "timeout")
+    question = {"operation": operation, "target": target, "prefix": prefix, "environ": environ}
+    return Lock(env, question, rules or Rules(), timeout)
+
+
+class Lock:
+    """A lock on an environment, held between entering and leaving.
+
+    Attributes:
+        decision: What was decided when it was last entered.
+        files: The lock files that are held, in the order in which they were taken.
+    """
+
+    __slots__ = ("_env", "_held", "_question", "_rules", "_timeout", "decision")
+
+    decision: Decision
+
+    def __init__(self, env: Named, question: Mapping[str, Any], rules: Rules, timeout: float | None) -> None:
+        self._env = env
+        self._question = question
+        self._rules = rules
+        self._timeout = timeout
+        self._held: Held | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The lock files that are held."""
+        return self._held.files if self._held else ()
+
+    def acquire(self) -> Self:
+        """Decides, then takes the files of the plan; `release` gives them back."""
+        request = self._asked()
+        self.decision, self._held = holding.take(
+            self._rules.decide(request), lambda: self._rules.decide(request), self._hold, _warn
+        )
+        return self
+
+    def release(self) -> None:
+        """Gives the files back.
+
+        Raises:
+            LockLost: When one of them was deleted or replaced while it was held.
+        """
+        held, self._held = self._held, None
+        if held:
+            held.release()
+
+    def _asked(self) -> Request:
+        if self._held is not None:
+            raise RuntimeError("this lock is held already; make another one with policy.lock()")
+        return _request(self._env, **self._question)
+
+    def _hold(self, decision: Decision) -> Held:
+        timeout = decision.timeout if self._timeout is None else self._timeout
+        return locks.hold(
+            holding.paths(decision), timeout=timeout, attempt=through_filelock, **holding.options(decision)
+        )
+
+    def __enter__(self) -> Self:
+        return self.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _leave(self, error)
+
+    async def __aenter__(self) -> Self:
+        request = self._asked()
+        self.decision, self._held = await holding.take_async(
+            self._rules.decide(request), lambda: self._rules.decide(request), self._hold_async, _warn
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _leave(self, error)
+
+    async def _hold_async(self, decision: Decision) -> Held:
+        timeout = decision.timeout if self._timeout is None else self._timeout
+        return await locks.hold_async(
+            holding.paths(decision), timeout=timeout, attempt=through_filelock, **holding.options(decision)
+        )
+
+
+def _leave(lock: Lock, error: BaseException | None) -> None:
+    """Releases; a lost lock is a note on the error that is under way, which matters more."""
+    from policy.errors import LockLost
+
+    try:
+        lock.release()
+    except LockLost as lost:
+        if error is None:
+            raise
+        error.add_note(str(lost))
+
+
+def _warn(message: str) -> None:
+    sys.stderr.write(f"lock-policy: {message}\n")
