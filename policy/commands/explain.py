@@ -1,0 +1,67 @@
+"""`policy explain`: which lock an environment gets, by which rule, and why."""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+
+from policy.commands import options
+from policy.render import FORMATS, MANY, render
+from policy.request import Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument(
+        "environment",
+        metavar="ENV",
+        nargs="?",
+        help="an interpreter, or the root of an environment; absent: the first of --python, UV_PYTHON, VIRTUAL_ENV, "
+        "CONDA_PREFIX, the nearest .venv, python3 on PATH",
+    )
+    parser.add_argument("--output-format", choices=FORMATS, default="text", help="default: text")
+    options.environment(parser)
+    group = parser.add_argument_group("what if")
+    group.add_argument("--env", metavar="NAME=VALUE", action="append", help="as if this variable were set")
+    group.add_argument("--unset", metavar="NAME", action="append", help="as if this variable were not set")
+    group.add_argument("--assume", metavar="FACT=VALUE", action="append", default=[], help="as if this were observed")
+    options.configuration(parser)
+    options.settings(parser)
+    options.output(parser)
+
+
+def main(arguments: Namespace) -> int:
+    """Prints the decision."""
+    from policy.render.record import record
+    from policy.render.style import wanted
+
+    caller = options.caller(arguments)
+    request = Request(options.found(arguments, caller, arguments.environment), caller)
+    options.assume(request, arguments.assume)
+    rules = options.rules(arguments)
+    decision = rules.decide(request)
+    most = MANY if arguments.output_format == "text" and not arguments.verbose else None
+    explained = record(decision, rules.warnings, most)
+    if arguments.quiet:
+        explained["hints"], explained["warnings"] = [], []
+    color = wanted(arguments.color, sys.stdout)
+    text = render(arguments.output_format, explained, color=color)
+    if arguments.output_format == "path":
+        text = _paths(text)
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+def _paths(text: str) -> str:
+    """Paths as they are for a script, whatever bytes they hold, and made safe to look at for a terminal."""
+    if sys.stdout.isatty():
+        from policy.printable import printable
+
+        return "\n".join(map(printable, text.split("\n")))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors())
+    return text

@@ -1,0 +1,129 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from policy.errors import UsageError
+from policy.loading import Rules, seconds
+from policy.request import Caller, Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
+
+    from policy.environment import Environment
+
+
+def configuration(parser: ArgumentParser) -> None:
+    """Which configuration counts."""
+    group = parser.add_argument_group("configuration")
+    group.add_argument("--config-file", metavar="FILE", help="read this file alone (also LOCK_POLICY_CONFIG_FILE)")
+    group.add_argument("--no-config", action="store_true", help="read no file at all (also LOCK_POLICY_NO_CONFIG)")
+    group.add_argument("--project", metavar="DIR", help="look for the project's configuration here and upward")
+
+
+def environment(parser: ArgumentParser) -> None:
+    """Which environment is meant."""
+    group = parser.add_argument_group("environment")
+    group.add_argument("--python", metavar="ENV", help="an interpreter, or the root of an environment")
+    group.add_argument(
+        "--target", metavar="DIR", help="a directory that packages are installed into, as pip's --target"
+    )
+    group.add_argument("--prefix", metavar="DIR", help="a prefix that packages are installed into, as pip's --prefix")
+    group.add_argument("--operation", metavar="NAME", help='what is about to be done, such as "sync" or "pip install"')
+
+
+def settings(parser: ArgumentParser) -> None:
+    """Single settings that stand before all files."""
+    group = parser.add_argument_group("settings, before whatever the files say")
+    group.add_argument("--timeout", metavar="SECONDS", help="how long to wait for the lock (also LOCK_POLICY_TIMEOUT)")
+    group.add_argument("--global-dir", metavar="DIR", help="where global locks live (also LOCK_POLICY_GLOBAL_DIR)")
+
+
+def output(parser: ArgumentParser) -> None:
+    """How much is said, and how."""
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--color", choices=("auto", "always", "never"), default="auto", help="colours (also NO_COLOR, FORCE_COLOR)"
+    )
+    group.add_argument("-q", "--quiet", action="store_true", help="no notes and no warnings")
+    group.add_argument("-v", "--verbose", action="store_true", help="say more")
+
+
+def rules(arguments: Namespace) -> Rules:
+    """The rules that the options ask for."""
+    timeout = getattr(arguments, "timeout", None)
+    directory = getattr(arguments, "global_dir", None)
+    return Rules(
+        project=arguments.project,
+        config_file=arguments.config_file,
+        no_config=arguments.no_config,
+        timeout=None if timeout is None else seconds(timeout, "--timeout"),
+        global_dir=directory,
+    )
+
+
+def found(arguments: Namespace, caller: Caller, named: str | None = None) -> Environment:
+    """The environment that the options ask for."""
+    from policy.environment import find
+
+    return find(
+        named,
+        python=arguments.python,
+        target=arguments.target,
+        prefix=arguments.prefix,
+        environ=caller.environ,
+        cwd=caller.cwd,
+    )
+
+
+def caller(arguments: Namespace) -> Caller:
+    """Who asks, with the variables that `--env` and `--unset` change."""
+    environ = dict(os.environ)
+    for name in getattr(arguments, "unset", None) or ():
+        environ.pop(name, None)
+    for pair in getattr(arguments, "env", None) or ():
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise UsageError(f"--env {pair}: write --env NAME=VALUE")
+        environ[name] = value
+    return Caller(environ, operation=getattr(arguments, "operation", None))
+
+
+def assume(request: Request, pairs: Sequence[str]) -> None:
+    """Facts that are taken for true without looking."""
+    from policy.conditions import CONDITIONS, Combinator
+
+    known = [key for key, one in CONDITIONS.items() if not isinstance(one, Combinator) and key != "env"]
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or key not in known:
+            raise UsageError(f"--assume {pair}: write --assume FACT=VALUE with one of {', '.join(known)}")
+        try:
+            request.facts[key] = CONDITIONS[key].assumed(value)
+        except ValueError as error:
+            raise UsageError(f"--assume {pair}: {key} {error}") from None
+        request.details[key] = "assumed"
+
+
+def note(message: str) -> None:
+    """One line on stderr."""
+    from policy.printable import printable
+
+    try:
+        sys.stderr.write(f"policy: {printable(message)}\n")
+    except OSError:
+        return  # nobody is left to be told
+
+
+def warn(message: str) -> None:
+    """A warning on stderr."""
+    note(f"warning: {message}")
+
+
+def complain(message: str) -> None:
+    """An error on stderr."""
+    note(f"error: {message}")

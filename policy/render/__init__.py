@@ -1,0 +1,27 @@
+"""How a decision is shown; a new format is a module here with a function `render` and a name in FORMATS."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+FORMATS = ("text", "json", "toml", "path")
+MANY = 12  # rules before and after the one that matched that text shows, unless all are asked for
+
+
+def render(format: str, record: dict[str, Any], *, color: bool = False) -> str:  # noqa: A002
+    """A decision's record in one of the FORMATS.
+
+    Args:
+        format: Its name.
+        record: What `policy.render.record.record` made of the decision.
+        color: Whether colours may be used.
+
+    Returns:
+        The text, without a line end at its end.
+    """
+    module = import_module(f"policy.render.{format}")
+    return module.render(record, color=color)  # type: ignore[no-any-return]

@@ -1,0 +1,164 @@
+"""Text for people: the decision and the lock files first, then who decided and why, then every step."""
+
+from __future__ import annotations
+
+from policy.printable import printable
+from policy.render.record import label
+from policy.render.style import BOLD, CYAN, DIM, GREEN, RED, YELLOW, paint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PLACES = {
+    "local": "inside the environment",
+    "global": "outside the environment",
+    "both": "outside the environment, then inside it",
+}
+PURPOSES = {
+    "local": "in the environment; uv takes the same file",
+    "global": "one file for every spelling of this environment",
+    "uv": "uv's own, for one spelling of this interpreter",
+}
+
+
+def render(record: dict[str, Any], *, color: bool) -> str:
+    """The record as paragraphs."""
+    parts = [_answer(record, color=color), _decider(record, color=color), _environment(record, color=color)]
+    parts.append(_steps(record, color=color))
+    notes = [("hint", hint) for hint in record["hints"]] + [("warning", text) for text in record["warnings"]]
+    if notes:
+        parts.append(
+            "\n".join(f"{paint(f'{kind}:', BOLD, YELLOW, color=color)} {printable(text)}" for kind, text in notes)
+        )
+    return "\n\n".join(parts)
+
+
+def _answer(record: dict[str, Any], *, color: bool) -> str:
+    lock = paint(f"{record['lock']} lock", BOLD, GREEN, color=color)
+    paths = [printable(file["path"]) for file in record["plan"]]
+    width = max(map(len, paths))
+    rows = [
+        f"  {paint(path.ljust(width), BOLD, color=color)}  {paint(PURPOSES[file['purpose']], DIM, color=color)}"
+        for path, file in zip(paths, record["plan"], strict=True)
+    ]
+    return "\n".join([f"{lock}: held {PLACES[record['lock']]}", *rows])
+
+
+def _decider(record: dict[str, Any], *, color: bool) -> str:
+    rule = record["rule"]
+    layer = f", {rule['layer']} configuration" if rule["file"] else ""
+    rows = [f"decided by {paint(printable(label(rule)), BOLD, CYAN, color=color)}{layer}"]
+    if rule["reason"]:
+        rows.append(f"  because {printable(rule['reason'])}")
+    if record.get("corrected"):
+        rows.append(f"  asked again, because {printable(record['corrected'])}")
+    timeout = record["timeout"]
+    rows.append(
+        "  waits for ever when another process holds it" if timeout is None else f"  waits at most {timeout:g} s"
+    )
+    return "\n".join(rows)
+
+
+def _environment(record: dict[str, Any], *, color: bool) -> str:
+    environment = record["environment"]
+    agreement = record["agreement"]
+    files = ", ".join(file["path"] for file in agreement["plan"])
+    agrees = (
+        "a shell without environment variables meets this one in the same file"
+        if agreement["agrees"]
+        else f"a shell without environment variables would hold {files} instead: the two do not exclude each other"
+    )
+    rows = [
+        ("root", environment["root"]),
+        ("kind", environment["kind"]),
+        ("interpreter", environment["interpreter"]),
+        ("base", environment["base_interpreter"] or "unknown"),
+        ("found by", environment["found_by"]),
+        ("agreement", agrees),
+    ]
+    title = paint("environment", BOLD, color=color)
+    return "\n".join([title, *(f"  {name.ljust(11)}  {printable(value)}" for name, value in rows)])
+
+
+MARKS = {"no": ("no", RED), "matched": ("yes", GREEN), "not-reached": ("-", DIM)}
+
+
+def _steps(record: dict[str, Any], *, color: bool) -> str:
+    lines = [
+        paint(
+            "rules, in the order in which they were asked; the first whose conditions all hold decides",
+            BOLD,
+            color=color,
+        )
+    ]
+    steps = record["steps"]
+    tried = [step for step in steps if step["outcome"] != "not-reached"]
+    skipped, unasked = record.get("untold", (0, 0))
+    for number, step in enumerate(tried):
+        if skipped and number == len(tried) // 2:
+            lines.append(paint(f"  no   {skipped} more rules (-v lists them)", DIM, color=color))
+        lines += _step(step, color=color)
+    rest = [label(step["rule"]) for step in steps if step["outcome"] == "not-reached"]
+    if unasked:
+        rest.append(f"{unasked} more")
+    if rest:
+        lines.append(paint(f"  not asked any more: {printable(', '.join(rest))}", DIM, color=color))
+    return "\n".join(lines)
+
+
+def _step(step: dict[str, Any], *, color: bool) -> list[str]:
+    word, code = MARKS[step["outcome"]]
+    name = paint(printable(label(step["rule"])), BOLD, color=color)
+    lines = [f"  {paint(word.ljust(3), BOLD, code, color=color)}  {name}: {step['rule']['lock']}"]
+    if not step["checks"]:
+        lines.append("         no conditions: always matches")
+    return lines + conditions(step["checks"], color=color)
+
+
+def conditions(checks: list[dict[str, Any]], *, color: bool) -> list[str]:
+    """One line for each condition: whether it holds, what it wants, what was seen.
+
+    Args:
+        checks: The conditions of one rule, answered.
+        color: Whether colours may be used.
+    """
+    rows = [row for check in checks for row in _rows(check, 0)]
+    keys = max((len(row[1]) for row in rows), default=0)
+    wants = max((len(row[2]) for row in rows), default=0)
+    lines = []
+    for passed, key, want, seen in rows:
+        mark = paint("+", GREEN, color=color) if passed else paint("x", RED, color=color)
+        tail = f"  saw {seen}" if seen else ""
+        lines.append(f"       {mark} {key.ljust(keys)}  {('wants ' + want).ljust(wants + 6)}{tail}".rstrip())
+    return lines
+
+
+def _rows(check: dict[str, Any], depth: int) -> list[tuple[bool, str, str, str]]:
+    indent = "  " * depth
+    key, passed = check["key"], check["passed"]
+    if "checks" in check:
+        rows = [(passed, f"{indent}{key}", _COMBINED[key], "")]
+        for table in check["checks"]:
+            rows += [row for inner in table for row in _rows(inner, depth + 1)]
+        return rows
+    if key == "env":
+        return [
+            (passed, f"{indent}env.{printable(name)}", _value(wanted), printable(str(check["seen"][name])))
+            for name, wanted in check["expected"].items()
+        ]
+    seen = _value(check["seen"])
+    if check.get("detail"):
+        seen += f" ({printable(check['detail'])})"
+    return [(passed, f"{indent}{key}", _value(check["expected"]), seen)]
+
+
+_COMBINED = {"any": "one of these to hold", "all": "each of these to hold", "not": "this not to hold"}
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return " or ".join(map(_value, value))
+    return printable(str(value)) or "nothing"
