@@ -38,8 +38,11 @@ def refuse(place: Place, message: str, *, of_key: bool = False) -> ConfigError:
     return ConfigError([Fault(place, message, of_key)])
 
 
+MOST = 1_000  # faults of one file; a file of 256 KiB could have 120,000, which take 200 MB to tell
+
+
 def gather(read: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """Reads every item, and raises the faults of all of them together.
+    """Reads every item, and raises the faults of all of them together; from `MOST` on it reads no further.
 
     Args:
         read: From an item to a value; raises ConfigError.
@@ -60,6 +63,8 @@ def gather(read: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
             values.append(read(item))
         except ConfigError as error:
             faults += error.faults
+            if len(faults) >= MOST:
+                break
     if faults:
         raise ConfigError(faults)
     return values
@@ -165,7 +170,10 @@ def array(kind: Kind, least: int = 0) -> Kind:
 
     def read(value: object, place: Place) -> tuple[Any, ...]:
         if not isinstance(value, list):
-            raise refuse(place, f"expected an array, found {shown(value)}")
+            name = place.keys[-1] if place.keys else ""
+            tables = isinstance(value, dict) and kind.schema.get("type") == "object"
+            mend = f"; write [[{name}]], with two brackets" if tables else ""
+            raise refuse(place, f"expected an array, found {shown(value)}{mend}")
         if len(value) < least:
             raise refuse(place, "must not be empty")
 

@@ -1,0 +1,227 @@
+"""Writes docs/reference.md from the code: `python docs/reference.py`; a test fails when the page is not fresh."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Action, ArgumentParser, _SubParsersAction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from policy import globs
+from policy.analysis import WARNINGS
+from policy.commands import COMMANDS
+from policy.commands.reading import parser_for
+from policy.conditions import CONDITIONS, PATHS, TEXTS, Combinator
+from policy.configuration import BUILT_IN, SETTINGS
+from policy.configuration import KEYS as FILE_KEYS
+from policy.engine import shown
+from policy.render.effective import written
+from policy.rules import KEYS as RULE_KEYS
+from policy.scenarios import EXPECT, FACTS
+from policy.trials import DEFAULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+PAGE = Path(__file__).with_name("reference.md")
+
+VARIABLES = {
+    "LOCK_POLICY_CONFIG_FILE": "Read this file alone, as `--config-file` does.",
+    "LOCK_POLICY_NO_CONFIG": "A boolean: read no file at all, as `--no-config` does.",
+    "LOCK_POLICY_TIMEOUT": "Seconds to wait for a lock, before whatever the files say; `--timeout` stands before it.",
+    "LOCK_POLICY_GLOBAL_DIR": "Directory of the global locks, likewise; `--global-dir` stands before it.",
+    "LOCK_POLICY_MAX_SIZE": "How many bytes a configuration file may have; 262144 unless set.",
+    "LOCK_POLICY_ENVIRONMENT": "Set by `policy run` for its command: the environment that is locked; not for people.",
+    "LOCK_POLICY_HELD": "Set by `policy run` for its command, so that a nested one joins its locks; not for people.",
+}
+
+EXIT_CODES = {
+    "0": "fine",
+    "1": "a finding: a warning of `policy check --strict`, a failing `policy test`",
+    "2": "usage or configuration error",
+}
+RUN_EXIT_CODES = {
+    "the command's own": "the command ran; 128+N where signal N ended it",
+    "124": "the lock was not had in time",
+    "125": "policy itself failed, usage and configuration errors included",
+    "126": "the command could not be started",
+    "127": "the command was not found",
+}
+
+
+def page() -> str:
+    """The whole page."""
+    sections = [
+        "# Reference\n\n<!-- Made by `python docs/reference.py`; what is changed by hand is lost. -->",
+        _files(),
+        _rules(),
+        _conditions(),
+        _patterns(),
+        _built_in(),
+        _tests(),
+        _commands(),
+        _table(
+            "Warnings of `policy check`", ("code", "meaning"), [(f"`{code}`", text) for code, text in WARNINGS.items()]
+        ),
+        _exit_codes(),
+        _table(
+            "Environment variables", ("variable", "meaning"), [(f"`{name}`", text) for name, text in VARIABLES.items()]
+        ),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _files() -> str:
+    intro = (
+        "In `lock-policy.toml`, or under `[tool.lock-policy]` in `pyproject.toml`. "
+        "`policy schema` prints the JSON Schema, `policy show` what all files come to."
+    )
+    rows = [(f"`{name}`", _type(shape.kind.schema), _notes(shape.notes)) for name, shape in FILE_KEYS.items()]
+    settings = ", ".join(f"`{name}`" for name in SETTINGS)
+    rest = (
+        f"The strongest file that has a single setting ({settings}) wins: project, then user, then system. "
+        "The rules of all of them are tried in that order; `mandatory` ones of the system's file before all others."
+    )
+    return f"{_table('Files', ('key', 'value', 'meaning'), rows, intro)}\n\n{rest}"
+
+
+def _rules() -> str:
+    rows = [
+        (f"`{name}`", _type(field.metadata["kind"].schema), _notes(field.metadata["notes"]))
+        for name, field in RULE_KEYS.items()
+    ]
+    return _table("Rules", ("key of `[[rules]]`", "value", "meaning"), rows)
+
+
+def _conditions() -> str:
+    intro = "The keys of `match`; all of them must hold. A list means any of its items."
+    rows = []
+    for key, condition in CONDITIONS.items():
+        if isinstance(condition, Combinator):
+            kind, about = ("match table" if key == "not" else "list of match tables"), ""
+        else:
+            kind = _PATTERNS.get(condition.kind) or _type(condition.kind.schema)
+            about = "caller" if condition.caller else "environment"
+        rows.append((f"`{key}`", kind, condition.help + _examples(getattr(condition, "examples", ())), about))
+    return _table("Conditions", ("key of `match`", "value", "meaning", "asks about"), rows, intro)
+
+
+_PATTERNS = {PATHS: "path pattern, or list of them", TEXTS: "pattern, or list of them"}
+
+
+def _patterns() -> str:
+    """What the module that compiles patterns says of them."""
+    told = (globs.__doc__ or "").partition("Path patterns:")[2].partition("No pattern takes")[0]
+    told = told.replace("Paths are compared in the form that `normal` gives them.\n\n", "")
+    return f"## Patterns\n\nPath patterns:{told}".rstrip()
+
+
+def _built_in() -> str:
+    rows = []
+    for rule in BUILT_IN:
+        wants = [f"`{key} = {written(shown(key, expected))}`" for key, expected in rule.match]
+        rows.append((f"`{rule.name}`", " and ".join(wants) or "always", rule.lock, rule.reason))
+    return _table(
+        "Built-in rules", ("name", "matches", "lock", "because"), rows, "They follow every file, in this order."
+    )
+
+
+def _tests() -> str:
+    expected = EXPECT.schema["properties"]
+    intro = (
+        "`[[tests]]` have a `name`, what is `given`, and what to `expect`: "
+        + " and ".join(f"`{name}` ({_type(schema)})" for name, schema in expected.items())
+        + ". They run against the rules of their own file, which the built-in ones follow. Nothing of this machine is "
+        "looked at: a fact that is not given has the value below. Of an interpreter and a root, the one that is not "
+        "given follows from the other as in a virtual environment; a system interpreter is its own base, and so is the "
+        "one that stands behind `--target` and `--prefix`. `~` is the home directory."
+    )
+    rows = [(f"`{key}`", _type(FACTS[key].fact.schema), _fact(value)) for key, value in DEFAULTS.items()]
+    return _table("Tests", ("key of `given`", "value", "where it is not given"), rows, intro)
+
+
+def _fact(value: Any) -> str:
+    if value in {"", ()}:
+        return "nothing"
+    return f"`{written(value)}`"
+
+
+def _commands() -> str:
+    parser = parser_for((), every=True)
+    commands = next(action for action in _actions(parser) if isinstance(action, _SubParsersAction))
+    return "\n\n".join(["## Commands", *(_command(name, commands.choices[name]) for name in COMMANDS)])
+
+
+def _actions(parser: ArgumentParser) -> list[Action]:
+    return parser._actions  # noqa: SLF001  (argparse has no other way to list them)
+
+
+def _command(name: str, parser: ArgumentParser) -> str:
+    rows = []
+    for action in _actions(parser):
+        if action.dest == "help":
+            continue
+        value = action.metavar or ("" if action.nargs == 0 else "|".join(map(str, action.choices or ())))
+        words = [f"{option} {value}".strip() for option in action.option_strings] or [str(value)]
+        rows.append((", ".join(f"`{word}`" for word in words), str(action.help or "")))
+    title = f"### `policy {name}`\n\n{parser.description}"
+    return f"{title}\n\n{_rows(('option', 'meaning'), rows)}" if rows else title
+
+
+def _exit_codes() -> str:
+    rows = [(f"`{code}`", text) for code, text in EXIT_CODES.items()]
+    run = [(f"`{code}`" if code.isdigit() else code, text) for code, text in RUN_EXIT_CODES.items()]
+    return (
+        f"{_table('Exit codes', ('code', 'meaning'), rows)}\n\n"
+        f"`policy run` follows env(1) and timeout(1):\n\n{_rows(('code', 'meaning'), run)}"
+    )
+
+
+def _type(schema: Any) -> str:
+    """A JSON Schema in a few words."""
+    if "enum" in schema:
+        return " or ".join(f'`"{name}"`' for name in schema["enum"])
+    if "anyOf" in schema:
+        return ", or ".join(dict.fromkeys(_type(one) for one in schema["anyOf"]))
+    return _PLAIN[schema["type"]](schema) if "type" in schema else "match table"
+
+
+def _list(schema: Any) -> str:
+    inner = _type(schema["items"])
+    return f"list of {inner}s" if inner == "table" else "list of them"
+
+
+def _table_of(schema: Any) -> str:
+    more = schema.get("additionalProperties")
+    return f"table of {_type(more)}" if more else "table"
+
+
+_PLAIN: dict[str, Callable[[Any], str]] = {
+    "array": _list,
+    "object": _table_of,
+    "number": lambda schema: f"seconds, {schema['minimum']:g} to {schema['maximum']:g}",
+    "string": lambda _: "text",
+    "boolean": lambda _: "boolean",
+}
+
+
+def _notes(notes: Any) -> str:
+    return f"{notes['description']}{_examples(notes.get('examples', ()))}"
+
+
+def _examples(examples: Any) -> str:
+    return f" Such as {' or '.join(f'`{written(example)}`' for example in examples)}." if examples else ""
+
+
+def _table(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]], intro: str = "") -> str:
+    return "\n\n".join(filter(None, [f"## {title}", intro, _rows(head, rows)]))
+
+
+def _rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    sys.stdout.write(f"{PAGE} written\n")

@@ -1,0 +1,57 @@
+"""`policy check`: every fault of configuration files, and every rule that looks wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from policy.commands import files, options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from policy.analysis import Report
+
+FORMATS = ("text", "json", "github")
+FINDING, INVALID = 1, 2
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The options of the command."""
+    files.arguments(parser, "judge these, each as if it were alone; absent: those that apply here, together")
+    parser.add_argument("--strict", action="store_true", help="a warning is a finding: exit code 1")
+    parser.add_argument("--output-format", choices=FORMATS, default="text", help="default: text")
+    options.configuration(parser)
+    options.output(parser)
+
+
+def main(arguments: Namespace) -> int:
+    """Prints what was found."""
+    from policy.analysis import ERROR, WARNING, check
+    from policy.render import findings
+
+    sources, warnings = files.chosen(arguments)
+    report = check(sources, together=not arguments.files)
+    for warning in [] if arguments.quiet else warnings:
+        options.warn(warning)
+    if not report.complete and not arguments.quiet:
+        options.note("there are so many rules that not all of them were compared")
+    if arguments.output_format == "text":
+        _show(report, arguments)
+    else:
+        sys.stdout.write(findings.FORMATS[arguments.output_format](report))
+    if report.count(ERROR):
+        return INVALID
+    return FINDING if arguments.strict and (report.count(WARNING) or warnings) else 0
+
+
+def _show(report: Report, arguments: Namespace) -> None:
+    """Faults and warnings where every command says them, the sum where results go."""
+    from policy.render import findings
+    from policy.render.style import wanted
+
+    sys.stderr.write(findings.text(report, color=wanted(arguments.color, sys.stderr, os.environ)))
+    sys.stderr.flush()
+    if not arguments.quiet:
+        sys.stdout.write(findings.summary(report) + "\n")

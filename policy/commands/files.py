@@ -1,0 +1,70 @@
+"""Configuration files as arguments, for the commands that judge them."""
+
+from __future__ import annotations
+
+import os
+
+from policy import sources
+from policy.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+LAYERS = ("project", "user", "system", "file")
+
+
+def arguments(parser: ArgumentParser, help: str) -> None:  # noqa: A002  (argparse's word)
+    """FILE ..., and the layer whose limits count.
+
+    Args:
+        parser: Of the command.
+        help: What the command does with files, and without.
+    """
+    parser.add_argument("files", metavar="FILE", nargs="*", help=help)
+    parser.add_argument(
+        "--layer",
+        choices=LAYERS,
+        help="judge FILE as a file of this layer; absent: user or system for a file in its place, else project",
+    )
+
+
+def chosen(arguments: Namespace) -> tuple[tuple[sources.Source, ...], list[str]]:
+    """The files that were named, else those that apply to the working directory.
+
+    Args:
+        arguments: The options.
+
+    Returns:
+        The files, the strongest first, and what was noticed while looking for them.
+
+    Raises:
+        UsageError: When they are named twice.
+    """
+    environ = os.environ
+    if not arguments.files:
+        if arguments.layer:
+            raise UsageError("--layer is for a FILE that is named")
+        return applying(arguments)
+    if arguments.config_file or arguments.no_config:
+        raise UsageError("name FILE, or use --config-file or --no-config, not both")
+    limit = sources.size_limit(environ)
+    return tuple(
+        sources.Source(arguments.layer or _layer(path), os.path.abspath(path), sources.named_table(path), limit=limit)
+        for path in arguments.files
+    ), []
+
+
+def applying(arguments: Namespace) -> tuple[tuple[sources.Source, ...], list[str]]:
+    """The files that apply to the working directory, and what was noticed while looking for them."""
+    cwd = os.getcwd()
+    query = sources.Query(os.environ, cwd, cwd, arguments.project, arguments.config_file, arguments.no_config)
+    return sources.find(query), query.warnings
+
+
+def _layer(path: str) -> str:
+    """The layer whose place a file stands in."""
+    real = os.path.realpath(path)
+    if real == os.path.realpath(sources.user_file(os.environ)):
+        return "user"
+    return "system" if real in map(os.path.realpath, sources.system_files(os.environ)) else "project"

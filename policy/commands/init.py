@@ -1,0 +1,121 @@
+"""`policy init`: a commented configuration file to start from."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from policy.errors import UsageError
+from policy.sources import FILE, PYPROJECT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+MODE = 0o644  # a file that everyone can write takes no part
+
+STARTER = """\
+# Where the lock on a Python environment lives. Rules are tried in order; the first whose conditions all hold decides.
+# Built-in rules follow: what cannot be written and a system interpreter are locked outside, other environments inside.
+#
+#   policy explain            which lock this environment gets, and why
+#   policy check --strict     every fault in this file, and rules that look wrong
+#   policy test               the tests at the end of this file
+
+# Seconds to wait for a lock; absent: for ever.
+# timeout = 60
+
+# A directory for the locks outside of environments; absent: /tmp. In a project's file: below the project.
+# global-dir = "locks"
+
+[[rules]]
+name = "nix-store"
+match.interpreter = "/nix/store/*"
+lock = "global"  # "local": <environment>/.lock, which uv takes too; "global": outside; "both": one after the other
+reason = "store paths are read-only"
+
+# A pattern matches a path or any folder above it; ** crosses folders, and ~ is the home directory.
+# [[rules]]
+# name = "images"
+# match.environment = ["/opt/**", "/app/**"]
+# lock = "global"
+# timeout = 600
+
+# Conditions about the caller (env, user, operation, project) need lock = "both": a caller for whom they do not hold
+# gets another rule's lock, and the two have to meet in one file.
+# [[rules]]
+# name = "ci"
+# match = { env.CI = true, any = [{ filesystem = ["overlay", "tmpfs"] }, { not.writable = true }] }
+# lock = "both"
+
+[[tests]]
+name = "a store path is locked outside of it"
+given.interpreter = "/nix/store/0c3bd-env/bin/python"
+expect = { lock = "global", rule = "nix-store" }
+
+[[tests]]
+name = "any other virtual environment is locked inside"
+given.environment = "~/work/.venv"
+expect.lock = "local"
+"""
+
+
+def for_pyproject() -> str:
+    """The same as tables of pyproject.toml."""
+    text = STARTER.replace("in this file", "in these tables").replace("of this file", "of these tables")
+    text = text.replace("[[", "[[tool.lock-policy.")
+    return text.replace("# Seconds to wait", "[tool.lock-policy]\n# Seconds to wait", 1)
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("file", metavar="FILE", nargs="?", default=FILE, help=f"what to write; absent: {FILE}")
+    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+    parser.add_argument(
+        "--pyproject", action="store_true", help=f"print the same as tables for {PYPROJECT}, and write nothing"
+    )
+
+
+def main(arguments: Namespace) -> int:
+    """Writes it.
+
+    Raises:
+        UsageError: When it cannot be written.
+    """
+    if arguments.pyproject:
+        sys.stdout.write(for_pyproject())
+        return 0
+    file = arguments.file
+    if os.path.basename(file) == PYPROJECT:
+        raise UsageError(f"{file}: `policy init --pyproject` prints tables that can be pasted there")
+    try:
+        (_replace if arguments.force else _create)(file, STARTER.encode())
+    except FileExistsError:
+        raise UsageError(f"{file}: exists already; --force replaces it") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    sys.stdout.write(f"{file} written; `policy check --strict` and `policy test` try it\n")
+    return 0
+
+
+def _create(file: str, content: bytes) -> None:
+    """Makes a file where nothing stands, not even a link that leads nowhere."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(file, flags | getattr(os, "O_CLOEXEC", 0), MODE)
+    with os.fdopen(descriptor, "wb") as opened:
+        opened.write(content)
+
+
+def _replace(file: str, content: bytes) -> None:
+    """Puts a file in the place of whatever stands there: a link is replaced, not followed."""
+    import secrets
+
+    if os.path.isdir(file) and not os.path.islink(file):
+        raise UsageError(f"{file}: is a directory; name a file in it")
+    beside = f"{file}.{secrets.token_hex(4)}.new"
+    _create(beside, content)
+    try:
+        os.replace(beside, file)
+    except OSError:
+        os.unlink(beside)
+        raise

@@ -1,0 +1,24 @@
+"""`policy schema`: the JSON Schema of the configuration."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument(
+        "--pyproject", action="store_true", help="of the table [tool.lock-policy] in pyproject.toml instead"
+    )
+
+
+def main(arguments: Namespace) -> int:
+    """Prints it."""
+    from policy.schema import as_text, file_schema, tool_schema
+
+    sys.stdout.write(as_text(tool_schema() if arguments.pyproject else file_schema()))
+    return 0

@@ -1,0 +1,41 @@
+"""`policy show`: the effective configuration, as TOML that decides the same."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from policy.commands import files, options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+FORMATS = ("toml", "json")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument(
+        "--show-origin", action="store_true", help="say of each setting and rule in which file and line it stands"
+    )
+    parser.add_argument("--output-format", choices=FORMATS, default="toml", help="default: toml")
+    options.configuration(parser)
+    options.settings(parser)
+    options.output(parser)
+
+
+def main(arguments: Namespace) -> int:
+    """Prints it."""
+    from policy.configuration import read
+    from policy.render import effective
+
+    sources, warnings = files.applying(arguments)
+    for warning in [] if arguments.quiet else warnings:
+        options.warn(warning)
+    program = read(sources).program.with_settings(options.rules(arguments).forced(os.environ))
+    if arguments.output_format == "json":
+        sys.stdout.write(effective.as_json(program))
+    else:
+        sys.stdout.write(effective.as_toml(program, origin=arguments.show_origin))
+    return 0

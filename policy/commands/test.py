@@ -1,0 +1,42 @@
+"""`policy test`: runs the `[[tests]]` of configuration files against their rules."""
+
+from __future__ import annotations
+
+import sys
+
+from policy.commands import files, options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+FORMATS = ("text", "json", "junit")
+FAILED = 1
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The options of the command."""
+    files.arguments(parser, "run the tests of these; absent: of those that apply here")
+    parser.add_argument("--output-format", choices=FORMATS, default="text", help="default: text")
+    options.configuration(parser)
+    options.output(parser)
+
+
+def main(arguments: Namespace) -> int:
+    """Prints which tests failed and why."""
+    from policy import trials
+    from policy.configuration import read_file
+    from policy.kinds import gather
+    from policy.render import trials as rendered
+    from policy.render.style import wanted
+
+    sources, warnings = files.chosen(arguments)
+    for warning in [] if arguments.quiet else warnings:
+        options.warn(warning)
+    results = [trials.run(configuration) for configuration in gather(read_file, sources)]
+    if arguments.output_format == "text":
+        color = wanted(arguments.color, sys.stdout)
+        sys.stdout.write(rendered.as_text(results, color=color, verbose=arguments.verbose))
+    else:
+        sys.stdout.write(rendered.FORMATS[arguments.output_format](results))
+    return FAILED if any(result.failed for result in results) else 0
