@@ -6,15 +6,14 @@ import os
 import re
 import sys
 import time
-import unicodedata
 
 from attrs import frozen
 
 from policy import kernel
+from policy.printable import printable
 
 _COMMAND_LENGTH = 80  # characters of a command line that a message shows
 _CREDENTIALS = re.compile(r"(?<=//)[^/@\s]+(?=@)")  # of an index URL: ps shows them, a log kept by others need not
-_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # Unicode categories that change what a terminal shows around them
 
 
 @frozen
@@ -102,6 +101,34 @@ def locked() -> tuple[Lock, ...]:
     return tuple(found[path] for path in sorted(found))
 
 
+def places(pid: int) -> tuple[str, ...]:
+    """Directories that a process may work on as environments: what its variables and its arguments name.
+
+    Args:
+        pid: Its number; nothing is found for another user's process, unless root asks.
+    """
+    words = [os.fsdecode(word) for word in _words(f"/proc/{pid}/cmdline")]
+    for entry in _words(f"/proc/{pid}/environ"):
+        name, _, value = os.fsdecode(entry).partition("=")
+        if name in {"LOCK_POLICY_ENVIRONMENT", "UV_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PROJECT_ENVIRONMENT"}:
+            words.append(value)
+    try:
+        cwd = os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ()
+    named = [os.path.normpath(os.path.join(cwd, word)) for word in (*words, ".venv") if word]
+    # an interpreter stands two levels below the root
+    return tuple(dict.fromkeys(place for path in named for place in (path, os.path.dirname(os.path.dirname(path)))))
+
+
+def _words(path: str) -> list[bytes]:
+    try:
+        with open(path, "rb") as file:
+            return file.read(128 * 1024).rstrip(b"\0").split(b"\0")
+    except OSError:
+        return []
+
+
 def is_name(name: str) -> bool:
     """Whether a file name is that of a lock of uv's or ours in a directory for locks."""
     return name.startswith(("lock-policy-", "uv-")) and name.endswith(".lock")
@@ -112,16 +139,6 @@ def moment(since: float) -> str:
     then = time.localtime(since)
     today = time.localtime()[:3] == then[:3]
     return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S", then)
-
-
-def visible(text: str) -> str:
-    """A text from elsewhere with everything escaped that would change the terminal or the order of what is read."""
-    return "".join(
-        character.encode("unicode_escape", "backslashreplace").decode("ascii")
-        if unicodedata.category(character) in _UNSEEN
-        else character
-        for character in text
-    )
 
 
 def _of(file: kernel.Identity, known: dict[kernel.Identity, tuple[int, ...]]) -> tuple[Holder, ...]:
@@ -191,7 +208,7 @@ def _holder(pid: int) -> Holder | None:
 
 def _shown(command: str) -> str:
     """A command line in one short line."""
-    text = visible(_CREDENTIALS.sub("***", command))
+    text = printable(_CREDENTIALS.sub("***", command))
     return text if len(text) <= _COMMAND_LENGTH else text[: _COMMAND_LENGTH - 1] + "…"
 
 
@@ -200,7 +217,7 @@ def _user(number: int) -> str:
         import pwd  # POSIX only
 
         try:
-            return visible(pwd.getpwuid(number).pw_name)
+            return printable(pwd.getpwuid(number).pw_name)
         except (KeyError, OSError):
             pass
     return f"uid {number}"

@@ -32,18 +32,22 @@ def path(tmp_path: Path) -> str:
 @linux
 def test_holder(path: str) -> None:
     """A holder is named by pid, user, command line and the time since when it runs; a free file has none."""
-    import pwd
-
     before = time.time()
     other = processes.holder(path)
     (found,) = holders.holders(path)
-    assert (found.pid, found.user) == (other.pid, pwd.getpwuid(os.geteuid()).pw_name)
+    assert (found.pid, found.user) == (other.pid, holders._user(os.geteuid()))  # noqa: SLF001  (perhaps without a name)
     assert "python" in found.command
     assert found.since is not None
     assert before - 2 < found.since < time.time() + 2
-    assert re.fullmatch(rf"pid {other.pid} \(\S+, .*, since [\d:]+\)", str(found))
+    assert re.fullmatch(rf"pid {other.pid} \([^,]+, .*, since [\d:]+\)", str(found))
     processes.end(other)
     assert holders.holders(path) == ()
+
+
+def test_user_names() -> None:
+    """A user is shown by name, and by number where the host knows none."""
+    assert holders._user(0) == "root"  # noqa: SLF001  (a holder cannot be had for every user)
+    assert holders._user(processes.ANNA) == "uid 65011"  # noqa: SLF001  (the same)
 
 
 @linux
@@ -84,12 +88,6 @@ with locks.hold([sys.argv[1]], timeout=100):
     second.stdout.readline()
     assert [holder.pid for holder in holders.holders(path)] == [second.pid]
     processes.end(second)
-
-
-def test_text_from_elsewhere() -> None:
-    """Control and bidi characters, bytes that are no UTF-8, and lone surrogates are shown escaped."""
-    assert holders.visible("a\x1b[31m\u202eb\nc\udcff") == r"a\x1b[31m\u202eb\nc\udcff"
-    assert holders.visible("uv sync --größe") == "uv sync --größe"
 
 
 @linux

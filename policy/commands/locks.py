@@ -1,0 +1,150 @@
+"""`policy locks`: which environments of this host are locked, by whom, since when."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict, evolve, frozen
+
+from policy import holders, locks
+from policy.commands import options
+from policy.errors import LockUnavailable
+from policy.holders import Lock
+from policy.loading import Rules
+from policy.locations import default_global_directory
+from policy.printable import printable
+from policy.render.style import BOLD, DIM, GREEN, YELLOW, paint, wanted
+from policy.request import Request
+from policy.uv import names
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterable, Mapping
+
+    from policy.request import Caller
+
+
+@frozen
+class Row:
+    """A lock file as it is listed.
+
+    Args:
+        lock: The file, and who holds it.
+        environment: The root of the environment that it locks, "" where that cannot be known.
+        pruned: Whether it was removed.
+    """
+
+    lock: Lock
+    environment: str = ""
+    pruned: bool = False
+
+    @property
+    def state(self) -> str:
+        """What people call its state."""
+        if self.pruned:
+            return "removed"
+        return {True: "locked", False: "free", None: "unknown"}[self.lock.locked]
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("environment", metavar="ENV", nargs="?", help="only the locks of this environment")
+    parser.add_argument("-a", "--all", action="store_true", help="files that nobody holds, too")
+    parser.add_argument(
+        "--prune", action="store_true", help="remove files of ours that nobody holds, while holding them; implies --all"
+    )
+    parser.add_argument("--output-format", choices=("text", "json"), default="text", help="default: text")
+    options.environment(parser)
+    options.configuration(parser)
+    options.output(parser)
+
+
+def main(arguments: Namespace) -> int:
+    """Lists lock files."""
+    caller = options.caller(arguments)
+    rules = options.rules(arguments)
+    if arguments.environment or arguments.python or arguments.target or arguments.prefix:
+        found = _of_environment(arguments, caller, rules)
+    else:
+        found = _of_host(caller, _directory(rules, caller))
+        if not (arguments.all or arguments.prune):
+            found = [row for row in found if row.lock.locked is not False]
+    if arguments.prune:
+        found = [_pruned(row) for row in found]
+    if arguments.output_format == "json":
+        text = json.dumps({"version": 1, "locks": [_record(row) for row in found]}, indent=2)
+    else:
+        text = _text(found, color=wanted(arguments.color, sys.stdout))
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+def _of_environment(arguments: Namespace, caller: Caller, rules: Rules) -> list[Row]:
+    request = Request(options.found(arguments, caller, arguments.environment), caller)
+    files = [file.path for file in rules.decide(request).plan]
+    root = request.environment.root
+    known = {lock.path: lock for lock in holders.locks((), *files)}
+    return [Row(known.get(path, Lock(path, locked=False)), root) for path in files]
+
+
+def _directory(rules: Rules, caller: Caller) -> str:
+    """Where the caller's rules put global locks."""
+    configured = rules.setting("global-dir", caller)
+    return configured or default_global_directory(caller.environ)
+
+
+def _of_host(caller: Caller, directory: str) -> list[Row]:
+    """Every lock that is held, and the files in the directories for locks."""
+    directories = (directory, default_global_directory(caller.environ), names.temporary_directory(caller.environ))
+    places = tuple(dict.fromkeys(os.path.join(caller.cwd, place) for place in directories))
+    held = {lock.path: lock for lock in holders.locked()}
+    there = {lock.path: lock for lock in holders.locks(places)}
+    return [Row(lock, _environment(lock)) for _, lock in sorted({**there, **held}.items())]
+
+
+def _environment(lock: Lock) -> str:
+    """The environment behind a lock file: its folder, or what a holder works on where the digest proves it."""
+    folder, name = os.path.split(lock.path)
+    if name == ".lock":
+        return folder
+    for holder in lock.holders:
+        for root in holders.places(holder.pid):
+            if name == f"lock-policy-{names.digest(os.path.realpath(root))}.lock":
+                return root
+    return ""
+
+
+def _pruned(row: Row) -> Row:
+    """Removes a file of ours that nobody holds."""
+    try:
+        return evolve(row, pruned=row.lock.locked is False and locks.prune(row.lock.path))
+    except LockUnavailable as error:
+        options.warn(str(error))
+        return row
+
+
+def _record(row: Row) -> Mapping[str, Any]:
+    return {
+        "path": row.lock.path,
+        "state": row.state,
+        "environment": row.environment or None,
+        "holders": [asdict(holder) for holder in row.lock.holders],
+    }
+
+
+STATES = {"locked": GREEN, "removed": YELLOW}
+
+
+def _text(found: Iterable[Row], *, color: bool) -> str:
+    lines = []
+    for row in found:
+        state = paint(row.state.ljust(7), BOLD, STATES.get(row.state, DIM), color=color)
+        environment = f"  {printable(row.environment)}" if row.environment else ""
+        lines.append(f"{state}  {paint(printable(row.lock.path), BOLD, color=color)}{environment}")
+        lines += [f"         {printable(str(holder))}" for holder in row.lock.holders]
+        if row.lock.locked and not row.lock.holders:
+            lines.append("         held by somebody who cannot be seen from here")
+    return "\n".join(lines) if lines else "no environment is locked"
