@@ -6,14 +6,17 @@ twice as much as starting Python, and this is read before every `policy run`.
 
 from __future__ import annotations
 
+import marshal
 import os
 import stat
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
+FORMAT = 1  # another one when what is kept changes its shape
 LARGEST = 64 * 1024 * 1024
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -113,6 +116,32 @@ def write(name: str, data: bytes, environ: Mapping[str, str] | None = None) -> N
         os.replace(temporary, os.path.join(folder, name))
     except OSError:
         _remove(temporary)
+
+
+def kept(name: str, key: Any, make: Callable[[], Any], environ: Mapping[str, str]) -> Any:
+    """A plain value that is made once for a key.
+
+    Args:
+        name: The file in the directory; one value is kept under it.
+        key: A tuple of plain values; another one makes the value anew.
+        make: Makes it.
+        environ: Environment variables, which say where the directory is.
+
+    Returns:
+        The value, from the file or from `make`.
+    """
+    data = read(name, environ)
+    if data is not None:
+        try:
+            found_format, found_key, value = marshal.loads(data)  # noqa: S302  (only this user can write the file)
+        except (ValueError, TypeError, EOFError):
+            pass
+        else:
+            if found_format == FORMAT and found_key == key:
+                return value
+    value = make()
+    write(name, marshal.dumps((FORMAT, key, value)), environ)
+    return value
 
 
 def _home() -> str:

@@ -6,45 +6,22 @@ Importing attrs, a TOML reader and what reads with them costs more than everythi
 from __future__ import annotations
 
 import marshal
+import os
+import time
 
-from policy import cache, engine, index
+from policy import __version__, cache, engine, index
 from policy.builtin import ROWS
 from policy.uv.names import seahash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from policy.sources import Source
 
-FORMAT = 1  # another one when rows, settings or the index change their shape
-
-
-def kept(name: str, key: Any, make: Callable[[], Any], environ: Mapping[str, str]) -> Any:
-    """A plain value that is made once for a key.
-
-    Args:
-        name: The file in the cache directory; one value is kept under it.
-        key: A tuple of plain values; another one makes the value anew.
-        make: Makes it.
-        environ: Environment variables, which say where the cache directory is.
-
-    Returns:
-        The value, from the file or from `make`.
-    """
-    data = cache.read(name, environ)
-    if data is not None:
-        try:
-            found_format, found_key, value = marshal.loads(data)  # noqa: S302  (only this user can write the file)
-        except (ValueError, TypeError, EOFError):
-            pass
-        else:
-            if found_format == FORMAT and found_key == key:
-                return value
-    value = make()
-    cache.write(name, marshal.dumps((FORMAT, key, value)), environ)
-    return value
+TICK_NANOSECONDS = 10_000_000  # a kernel older than 6.13 may give two changes within one tick the same timestamps
+CTIME = 4  # in the identity of a source
 
 
 def program(sources: Sequence[Source], environ: Mapping[str, str], home: str) -> engine.Program:
@@ -70,9 +47,22 @@ def program(sources: Sequence[Source], environ: Mapping[str, str], home: str) ->
 
     paths = "\0".join(source.path for source in sources)
     name = f"rules-{seahash(paths.encode('utf-8', 'surrogateescape')):016x}"
-    key = (home, *(source.fingerprint for source in sources))
-    rows, settings, built = kept(name, key, make, environ)
+    # the version, because another one may have other built-in rules, or not be allowed by `required-version`
+    key = (__version__, home, *(source.fingerprint for source in sources))
+    young = time.time_ns() - max(source.identity[CTIME] for source in sources) < TICK_NANOSECONDS
+    rows, settings, built = make() if young else cache.kept(name, key, make, environ)
+    if _leads_out(settings):
+        rows, settings, built = make()
     return engine.Program(Rows(rows), settings, built)
+
+
+def _leads_out(settings: Mapping[str, engine.Setting]) -> bool:
+    """Whether a link leads a project's directory for locks out of it, perhaps since the file was read."""
+    directory, file, _, layer = settings.get("global-dir", ("", "", 0, ""))
+    if layer != "project":
+        return False
+    project = os.path.join(os.path.realpath(os.path.dirname(file)), "")
+    return not os.path.join(os.path.realpath(directory), "").startswith(project)
 
 
 class Rows:

@@ -9,10 +9,11 @@ import attrs
 from attrs import frozen
 
 from policy import __version__, builtin, documents
+from policy.chain import Chain
 from policy.errors import ConfigError
-from policy.kinds import TEXT, Kind, gather, keyed, refined, refuse
-from policy.place import Place
-from policy.rules import RULES, TIMEOUT, Chain, Rule
+from policy.kinds import MOST, TEXT, Kind, gather, keyed, refined, refuse, shown
+from policy.place import Fault, Place
+from policy.rules import RULES, TIMEOUT, Rule
 from policy.scenarios import SCENARIOS, Scenario
 from policy.sources import TABLE, Source, named_table, table
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from policy.documents import Document
-    from policy.place import Fault
 
 BUILT_IN = tuple(Rule(*row) for row in builtin.ROWS)
 
@@ -30,12 +30,13 @@ def _directory_fault(path: str) -> str | None:
 
 
 def _version_fault(specifier: str) -> str | None:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.specifiers import SpecifierSet
 
     try:
-        SpecifierSet(specifier)
-    except InvalidSpecifier:
-        return f'"{specifier}" is no version specifier (PEP 440), such as ">=0.1, <1"'
+        for clause in SpecifierSet(specifier):
+            clause.contains("0")  # only this finds a number of more digits than Python reads
+    except ValueError:
+        return f'{shown(specifier)} is no version specifier (PEP 440), such as ">=0.1, <1"'
     return None
 
 
@@ -119,8 +120,11 @@ def read_file(source: Source) -> Configuration:
     try:
         return _read(source, document)
     except ConfigError as error:
-        faults = [documents.locate(document, fault) for fault in error.faults]
-        raise ConfigError(sorted(faults, key=lambda fault: (fault.line, fault.column))) from None
+        faults = [documents.locate(document, fault) for fault in error.faults[:MOST]]
+        faults.sort(key=lambda fault: (fault.line, fault.column))
+        if len(error.faults) >= MOST:
+            faults.append(Fault(Place(document.file), f"after {MOST} faults the rest of the file was not judged"))
+        raise ConfigError(faults) from None
 
 
 def _read(source: Source, document: Document) -> Configuration:

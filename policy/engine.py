@@ -33,7 +33,6 @@ if TYPE_CHECKING:
         def __getitem__(self, number: int, /) -> Row: ...
 
 
-FEW = 32  # rules below which trying all is as fast as looking them up
 MANY = 1024  # environments whose candidates are remembered
 
 LOCK, MATCH, NAME, TIMEOUT, REQUIRED, REASON, MANDATORY, FILE, LINE, LAYER = range(10)
@@ -53,36 +52,30 @@ class Program:
         built: The index of the rows; absent: made when there are enough rules for it to pay.
     """
 
-    __slots__ = ("_index", "_known", "rows", "settings")
+    __slots__ = ("_index", "known", "rows", "settings")
 
     def __init__(self, rows: Rows, settings: Mapping[str, Setting], built: index.Index | None = None) -> None:
         self.rows = rows
         self.settings = settings
         self._index = built
-        self._known: dict[tuple[str, str, str], Sequence[int]] = {}
+        self.known: dict[tuple[str, str], Sequence[int]] = {}
 
     def candidates(self, request: Request) -> Sequence[int]:
         """The numbers of the rules that can match a request, in order."""
         if self._index is None:
-            if len(self.rows) < FEW:
-                return range(len(self.rows))
             self._index = index.build(self.rows[number] for number in range(len(self.rows)))
-        environment = request.environment
-        if request.facts:
-            return index.candidates(self._index, request)
-        key = (environment.interpreter, environment.root, environment.base_interpreter)
-        try:
-            return self._known[key]
-        except KeyError:
-            if len(self._known) >= MANY:
-                self._known.clear()
-            found = self._known[key] = index.candidates(self._index, request)
-            return found
+        found = index.candidates(self._index, request)
+        if not request.given:
+            if len(self.known) >= MANY:
+                self.known.clear()
+            environment = request.environment
+            self.known[environment.interpreter, environment.root] = found
+        return found
 
     def with_settings(self, settings: Mapping[str, Setting]) -> Program:
         """The same rules, with settings that stand before its own."""
         program = Program(self.rows, {**self.settings, **settings}, self._index)
-        program._known = self._known
+        program.known = self.known
         return program
 
     def setting(self, name: str) -> Any:
@@ -92,33 +85,35 @@ class Program:
 
 
 class Decision:
-    """The rule that matched, the plan, and on demand every step that led there.
+    """The rule that matched, and on demand the plan and every step that led there.
 
     Args:
         program: The rules that were asked.
         request: What they were asked.
         index: Which rule matched.
-        plan: The lock files to hold, in the order in which they are taken.
-        anonymous: Gives the decision for the same request without environment variables.
+
+    Attributes:
+        anonymous: Gives the decision for the same request without environment variables; None: the same rules do.
+        corrected: Why the rules were asked a second time, "" where they were not.
     """
 
-    __slots__ = ("_other", "anonymous", "corrected", "index", "plan", "program", "request")
+    anonymous: Callable[[], Decision] | None = None
+    corrected = ""
+    _other: Decision | None = None
+    _plan: tuple[LockFile, ...] | None = None
 
-    def __init__(
-        self,
-        program: Program,
-        request: Request,
-        index: int,
-        plan: tuple[LockFile, ...],
-        anonymous: Callable[[], Decision] | None = None,
-    ) -> None:
+    def __init__(self, program: Program, request: Request, index: int) -> None:
         self.program = program
         self.request = request
         self.index = index
-        self.plan = plan
-        self.anonymous = anonymous
-        self._other: Decision | None = None
-        self.corrected = ""
+
+    @property
+    def plan(self) -> tuple[LockFile, ...]:
+        """The lock files to hold, in the order in which they are taken."""
+        if self._plan is None:
+            directory = self.program.setting("global-dir") or default_global_directory(self.request.caller.environ)
+            self._plan = LOCATIONS[self.lock](self.request, directory)
+        return self._plan
 
     @property
     def row(self) -> Row:
@@ -190,11 +185,12 @@ def decide(program: Program, request: Request) -> Decision:
     Returns:
         The decision; the built-in rules end with one that matches everything.
     """
-    for number in program.candidates(request):
-        row = program.rows[number]
-        if holds(row[MATCH], request):
-            directory = program.setting("global-dir") or default_global_directory(request.caller.environ)
-            return Decision(program, request, number, LOCATIONS[row[LOCK]](request, directory))
+    environment = request.environment
+    numbers = None if request.given else program.known.get((environment.interpreter, environment.root))
+    for number in program.candidates(request) if numbers is None else numbers:
+        match = program.rows[number][MATCH]
+        if not match or holds(match, request):
+            return Decision(program, request, number)
     raise AssertionError("the built-in rules end with one that matches everything")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 
 from policy.errors import EnvironmentNotFound
 
@@ -25,6 +26,8 @@ _LARGEST_CONFIG = 64 * 1024  # as in pyvenv.py, which reads it
 # Larger files are interpreters, or launchers that nobody makes: Nix's are 16 KiB.
 _LARGEST_LAUNCHER = 256 * 1024
 _MARKER = "EXTERNALLY-MANAGED"
+_YOUNG = 2_000_000_000  # nanoseconds; no file system's clock is coarser
+_MANY = 1024  # directories whose names are remembered
 _WHAT_TO_NAME = "name an interpreter or the root of an environment"
 
 
@@ -318,8 +321,8 @@ def externally_managed(environment: Environment) -> str | None:
     else:
         return None
     for folder in folders:
-        path = os.path.join(folder, _MARKER)
-        if folder and os.path.isfile(path):
+        path = f"{folder}{os.sep}{_MARKER}"
+        if folder and os.access(path, os.F_OK) and os.path.isfile(path):
             return path
     return None
 
@@ -344,13 +347,30 @@ def _libraries(prefix: str) -> Iterator[str]:
         folder = os.path.join(prefix, library)
         if _WINDOWS:
             yield folder
-        try:
-            names = os.listdir(folder)
-        except OSError:
-            continue
-        for name in sorted(names):
+        for name in _names(folder):
             if name.startswith(("python3", "pypy3", "graalpy3")):
-                yield os.path.join(folder, name)
+                yield f"{folder}{os.sep}{name}"
+
+
+_listed: dict[str, tuple[int, int, list[str]]] = {}
+
+
+def _names(folder: str) -> list[str]:
+    """What a directory holds, read again when it has changed."""
+    try:
+        status = os.stat(folder)
+        known = _listed.get(folder)
+        # A change within the clock's tick of a listing could go unseen, so a young directory is read each time.
+        if known is None or known[:2] != (status.st_ino, status.st_mtime_ns):
+            names = sorted(os.listdir(folder))
+            if time.time_ns() - status.st_mtime_ns < _YOUNG:
+                return names
+            if len(_listed) >= _MANY:
+                _listed.clear()
+            known = _listed[folder] = (status.st_ino, status.st_mtime_ns, names)
+    except OSError:
+        return []
+    return known[2]
 
 
 def _absolute(path: str, cwd: str) -> str:
@@ -408,9 +428,22 @@ def _is_launcher(path: str) -> bool:
         return False  # venv's own python.exe is a launcher there, and honours pyvenv.cfg
     try:
         status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            return False
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    if not stat.S_ISREG(status.st_mode):
+        return False
+    identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    if identity not in _judged:
+        _judged[identity] = _launches(path, status)
+    return _judged[identity]
+
+
+_judged: dict[tuple[int, ...], bool] = {}
+
+
+def _launches(path: str, status: os.stat_result) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except OSError:
         return False
     try:

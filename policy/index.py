@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     # rules that must always be tried; for each fact: rules by a folder above it, and by a name on its path
     Index = tuple[tuple[int, ...], dict[str, dict[str, tuple[int, ...]]], dict[str, dict[str, tuple[int, ...]]]]
 
-PATHS = ("interpreter", "environment", "base-interpreter")  # facts that cost nothing to observe
+PATHS = ("interpreter", "environment")  # facts that are known before they are asked for
 MATCH = 1
 
 
@@ -58,7 +58,9 @@ def _anchor(pattern: str) -> tuple[str, str] | None:
     prefix = globs.compile_path(pattern, os.path.expanduser("~")).prefix
     if prefix:
         return "folder", prefix
-    literal = [name for name in pattern.split("/") if name and not any(magic in name for magic in "*?[")]
+    literal = [
+        name for name in pattern.split("/") if name not in {"", ".", "~"} and not any(magic in name for magic in "*?[")
+    ]
     if not literal or sys.platform == "win32":  # Windows folds case and separators
         return None
     return "name", max(literal, key=len)

@@ -6,11 +6,13 @@ import os
 
 from policy import compiled, engine, sources
 from policy.errors import PolicyError, UsageError
-from policy.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
+
+    from policy.request import Caller, Request
 
 LONGEST = 86_400  # seconds; a day
 
@@ -78,30 +80,38 @@ class Rules:
             ConfigError: With every fault of the files.
             UsageError: When an environment variable of ours cannot be used.
         """
-        program, query = self._program(request, request.caller.environ)
+        program, query = self._program(request.caller, request.environment.root)
         self.warnings = query.warnings
         self._settle_project(request, query)
         decision = engine.decide(program, request)
         decision.anonymous = lambda: self._decide_anonymously(request, program)
         return decision
 
+    def setting(self, name: str, caller: Caller) -> Any:
+        """A single setting as it applies in the caller's working directory, None where no file has it.
+
+        Args:
+            name: Its key in TOML.
+            caller: Who asks.
+
+        Raises:
+            ConfigError: With every fault of the files.
+        """
+        return self._program(caller, caller.cwd)[0].setting(name)
+
     def _decide_anonymously(self, request: Request, program: engine.Program) -> engine.Decision:
         """The decision for a caller without environment variables, who may read other files."""
         try:
-            program, _ = self._program(request, {})
+            caller = engine.anonymous(request).caller
+            program, _ = self._program(caller, request.environment.root)
         except PolicyError:  # files that only a variable keeps out; their faults are not this caller's
             pass
         return engine.decide(program, engine.anonymous(request))
 
-    def _program(self, request: Request, environ: Mapping[str, str]) -> tuple[engine.Program, sources.Query]:
-        query = sources.Query(
-            environ,
-            request.caller.cwd,
-            request.environment.root,
-            self.project or request.caller.project,
-            self.config_file,
-            self.no_config,
-        )
+    def _program(self, caller: Caller, root: str) -> tuple[engine.Program, sources.Query]:
+        environ = caller.environ
+        project = self.project or caller.project
+        query = sources.Query(environ, caller.cwd, root, project, self.config_file, self.no_config)
         found = sources.find(query)
         key = tuple(source.fingerprint for source in found)
         try:

@@ -82,17 +82,19 @@ class Request:
         facts: Facts known beforehand, by the key of their condition: another machine's, or assumed ones.
 
     Attributes:
+        given: Whether facts may differ from what the environment itself says.
         details: More about a fact that was observed: an errno's text, the path of a marker.
         project: The directory whose configuration was found, where the caller named none.
     """
 
-    __slots__ = ("caller", "details", "environment", "facts", "project")
+    __slots__ = ("caller", "details", "environment", "facts", "given", "project")
 
     def __init__(
         self, environment: Environment, caller: Caller | None = None, facts: Mapping[str, object] | None = None
     ) -> None:
         self.environment = environment
         self.caller = caller or Caller()
-        self.facts: dict[str, object] = dict(facts or ())
+        self.facts: dict[str, object] = dict(facts) if facts else {}
+        self.given = bool(facts)
         self.details: dict[str, str] = {}
         self.project: str | None = None

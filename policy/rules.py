@@ -1,4 +1,4 @@
-"""A rule, the chain of rules, and what they answer."""
+"""A rule, and the trace of what rules answered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs import frozen
 
-from policy import engine
 from policy.conditions import match_kind
 from policy.kinds import FLAG, TEXT, Kind, array, choice, keyed, number, refined
 from policy.locations import LOCATIONS
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from policy.conditions import Match
     from policy.place import Place
-    from policy.request import Request
 
 LONGEST = 86_400  # seconds; a day
 TIMEOUT = number(0, LONGEST, "seconds")
@@ -71,10 +69,10 @@ class Rule:
     @property
     def label(self) -> str:
         """The rule as messages name it."""
-        return engine.label(self.row)
+        return self.name or f"{self.file}:{self.line}"
 
     @property
-    def row(self) -> engine.Row:
+    def row(self) -> tuple[Any, ...]:
         """The plain form that decides and that a cache file can hold."""
         return attrs.astuple(self, recurse=False)
 
@@ -140,31 +138,3 @@ class Step:
     rule: Rule
     outcome: str
     checks: tuple[Check, ...]
-
-
-@frozen
-class Chain:
-    """Rules in order; the first that matches decides.
-
-    Args:
-        rules: The strongest first; the last one must match everything.
-        settings: Single settings by key, each with the value, the file, the line and the layer it came from.
-    """
-
-    rules: tuple[Rule, ...]
-    settings: Mapping[str, engine.Setting] = attrs.field(factory=dict)
-    program: engine.Program = attrs.field(init=False, eq=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "program", engine.Program([rule.row for rule in self.rules], dict(self.settings)))
-
-    def decide(self, request: Request) -> engine.Decision:
-        """The answer to a request.
-
-        Args:
-            request: What is to be locked, and who asks.
-
-        Returns:
-            The decision, with its plan and every step that led to it.
-        """
-        return engine.decide(self.program, request)

@@ -9,8 +9,10 @@ import os
 import stat
 import sys
 
+from policy import cache
 from policy.errors import UsageError
 from policy.request import flag
+from policy.uv.names import digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class Query:
         no_config: True: no file at all.
     """
 
-    __slots__ = ("config_file", "cwd", "environ", "limit", "no_config", "project", "root", "warnings")
+    __slots__ = ("config_file", "cwd", "empty", "environ", "limit", "no_config", "project", "root", "warnings")
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class Query:
         self.no_config = no_config or (config_file is None and flag(environ, "LOCK_POLICY_NO_CONFIG"))
         self.warnings: list[str] = []
         self.limit = size_limit(environ)
+        self.empty: set[str] = set()  # where an earlier search found nothing
 
 
 def size_limit(environ: Mapping[str, str]) -> int:
@@ -111,15 +114,27 @@ def size_limit(environ: Mapping[str, str]) -> int:
     return int(value)
 
 
+_FOLLOW = os.access not in os.supports_follow_symlinks
+
+
+def _is_there(path: str) -> bool:
+    """Whether anything is; a link that leads nowhere, too. Most are not, and lstat's exception costs twice as much."""
+    return os.access(path, os.F_OK, follow_symlinks=_FOLLOW)
+
+
 def _identity(path: str) -> tuple[int, ...] | None:
     """Of the file that the path leads to; of the link itself where it leads nowhere; None where nothing stands."""
+    if not _is_there(path):
+        return None
     try:
-        found = os.stat(path)
+        found = os.lstat(path)
     except OSError:
+        return None
+    if stat.S_ISLNK(found.st_mode):
         try:
-            found = os.lstat(path)
+            found = os.stat(path)
         except OSError:
-            return None
+            pass
     return (
         found.st_dev,
         found.st_ino,
@@ -132,6 +147,7 @@ def _identity(path: str) -> tuple[int, ...] | None:
 
 
 _mentions: dict[tuple[int, ...], bool] = {}
+_tables: dict[tuple[int, ...], bool] = {}
 
 
 def _mentions_us(path: str, identity: tuple[int, ...]) -> bool:
@@ -176,30 +192,36 @@ def table(data: object, keys: Iterable[str]) -> dict[str, Any] | None:
     return data  # type: ignore[return-value]  # a value that is no table is refused by the reader
 
 
-def has_table(path: str, limit: int) -> bool:
+def has_table(path: str, identity: tuple[int, ...], query: Query) -> bool:
     """Whether a pyproject.toml has our table; raises ConfigError when it cannot be read."""
-    from policy.documents import read
 
-    return table(read(path, limit=limit).data, TABLE) is not None
+    def look() -> bool:
+        from policy.documents import read
+
+        return table(read(path, limit=query.limit).data, TABLE) is not None
+
+    if identity not in _tables:
+        _tables[identity] = cache.kept(f"table-{digest(path)}", identity, look, query.environ)
+    return _tables[identity]
 
 
-def _in_directory(directory: str, layer: str, query: Query) -> Source | None:
-    """The configuration of one directory."""
-    own, pyproject = os.path.join(directory, FILE), os.path.join(directory, PYPROJECT)
+def _in_directory(start: str, query: Query) -> Source | None:
+    """The configuration of one directory, whose path ends with a separator."""
+    own, pyproject = start + FILE, start + PYPROJECT
     own_identity, pyproject_identity = _identity(own), _identity(pyproject)
     if own_identity is not None and not _trusted(own, own_identity, query):
         own_identity = None
     if pyproject_identity is not None and not (
         _mentions_us(pyproject, pyproject_identity)
         and _trusted(pyproject, pyproject_identity, query)
-        and has_table(pyproject, query.limit)
+        and has_table(pyproject, pyproject_identity, query)
     ):
         pyproject_identity = None
     if own_identity is not None:
         if pyproject_identity is not None:
             query.warnings.append(f"{own} is used; [tool.lock-policy] in {pyproject} is ignored")
-        return Source(layer, own, (), own_identity, query.limit)
-    return None if pyproject_identity is None else Source(layer, pyproject, TABLE, pyproject_identity, query.limit)
+        return Source("project", own, (), own_identity, query.limit)
+    return None if pyproject_identity is None else Source("project", pyproject, TABLE, pyproject_identity, query.limit)
 
 
 def _trusted(path: str, identity: tuple[int, ...], query: Query) -> bool:
@@ -217,14 +239,17 @@ def _trusted(path: str, identity: tuple[int, ...], query: Query) -> bool:
     return True
 
 
-def _upward(start: str, query: Query) -> Source | None:
-    directory = os.path.normpath(os.path.join(query.cwd, start))
-    while True:
-        found = _in_directory(directory, "project", query)
-        parent = os.path.dirname(directory)
-        if found or parent == directory:
-            return found
-        directory = parent
+def _upward(path: str, query: Query) -> Source | None:
+    directory = os.path.normpath(os.path.join(query.cwd, path))
+    while directory not in query.empty:
+        start = directory if directory.endswith(os.sep) else directory + os.sep
+        if _is_there(start + FILE) or _is_there(start + PYPROJECT):
+            found = _in_directory(start, query)
+            if found:
+                return found
+        query.empty.add(directory)
+        directory = os.path.dirname(directory)  # the root is its own parent
+    return None
 
 
 def project(query: Query) -> Source | None:
@@ -237,6 +262,8 @@ def project(query: Query) -> Source | None:
 def _home(environ: Mapping[str, str]) -> str:
     if environ.get("HOME"):
         return environ["HOME"]
+    if sys.platform == "win32":
+        return os.path.expanduser("~")
     import pwd
 
     try:
