@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from policy import engine
 from policy.request import boolean
 
@@ -19,6 +22,11 @@ def disagreement(decision: engine.Decision, trace: Trace) -> str | None:
     if decision.agrees:
         return None
     name = engine.label(decision.row)
+    if decision.lock == decision.other.lock:
+        return (
+            "without environment variables the same lock lies in another directory, so two shells may both be inside: "
+            "name the directory in a file that every shell reads (global-dir), not in a variable"
+        )
     return (
         f"without environment variables another file is locked, so two shells may both be inside: "
         f'give rule {name} lock = "both", or decide by something that every shell sees'
@@ -69,14 +77,24 @@ def private_temporary_directory(decision: engine.Decision, trace: Trace) -> str 
 def remote(decision: engine.Decision, trace: Trace) -> str | None:
     """A file system whose locks do not reach other hosts."""
     del trace
-    from policy.mounts import lock_reach, mount_of
-
     for file in decision.plan:
+        if not _may_be_remote(file.path):
+            continue
+        from policy.mounts import lock_reach, mount_of
+
         mount = mount_of(file.path)
         reach = lock_reach(mount) if mount else None
         if reach:
             return f"{file.path}: {reach}"
     return None
+
+
+def _may_be_remote(path: str) -> bool:
+    """Whether a file can lie on a file system without a disk of its own; Linux gives those the major number 0."""
+    try:
+        return sys.platform != "linux" or os.major(os.stat(os.path.dirname(path)).st_dev) == 0
+    except OSError:
+        return False
 
 
 def nearest_miss(decision: engine.Decision, trace: Trace) -> str | None:
@@ -100,6 +118,9 @@ HINTS: tuple[Callable[[engine.Decision, Trace], str | None], ...] = (
 )
 
 
+IN_RUN = (disagreement, local_system, no_boolean, private_temporary_directory, remote)
+
+
 def hints(decision: engine.Decision, trace: Trace) -> list[str]:
     """Every hint that applies, one sentence each.
 
@@ -108,3 +129,12 @@ def hints(decision: engine.Decision, trace: Trace) -> list[str]:
         trace: Its steps, as `engine.steps` gives them.
     """
     return [hint for hint in (ask(decision, trace) for ask in HINTS) if hint]
+
+
+def hints_in_run(decision: engine.Decision) -> list[str]:
+    """The hints that matter to someone who did not ask: those about a lock that may not exclude.
+
+    Args:
+        decision: What was decided.
+    """
+    return [hint for hint in (ask(decision, []) for ask in IN_RUN) if hint]

@@ -63,7 +63,7 @@ _REMEDIES = {
 }
 
 
-class LockFile:
+class OpenFile:
     """An open lock file, locked or about to be.
 
     Args:
@@ -86,12 +86,12 @@ class LockFile:
         self.modified = 0.0
 
     def __repr__(self) -> str:
-        return f"LockFile({self.path!r}, {self.descriptor})"
+        return f"OpenFile({self.path!r}, {self.descriptor})"
 
 
 # What a forked child must close: a copied descriptor would keep the lock when its holder dies. Between os.open, which
 # gives other threads their turn, and the entry here nobody may fork, hence the guard.
-_opened: dict[int, LockFile] = {}
+_opened: dict[int, OpenFile] = {}
 
 _guard = RLock()
 
@@ -108,7 +108,7 @@ if sys.platform != "win32":
     os.register_at_fork(before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_forget)
 
 
-def open_file(path: str, *, local: bool = False, make: str = "") -> LockFile:
+def open_file(path: str, *, local: bool = False, make: str = "") -> OpenFile:
     """Opens a lock file that can be trusted, making it where there is none. It is not locked yet.
 
     Args:
@@ -130,7 +130,7 @@ def open_file(path: str, *, local: bool = False, make: str = "") -> LockFile:
         raise unavailable(path, error) from error
 
 
-def _open(path: str, *, local: bool, make: str) -> LockFile:
+def _open(path: str, *, local: bool, make: str) -> OpenFile:
     """Looks, opens, looks again; from the start wherever the file changed in between."""
     directory = os.path.dirname(path) or "."
     patience = 0.0
@@ -167,7 +167,7 @@ def _open(path: str, *, local: bool, make: str) -> LockFile:
     raise LockUnavailable(path, 0, "it is replaced each time it is opened", remedy="find out who replaces it")
 
 
-def _descriptor(path: str, seen: os.stat_result) -> LockFile | None:
+def _descriptor(path: str, seen: os.stat_result) -> OpenFile | None:
     """Opens what was seen; None where it is gone or has become something else.
 
     For writing, since NFS gives an exclusive flock to nothing less (flock(2)). Root's file and our own may be
@@ -191,9 +191,9 @@ def _descriptor(path: str, seen: os.stat_result) -> LockFile | None:
         return None
 
 
-def _entered(path: str, flags: int, seen: os.stat_result) -> LockFile:
+def _entered(path: str, flags: int, seen: os.stat_result) -> OpenFile:
     """Opens and notes the descriptor, so that no fork falls between the two."""
-    file = LockFile(path, -1, seen.st_dev, seen.st_ino)
+    file = OpenFile(path, -1, seen.st_dev, seen.st_ino)
     with _guard:
         file.descriptor = descriptor = os.open(path, flags)
         _opened[descriptor] = file
@@ -365,7 +365,7 @@ def _open_to_all(descriptor: int) -> None:
                 raise
 
 
-def refresh(file: LockFile) -> None:
+def refresh(file: OpenFile) -> None:
     """Renews the timestamps of a file that is old, which a cleaner of /tmp would delete while it is held."""
     if time.time() - file.modified < _REFRESH_SECONDS or os.utime not in os.supports_fd:
         return
@@ -400,7 +400,7 @@ def through_filelock(descriptor: int) -> bool:
     return lock_descriptor(descriptor, blocking=False)
 
 
-def is_current(file: LockFile) -> bool:
+def is_current(file: OpenFile) -> bool:
     """Whether the file is still the one at its path. What cannot be looked at counts as gone."""
     try:
         seen = os.lstat(file.path)
@@ -409,7 +409,7 @@ def is_current(file: LockFile) -> bool:
     return seen.st_ino == file.inode and seen.st_dev == file.device
 
 
-def close(file: LockFile) -> None:
+def close(file: OpenFile) -> None:
     """Gives the file up: unlocked, unless a command has inherited the lock, and closed. Never raises."""
     descriptor, file.descriptor = file.descriptor, -1
     if descriptor < 0 or not file.owned:
@@ -447,7 +447,7 @@ def is_ours(descriptor: int) -> bool:
     return descriptor in _opened
 
 
-def inherit(file: LockFile) -> None:
+def inherit(file: OpenFile) -> None:
     """Lets commands that are started from here keep the lock until the last of them has closed its descriptor."""
     if file.owned and file.descriptor >= 0:
         file.inherited = True

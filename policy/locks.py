@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from policy.lockfiles import LockFile
+    from policy.lockfiles import OpenFile
     from policy.waiting import Attempt, Patience, Waiting
 
 _REPLACED = 1000  # a file that is replaced under its waiters more often than this is not waited for any longer
@@ -34,7 +34,7 @@ class Held:
 
     __slots__ = ("_taken", "files")
 
-    def __init__(self, files: Sequence[str], taken: Sequence[LockFile]) -> None:
+    def __init__(self, files: Sequence[str], taken: Sequence[OpenFile]) -> None:
         self.files = tuple(files)
         self._taken = tuple(taken)
 
@@ -143,7 +143,7 @@ def hold(
     """
     start = time.monotonic()
     patience: Patience | None = None
-    taken: list[LockFile] = []
+    taken: list[OpenFile] = []
     try:
         for file in _steps(paths, taken, local, make, environ, attempt):
             if patience is None:
@@ -189,7 +189,7 @@ async def hold_async(
     """
     start = time.monotonic()
     patience: Patience | None = None
-    taken: list[LockFile] = []
+    taken: list[OpenFile] = []
     try:
         for file in _steps(paths, taken, local, make, environ, attempt):
             if patience is None:
@@ -210,12 +210,12 @@ async def hold_async(
 
 def _steps(
     paths: Sequence[str],
-    taken: list[LockFile],
+    taken: list[OpenFile],
     local: Collection[str],
     make: str,
     environ: Mapping[str, str] | None,
     attempt: Attempt,
-) -> Generator[LockFile, None, None]:
+) -> Generator[OpenFile, None, None]:
     """Takes one file after the other and yields each that another holds: who goes on must have locked it.
 
     What is open by now stands in `taken`, so that the caller can give it up at any point.
@@ -247,12 +247,12 @@ def _steps(
             raise LockUnavailable(path, 0, "it is replaced again and again", remedy="find out who replaces it")
 
 
-def _again(file: LockFile, taken: Sequence[LockFile]) -> bool:
+def _again(file: OpenFile, taken: Sequence[OpenFile]) -> bool:
     """Whether a file is taken already, under another path: it would wait for itself."""
     return any(other is not file and other.inode == file.inode and other.device == file.device for other in taken)
 
 
-def _give_up(taken: Sequence[LockFile]) -> None:
+def _give_up(taken: Sequence[OpenFile]) -> None:
     for file in reversed(taken):
         lockfiles.close(file)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from policy import lockfiles
-from policy.lockfiles import LockFile
+from policy.lockfiles import OpenFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 MARKER = "LOCK_POLICY_HELD"
 
 
-def marker(taken: Iterable[LockFile]) -> str:
+def marker(taken: Iterable[OpenFile]) -> str:
     """What to set `LOCK_POLICY_HELD` to for a command that inherits locks: `descriptor:device:inode,...`."""
     return ",".join(f"{file.descriptor}:{file.device}:{file.inode}" for file in taken)
 
 
-def joined(path: str, text: str) -> LockFile | None:
+def joined(path: str, text: str) -> OpenFile | None:
     """A lock file that an ancestor holds, as the marker says and the kernel confirms; None where it is to be locked.
 
     Args:
@@ -39,9 +39,9 @@ def joined(path: str, text: str) -> LockFile | None:
         if len(fields) == 3 and fields[1:] == [str(seen.st_dev), str(seen.st_ino)]:  # noqa: PLR2004
             descriptor = _number(fields[0])
             if _inherited(path, descriptor, seen):
-                return LockFile(path, descriptor, seen.st_dev, seen.st_ino, owned=False)
+                return OpenFile(path, descriptor, seen.st_dev, seen.st_ino, owned=False)
             if _held_above(path):
-                return LockFile(path, -1, seen.st_dev, seen.st_ino, owned=False)
+                return OpenFile(path, -1, seen.st_dev, seen.st_ino, owned=False)
     return None
 
 

@@ -256,36 +256,44 @@ class Child:
         OSError: It cannot be started.
     """
 
-    __slots__ = ("_answer", "_process", "output")
+    __slots__ = ("_answer", "_lifeline", "_process", "output")
 
     def __init__(self, descriptor: int) -> None:
         import subprocess  # only who waits needs it
 
-        # In our process group, so that a stop (Ctrl-Z) stops it too: a stopped waiter must not be given the lock.
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _CHILD, str(descriptor)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=(descriptor,),
-        )
-        assert self._process.stdout is not None  # noqa: S101  (for mypy: it was asked for)
-        self.output = self._process.stdout.fileno()
+        opened: list[int] = []
+        try:
+            # Not made by subprocess, which leaves some open when descriptors run out (seen with Python 3.11.2).
+            opened += os.pipe()
+            opened += os.pipe()
+            inner, self._lifeline, self.output, outer = opened
+            # In our process group, so that a stop (Ctrl-Z) stops it too: a stopped waiter must not be given the lock.
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _CHILD, str(descriptor)],
+                stdin=inner,
+                stdout=outer,
+                stderr=outer,
+                pass_fds=(descriptor,),
+            )
+        except BaseException:
+            for number in opened:
+                os.close(number)
+            raise
+        os.close(inner)
+        os.close(outer)
         self._answer = b""
 
     def end(self) -> None:
         """Ends the process, which takes it out of the queue, and leaves nothing of it."""
-        process = self._process
-        process.kill()
-        process.wait()
+        self._process.kill()
+        self._process.wait()
         if sys.platform != "win32":
             # Not read to its end: a process that another thread forked may keep the other side of the pipe open.
             os.set_blocking(self.output, False)
             with contextlib.suppress(BlockingIOError):
                 self._answer = os.read(self.output, 64)
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                stream.close()
+        os.close(self._lifeline)
+        os.close(self.output)
 
     @property
     def ended(self) -> bool:

@@ -59,8 +59,8 @@ print(json.dumps(answer), flush=True)
 
 def environment(user: int | None = None) -> dict[str, str]:
     """The variables of a process that imports this checkout, and then becomes a user."""
-    more = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "LOCK_POLICY_TEST_USER": str(user or 0)}
-    return {**os.environ, **more}
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "LOCK_POLICY_TEST_USER": str(user or 0)}
 
 
 def command(code: str, *arguments: str) -> list[str]:

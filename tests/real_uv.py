@@ -112,9 +112,14 @@ def _cache() -> Path:
         pass
     if os.access(cache, os.W_OK) and (not _can_become_others() or reachable(cache)):
         return cache
-    cache = Path(tempfile.gettempdir()) / f"lock-policy-tests-{os.geteuid() if hasattr(os, 'geteuid') else 0}"
+    if sys.platform == "win32":
+        cache = Path(tempfile.gettempdir()) / "lock-policy-tests"
+        cache.mkdir(exist_ok=True)
+        return cache
+    cache = Path(tempfile.gettempdir()) / f"lock-policy-tests-{os.geteuid()}"
     cache.mkdir(mode=0o755, exist_ok=True)
-    assert not hasattr(os, "geteuid") or cache.stat().st_uid == os.geteuid(), f"{cache} belongs to someone else"
+    assert cache.stat().st_uid == os.geteuid(), f"{cache} belongs to someone else"
+    assert not cache.is_symlink(), f"{cache} leads elsewhere"
     return cache
 
 
@@ -127,7 +132,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _can_become_others() -> bool:
-    return hasattr(os, "geteuid") and os.geteuid() == 0
+    return sys.platform != "win32" and os.geteuid() == 0
 
 
 def reachable(path: str | Path) -> bool:
@@ -307,7 +312,7 @@ def slow_project(directory: str | Path, name: str = "slow") -> Slow:
     """Writes a source tree of which not even the version is known before its own build backend has run.
 
     Args:
-        directory: Where to put it; made if it is missing. Every user may write into it, as the build makes a file there.
+        directory: Where to put it; made if it is missing. Every user may write there, as the build makes a file.
         name: Of the distribution.
 
     Returns:
@@ -426,7 +431,7 @@ def given_to(path: str | Path, uid: int = NOBODY) -> Path:
         The folder.
     """
     path = Path(path)
-    if _can_become_others():
+    if sys.platform != "win32" and os.geteuid() == 0:
         for one in (path, *path.rglob("*")):
             os.chown(one, uid, uid, follow_symlinks=False)
         for parent in path.resolve().parents:

@@ -182,7 +182,7 @@ def test_a_child_that_keeps_the_pipe_does_not_hold_us_up(environ: dict[str, str]
     python = script(tmp_path / "python", f'sleep 60 &\nexec {shlex.quote(BASE)} "$@"')
     begin = time.monotonic()
     assert ask(python, environ, "/").executable == BASE
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < interpreters.TIMEOUT
 
 
 def refusal(path: str, environ: dict[str, str]) -> str:
@@ -206,7 +206,7 @@ def test_one_that_never_ends_its_answer(environ: dict[str, str], tmp_path: Path)
     python = script(tmp_path / "python", "exec yes lock-policy:")
     begin = time.monotonic()
     assert refusal(python, environ) == f"{python}: no Python interpreter: lock-policy:; name another one"
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < interpreters.TIMEOUT
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+if sys.platform == "win32":
+    pytest.skip("needs POSIX paths and links", allow_module_level=True)
+
 
 def plan(
     location: str, root: Path | str, directory: str = "/g", environ: Mapping[str, str] | None = None, cwd: str = "/"
@@ -54,7 +57,14 @@ def test_every_spelling_meets(tmp_path: Path) -> None:
     root = made.virtualenv(tmp_path / "real" / "env")
     (tmp_path / "folder").symlink_to(tmp_path / "real")
     (tmp_path / "link").symlink_to(root)
-    spellings = [root, f"{root}/", f"{tmp_path}/folder/env", f"{tmp_path}/link", f"{tmp_path}/link/../env", f"{root}/./"]
+    spellings = [
+        root,
+        f"{root}/",
+        f"{tmp_path}/folder/env",
+        f"{tmp_path}/link",
+        f"{tmp_path}/link/../env",
+        f"{root}/./",
+    ]
     spellings += [f"{root}/bin/python", f"{tmp_path}/link/bin/python"]
     caller = Caller({}, str(tmp_path))
     plans = {
@@ -90,11 +100,12 @@ def system(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("spelling", ["python", "python3", "python3.11"])
 def test_system(tmp_path: Path, spelling: str) -> None:
-    """A global plan of a system interpreter also holds uv's locks of every spelling in its folder, whichever was given."""
+    """A global plan of a system interpreter holds uv's locks of every spelling in its folder, whichever was given."""
     folder = system(tmp_path)
     asked = made.request(root=str(tmp_path), kind="system", interpreter=f"{folder}/{spelling}")
     files = locations.global_(asked, "/g")
-    uvs = sorted(f"/tmp/uv-{names.digest(f'{folder}/{name}')}.lock" for name in ("python", "python3", "python3.11"))
+    spellings = [f"{folder}/{name}" for name in ("python", "python3", "python3.11")]
+    uvs = sorted(f"/tmp/uv-{names.digest(path)}.lock" for path in spellings)  # noqa: S108
     assert files[0] == LockFile(f"/g/lock-policy-{names.digest(os.path.realpath(tmp_path))}.lock", "global")
     assert [(file.path, file.purpose) for file in files[1:]] == [(path, "uv") for path in uvs]
     assert locations.both(asked, "/g") == (*files, LockFile(f"{tmp_path}/.lock", "local"))
@@ -111,16 +122,19 @@ def test_system(tmp_path: Path, spelling: str) -> None:
     ],
 )
 def test_uvs_directory(tmp_path: Path, environ: dict[str, str], directory: str) -> None:
-    """uv's locks lie where uv of the caller puts them, by the caller's TMPDIR and working directory."""
-    asked = made.request(environ, root=str(tmp_path), kind="system", interpreter=f"{system(tmp_path)}/python", cwd="/work")
-    assert {os.path.dirname(file.path) for file in locations.global_(asked, "/g") if file.purpose == "uv"} == {directory}
+    """Uv's locks lie where uv of the caller puts them, by the caller's TMPDIR and working directory."""
+    asked = made.request(
+        environ, root=str(tmp_path), kind="system", interpreter=f"{system(tmp_path)}/python", cwd="/work"
+    )
+    assert {os.path.dirname(file.path) for file in locations.global_(asked, "/g") if file.purpose == "uv"} == {
+        directory
+    }
 
 
 @pytest.mark.parametrize("environ", [{}, {"TMPDIR": "/var/own"}, {"TMP": "/x", "TEMP": "/y"}])
 def test_default_directory(environ: dict[str, str]) -> None:
     """Every shell of a host meets in the same place, whatever its TMPDIR."""
-    if sys.platform != "win32":
-        assert locations.default_global_directory(environ) == "/tmp"  # noqa: S108
+    assert locations.default_global_directory(environ) == "/tmp"  # noqa: S108
 
 
 def test_lock_file() -> None:

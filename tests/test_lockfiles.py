@@ -29,7 +29,7 @@ def crossroads() -> Iterator[str]:
     yield from processes.crossroads()
 
 
-def opened(path: str, **options: Any) -> lockfiles.LockFile:
+def opened(path: str, **options: Any) -> lockfiles.OpenFile:
     """Opens and closes a lock file."""
     file = lockfiles.open_file(path, **options)
     lockfiles.close(file)

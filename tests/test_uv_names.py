@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy.uv import names
-from tests import needs, real_uv
+from tests import real_uv
 from tests.real_uv import every_uv  # noqa: F401  (a fixture)
 
 NOTHING = "there-is-no-such-distribution"
@@ -107,13 +107,17 @@ def test_spellings_of_an_interpreter_that_is_gone(tmp_path: Path) -> None:
 
 def test_spellings_in_a_folder_that_cannot_be_listed(tmp_path: Path) -> None:
     """A folder that may be entered but not listed leaves the spelling that was asked for."""
-    needs.need(os.name == "posix" and os.geteuid() != 0, "needs a user who is bound by permissions")
-    (tmp_path / "python").touch()
-    tmp_path.chmod(0o100)
-    try:
-        assert names.spellings(str(tmp_path / "python")) == (str(tmp_path / "python"),)
-    finally:
-        tmp_path.chmod(0o700)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "python").touch()
+    real_uv.given_to(folder)
+    folder.chmod(0o100)
+    question = "import sys; from policy.uv import names; print(names.spellings(sys.argv[1]))"
+    environ = {"PYTHONPATH": real_uv.public_path()}
+    argv = [real_uv.public_python(), "-c", question, str(folder / "python")]
+    done = real_uv.as_user(argv, environ=environ)
+    folder.chmod(0o700)
+    assert done.stdout == f"('{folder / 'python'}',)\n", done.stderr
 
 
 def test_locks_are_in_one_order_whichever_spelling_is_named(tmp_path: Path) -> None:

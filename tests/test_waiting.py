@@ -120,16 +120,17 @@ def running(pid: int) -> bool:
 def test_parent_killed(path: str) -> None:
     """A killed waiter leaves no child in the queue."""
     code = """
-threading.Timer(0.5, lambda: print("waiting", flush=True)).start()
+print("waiting", flush=True)
 locks.hold([sys.argv[1]], timeout=100)
 """
     with locks.hold([path]):
         waiter = processes.start(code, path)
         assert waiter.stdout is not None
         waiter.stdout.readline()
-        (child,) = subprocess.run(
-            ["pgrep", "-P", str(waiter.pid)], check=True, capture_output=True, text=True
-        ).stdout.split()
+        child = ""
+        while not child:
+            children = ["pgrep", "-P", str(waiter.pid)]
+            child = subprocess.run(children, check=False, capture_output=True, text=True).stdout.strip()
         waiter.kill()
         waiter.communicate()
         end = time.monotonic() + processes.PATIENCE

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from policy import holding, locks
 from policy.commands import options
+from policy.commands.reading import REMAINDER
 from policy.errors import LockUnavailable, UsageError
+from policy.hints import hints_in_run
 from policy.nesting import MARKER, joined
 from policy.request import Request
 from policy.uv.command import parse
-from policy.uv.environment import environment
-from policy.uv.treatment import Treatment, treatment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from policy.engine import Decision
     from policy.environment import Environment
     from policy.locks import Held
     from policy.request import Caller
     from policy.uv.command import Command
+    from policy.uv.treatment import Treatment
+    from policy.waiting import Waiting
 
+ENVIRONMENT = "LOCK_POLICY_ENVIRONMENT"  # tells the command, and `policy locks`, whose lock it runs under
 TELL_AFTER = 2.0  # seconds of waiting before anything is said; on a terminal sooner
 TELL_AGAIN = 30.0
+LONGEST_MARKER = 4096  # characters; what is longer was not written by us
 
 
 def arguments(parser: ArgumentParser) -> None:
     """The options of the command."""
-    from argparse import REMAINDER
-
     parser.usage = "policy run [options] -- COMMAND [ARG ...]"
     parser.add_argument("command", nargs=REMAINDER, metavar="-- COMMAND", help="what to run while the lock is held")
     parser.add_argument(
@@ -60,22 +63,22 @@ def main(arguments: Namespace) -> int:
     for warning in () if arguments.quiet else rules.warnings:
         options.warn(warning)
 
+    treated: Treatment | None = None
+
     def hold(decision: Decision) -> Held:
-        treatment = _treatment(uv, decision)
-        return locks.hold(
-            [path for path in holding.paths(decision) if path not in treatment.left],
-            timeout=decision.timeout,
-            environ=caller.environ,
-            waiting=None if arguments.quiet else _waiting,
-            disposable=True,
-            **holding.options(decision),
-        )
+        nonlocal treated
+        treated = _treatment(uv, decision) if uv else None
+        return _hold(decision, treated.left if treated else (), None if arguments.quiet else _waiting)
 
     decision, held = holding.take(decision, lambda: rules.decide(request), hold, tell)
-    treatment = _treatment(uv, decision)
-    for note in treatment.notes:
+    for note in treated.notes if treated else ():
         tell(note)
-    environ = {**caller.environ, **treatment.environ}
+    for hint in () if arguments.quiet else hints_in_run(decision):
+        tell(f"hint: {hint}")
+    environ = {**caller.environ, **(treated.environ if treated else {}), ENVIRONMENT: request.environment.root}
+    marker = _marker(held, caller.environ.get(MARKER, ""))
+    if marker:
+        environ[MARKER] = marker
     if arguments.close or sys.platform == "win32":
         from policy.commands.child import stay
 
@@ -88,16 +91,44 @@ def _environment(arguments: Namespace, caller: Caller, uv: Command | None) -> En
     if uv is not None:
         caller.operation = caller.operation or uv.operation
         if not (arguments.python or arguments.target or arguments.prefix):
+            from policy.uv.environment import environment
+
             found = environment(uv)
             if found:
                 return found
     return options.found(arguments, caller)
 
 
-def _treatment(uv: Command | None, decision: Decision) -> Treatment:
+def _hold(decision: Decision, left: Collection[str], waiting: Waiting | None) -> Held:
+    """Takes the plan but for what is left to uv, which must be free by the deadline: uv does not know our timeout."""
+
+    def take(paths: Sequence[str], timeout: float | None) -> Held:
+        return locks.hold(
+            paths,
+            timeout=timeout,
+            environ=decision.request.caller.environ,
+            waiting=waiting,
+            disposable=True,
+            **holding.options(decision),
+        )
+
+    begin = time.monotonic()
+    paths = holding.paths(decision)
+    held = take([path for path in paths if path not in left], decision.timeout)
+    if decision.timeout is not None and left:
+        there = [path for path in paths if path in left and os.path.isdir(os.path.dirname(path))]
+        try:
+            take(there, max(0.0, begin + decision.timeout - time.monotonic())).release()
+        except BaseException:
+            held.release()
+            raise
+    return held
+
+
+def _treatment(uv: Command, decision: Decision) -> Treatment:
     """What is left to uv; refused where uv would wait for a lock that a `policy run` above it holds."""
-    if uv is None:
-        return Treatment()
+    from policy.uv.treatment import treatment
+
     treated = treatment(uv, decision)
     text = decision.request.caller.environ.get(MARKER, "")
     for path in treated.left:
@@ -111,14 +142,20 @@ def _treatment(uv: Command | None, decision: Decision) -> Treatment:
     return treated
 
 
+def _marker(held: Held, above: str) -> str:
+    """What is held here, then what the marker of an ancestor names: a command of ours may want either again."""
+    ours = list(filter(None, held.marker.split(",")))
+    files = {entry.partition(":")[2] for entry in ours}
+    more = [entry for entry in above.split(",") if entry.count(":") == 2 and entry.partition(":")[2] not in files]  # noqa: PLR2004  (as the marker has)
+    return ",".join(ours + more) if len(above) <= LONGEST_MARKER else ",".join(ours)
+
+
 def _become(command: Sequence[str], environ: dict[str, str], held: Held) -> int:
     """Replaces this process, so that the locks last as long as the command and no wrapper is left to be killed."""
     import signal
 
     held.inherit()
-    if held.files:
-        environ[MARKER] = held.marker
-    # Python ignores these two; the command must find them as its parent had them
+    # Python ignores these two from its start on; the command must not
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     sys.stdout.flush()

@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 # Options that take a value wherever they occur, aliases and hidden ones included.
 _VALUED = frozenset(
-    (
+    (  # noqa: SIM905  (a line for each of 140 names tells nothing more)
         "abi allow-insecure-host annotation-style author-from bounds branch build-backend build-constraint "
-        "build-constraints bump cache-dir cert check-url color config-file config-setting config-setting- "
-        "package config-settings config-settings-package constraint constraints custom-compile-command "
-        "default-index depth description directory env-file exclude exclude-newer exclude-newer-package "
-        "excludes extra extra-index-url find-links fork-strategy format from graalpy-mirror group ignore "
-        "ignore-until-fixed implementation index index-strategy index-url install-dir keyring-provider link- "
-        "mode marker max-recursion-depth mirror name no-binary-package no-build-isolation-package no-build- "
-        "package no-editable-package no-emit-package no-extra no-group no-install-package no-sources-package "
-        "only-binary only-emit-package only-group only-install-package optional out-dir output-file output- "
-        "format output-version override overrides package password path platform prefix prerelease "
-        "prerelease-package preview-feature preview-features project prompt protocol prune publish-url "
-        "pyodide-mirror pypy-mirror python python-downloads-json-url python-fetch python-platform python- "
-        "preference python-version refresh-package reinstall-package requirement requirements resolution rev "
-        "script service-format service-url tag target token torch-backend trusted-host trusted-publishing ty- "
-        "version unsafe-package upgrade-group upgrade-package username vcs with with-editable with- "
-        "executables-from with-requirements"
+        "build-constraints bump cache-dir cert check-url color config-file config-setting "
+        "config-setting-package config-settings config-settings-package constraint constraints "
+        "custom-compile-command default-index depth description directory env-file exclude exclude-newer "
+        "exclude-newer-package excludes extra extra-index-url find-links fork-strategy format from "
+        "graalpy-mirror group ignore ignore-until-fixed implementation index index-strategy index-url "
+        "install-dir keyring-provider link-mode marker max-recursion-depth mirror name no-binary-package "
+        "no-build-isolation-package no-build-package no-editable-package no-emit-package no-extra no-group "
+        "no-install-package no-sources-package only-binary only-emit-package only-group only-install-package "
+        "optional out-dir output-file output-format output-version override overrides package password path "
+        "platform prefix prerelease prerelease-package preview-feature preview-features project prompt "
+        "protocol prune publish-url pyodide-mirror pypy-mirror python python-downloads-json-url python-fetch "
+        "python-platform python-preference python-version refresh-package reinstall-package requirement "
+        "requirements resolution rev script service-format service-url tag target token torch-backend "
+        "trusted-host trusted-publishing ty-version unsafe-package upgrade-group upgrade-package username vcs "
+        "with with-editable with-executables-from with-requirements"
     ).split()
 ) | frozenset("CPbcdfimoprtuw")
 
@@ -244,7 +244,7 @@ def _launch(argv: Sequence[str]) -> list[str]:
 
 
 def _by_module(python: str, environ: Mapping[str, str], cwd: str) -> dict[str, str]:
-    """The variables that uv gets of its own `__main__.py`: the virtual environment and the interpreter that run that."""
+    """The variables that uv gets of its `__main__.py`: the virtual environment and the interpreter that run it."""
     import shutil
 
     path = python if os.path.dirname(python) else shutil.which(python, path=environ.get("PATH")) or python

@@ -75,9 +75,10 @@ def _pip(command: Command) -> Environment | None:
     else:
         found = _system(command) if system else _discovered(command)
     for kind, directory in directories.items():
-        base = found.base_interpreter if found else ""
-        interpreter = found.interpreter if found else _interpreter_in(directory)
-        return Environment(interpreter, directory, kind, base, f"--{kind}")
+        if found is None:
+            return Environment(_interpreter_in(directory), directory, kind, "", f"--{kind}")
+        found.root, found.kind, found.found_by = directory, kind, f"--{kind}"
+        return found
     return found
 
 
@@ -237,11 +238,15 @@ def _at(command: Command, root: str, found_by: str) -> Environment:
     existing = _existing(command, root, found_by)
     if existing:
         return existing
-    try:
-        base = _requested(command, command.python, command.python_from) if command.python else _system(command)
-    except EnvironmentNotFound:
-        base = None
-    return Environment(_interpreter_in(root), root, "virtualenv", base.base_interpreter if base else "", found_by)
+
+    def base() -> str:
+        try:
+            wanted = _requested(command, command.python, command.python_from) if command.python else _system(command)
+        except EnvironmentNotFound:
+            return ""
+        return wanted.base_interpreter if wanted else ""
+
+    return Environment(_interpreter_in(root), root, "virtualenv", base, found_by)
 
 
 def _interpreter_in(root: str) -> str:

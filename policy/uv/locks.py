@@ -1,6 +1,6 @@
 """What a uv command locks by itself.
 
-Observed with strace on 0.7.13, 0.8.24, 0.9.30, 0.11.33 and 0.13.9; `tests/end_to_end/test_uv_traced.py` holds it to that:
+Observed with strace on 0.7.13, 0.8.24, 0.9.30, 0.11.33 and 0.13.9, see `tests/end_to_end/test_uv_traced.py`:
 
 | command | locks |
 |---|---|
@@ -200,19 +200,19 @@ def _of_project(command: Command, environment: Environment | None, release: Rele
     operation = command.operation
     if root is None or (operation in {"run", "check"} and command.flag("isolated")):
         return ()
-    of_workspace = (_named_after(root, command),)
-    of_environment = _of_environment(command, environment)
+    workspace, of_environment = True, True
     if operation == "run":
-        syncs = not command.no_sync and _since(_RUN_LOCKS_ENVIRONMENT, release)
-        return of_workspace + of_environment if syncs else of_workspace
-    if operation == "version":
-        return of_workspace if _changes_version(command) else ()
-    if operation == "workspace metadata":
-        locked = of_environment if _since(_WORKSPACE_METADATA_LOCKS, release) else ()
-        return locked + of_workspace if command.flag("sync") else locked
-    if operation == "remove" and command.frozen:
-        return ()
-    return of_environment if only_interpreter(command) else of_workspace + of_environment
+        of_environment = not command.no_sync and _since(_RUN_LOCKS_ENVIRONMENT, release)
+    elif operation == "version":
+        workspace, of_environment = _changes_version(command), False
+    elif operation == "workspace metadata":
+        workspace, of_environment = command.flag("sync"), _since(_WORKSPACE_METADATA_LOCKS, release)
+    elif operation == "remove" and command.frozen:
+        workspace, of_environment = False, False
+    elif only_interpreter(command):
+        workspace = False
+    found = (_named_after(root, command),) if workspace else ()
+    return found + _of_environment(command, environment) if of_environment else found
 
 
 def _changes_version(command: Command) -> bool:

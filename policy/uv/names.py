@@ -67,8 +67,8 @@ def digest(path: str) -> str:
 def _hashed(path: str) -> bytes:
     """What Rust's `impl Hash for Path` writes to its hasher.
 
-    That is the components without separators, empty ones and inner `.` left out and `..` kept, then bits that tell where
-    the components end, as a `usize`.
+    That is the components without separators, empty ones and inner `.` left out and `..` kept, then bits that tell
+    where the components end, as a `usize`.
     """
     if sys.platform == "win32":
         prefix, rest = _windows_prefix(path)

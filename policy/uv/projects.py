@@ -1,4 +1,4 @@
-"""uv's projects: the workspace of a directory, its environment, the metadata of scripts, and uv's settings for `uv pip`."""
+"""uv's projects: the workspace of a directory, its environment, metadata of scripts, and settings for `uv pip`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _read(path: str) -> bytes:
 
 def _table(path: str) -> dict[str, Any]:
     """A TOML file, empty if it cannot be read: uv itself will say what is wrong with it."""
-    import tomllib  # noqa: PLC0415  (only where a word in the file says that it may matter)
+    import tomllib
 
     try:
         return tomllib.loads(_read(path).decode())
@@ -84,7 +84,7 @@ def _above(root: str) -> str | None:
 
 def _matches(path: str, patterns: object) -> bool:
     """Whether a project is meant by the patterns of its workspace; as in Rust's `glob`, `*` crosses separators."""
-    from fnmatch import fnmatchcase  # noqa: PLC0415  (members of workspaces only)
+    from fnmatch import fnmatchcase
 
     return isinstance(patterns, list) and any(
         isinstance(pattern, str) and fnmatchcase(path, os.path.normpath(pattern)) for pattern in patterns

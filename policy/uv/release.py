@@ -26,7 +26,7 @@ def version(launch: str | Sequence[str], environ: Mapping[str, str], cwd: str | 
 
     words = [launch] if isinstance(launch, str) else list(launch)
     try:
-        done = subprocess.run(  # noqa: S603  (what the user is about to run anyway)
+        done = subprocess.run(
             [*words, "--version"],
             env=environ,
             cwd=cwd,
@@ -37,6 +37,6 @@ def version(launch: str | Sequence[str], environ: Mapping[str, str], cwd: str | 
         )
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    # "uv 0.7.13", "uv 0.13.9 (x86_64-unknown-linux-gnu)", "uvx 0.13.9 ..."
+    # As in "uv 0.7.13" and "uv 0.13.9 (x86_64-unknown-linux-gnu)"; uvx says its own name.
     found = re.match(rb"uvx? (\d{1,9})\.(\d{1,9})\.(\d{1,9})", done.stdout)
     return tuple(int(number) for number in found.groups()) if found else None

@@ -67,8 +67,8 @@ def treatment(command: Command, decision: Decision) -> Treatment:
     if base:
         changes["UV_PYTHON"] = base
         notes.append(
-            f"uv {'.'.join(map(str, command.release or ()))} cannot work without writing to {decision.environment.root}: "
-            f"it gets the base interpreter, UV_PYTHON={base}"
+            f"uv {'.'.join(map(str, command.release or ()))} cannot work without writing to "
+            f"{decision.environment.root}: it gets the base interpreter, UV_PYTHON={base}"
         )
     return Treatment(frozenset(left), changes, tuple(notes))
 
@@ -95,8 +95,6 @@ def _left(command: Command, decision: Decision, plan: list[str], notes: list[str
             notes.append(f"{os.path.dirname(path)} does not exist yet, so its lock cannot be held")
     if command.operation == "run" and command.child and left and not command.no_sync:
         notes.append(f"{left[0]} is locked by uv itself, and only until it has synced: the command runs without it")
-    if left and decision.timeout is not None:
-        notes.append(f"the timeout of {decision.timeout:g} s is not known to uv, which waits for {left[0]} for ever")
     return left
 
 
@@ -138,7 +136,7 @@ def _replacement(command: Command, decision: Decision) -> str:
 
 
 def _inside(path: str, root: str) -> bool:
-    """Whether an interpreter or a root that was named is the environment's; the link of an interpreter is not followed."""
+    """Whether an interpreter or a root that was named is the environment's, the interpreter's own link unfollowed."""
     real = os.path.realpath(root)
     if os.path.realpath(path) == real:
         return True

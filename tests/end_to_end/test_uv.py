@@ -118,7 +118,7 @@ def test_plain_uv_fails_or_is_silent(world: World, uv: Path) -> None:  # noqa: F
 
 @pytest.mark.parametrize("how", [NOTHING, VARIABLE, RULE])
 def test_run_makes_uv_work(world: World, uv: Path, how: str) -> None:  # noqa: F811
-    """`policy run -- uv add` works with every release, however it is configured, and says where it changed UV_PYTHON."""
+    """`policy run -- uv add` works with every release, however configured, and says where it changed UV_PYTHON."""
     environ = configured(world, how)
     done = as_user(world.policy("run", "--", uv, "add", "--no-sync", "tiny"), environ=environ, cwd=world.app)
     assert done.returncode == 0, done.stderr
@@ -130,7 +130,7 @@ def test_run_makes_uv_work(world: World, uv: Path, how: str) -> None:  # noqa: F
 
 @pytest.mark.parametrize("how", [NOTHING, VARIABLE, RULE])
 def test_nobody_gets_in_while_uv_runs(world: World, uv: Path, how: str, tmp_path: Path) -> None:  # noqa: F811
-    """While uv runs under `policy run`, a second lock of that environment is not had, and the message says who holds it."""
+    """While uv runs under `policy run`, a second lock is not had, and the message says who holds it."""
     environ = configured(world, how)
     slow = real_uv.slow_project(tmp_path / "slow")
     running = start_as_user(
@@ -183,7 +183,7 @@ def waits_in_kernel(process: subprocess.Popen[str]) -> bool:
 
 @pytest.fixture
 def system_python(tmp_path: Path) -> Path:
-    """An interpreter outside of any virtual environment that a test may install into: the system's library, another prefix."""
+    """An interpreter outside of virtual environments that a test may install into: it has a prefix of its own."""
     real = Path(real_uv.public_python()).resolve()
     code = "import sys, sysconfig; print(sysconfig.get_path('stdlib')); print(sys.version_info[1])"
     library, minor = subprocess.run([real, "-I", "-c", code], check=True, capture_output=True, text=True).stdout.split()
