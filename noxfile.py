@@ -56,3 +56,20 @@ def soak(session: nox.Session) -> None:
     """Locks under load, kills and faults, for some minutes."""
     install(session, "test")
     session.run("pytest", "-m", "soak", *session.posargs)
+
+
+@nox.session
+def reliability(session: nox.Session) -> None:
+    """What locks hold, beside uv, flock(1) and filelock, into docs/reliability.md; `-- --full` for all of it."""
+    install(session, "test")
+    session.run("python", "docs/reliability.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Costs beside those of peers, into docs/performance.md; `nox -s bench -- --quick` sees that it works at all."""
+    session.install("--upgrade", "pip")  # what an old one writes as a console script imports `re`
+    install(session)
+    for peer in nox.project.dependency_groups(PROJECT, "bench"):  # one by one: what cannot be had is left out
+        session.install(peer, success_codes=[0, 1], silent=True)
+    session.run("python", "-m", "benchmarks", *session.posargs)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from policy.api import Lock, explain, load, lock
+    from policy.api import Lock, explain, find_environment, load, lock
+    from policy.chain import Chain
     from policy.engine import Decision
     from policy.environment import Environment
     from policy.errors import (
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from policy.loading import Rules
     from policy.locations import LockFile
     from policy.request import Caller, Request
-    from policy.rules import Chain, Check, Rule, Step
+    from policy.rules import Check, Rule, Step
 
 __version__ = "0.1.0"
 
@@ -47,12 +48,14 @@ __all__ = [
     "Step",
     "UsageError",
     "explain",
+    "find_environment",
     "load",
     "lock",
 ]
 
 _MODULES = {
-    "api": ("Lock", "explain", "load", "lock"),
+    "api": ("Lock", "explain", "find_environment", "load", "lock"),
+    "chain": ("Chain",),
     "engine": ("Decision",),
     "environment": ("Environment",),
     "errors": (
@@ -67,7 +70,7 @@ _MODULES = {
     "loading": ("Rules",),
     "locations": ("LockFile",),
     "request": ("Caller", "Request"),
-    "rules": ("Chain", "Check", "Rule", "Step"),
+    "rules": ("Check", "Rule", "Step"),
 }
 
 

@@ -6,14 +6,13 @@ import os
 import sys
 from io import TextIOWrapper
 
-from policy import __version__
 from policy.commands import COMMANDS
-from policy.commands.options import complain
+from policy.commands.options import complain, silence
+from policy.commands.reading import Reader, parser_for
 from policy.errors import ConfigError, PolicyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
     from collections.abc import Sequence
 
 STDERR = 2
@@ -43,12 +42,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _failure(error, failed)
         except OSError:  # stderr went away, too
+            silence(sys.stderr)
             return failed
     else:
         return code
 
 
 def _run(arguments: list[str], failed: int) -> int:
+    if arguments and arguments[0] in COMMANDS:
+        command = __import__(f"policy.commands.{arguments[0]}", fromlist=["main"])  # importlib costs more
+        reader = Reader()
+        command.arguments(reader)
+        read = reader.read(arguments[1:])
+        if read is not None:
+            return command.main(read)  # type: ignore[no-any-return]
     try:
         known = parser_for(arguments).parse_args(arguments)
     except SystemExit as end:  # argparse has written the help, the version, or what is wrong
@@ -64,8 +71,7 @@ def _failure(error: PolicyError | OSError, failed: int) -> int:
     if isinstance(error, PolicyError):
         complain(str(error))
         return failed if error.exit_code == USAGE else error.exit_code
-    # what stdout has not taken must not be tried again when Python ends
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    silence(sys.stdout)
     if isinstance(error, BrokenPipeError) and failed == USAGE:
         return 0  # the reader has seen enough
     complain(str(error))
@@ -86,30 +92,6 @@ def _make_streams_usable() -> None:
         sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (the same)
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
-
-
-def parser_for(arguments: Sequence[str]) -> ArgumentParser:
-    """The parser, with the options of the command that is called; other commands are only named.
-
-    Args:
-        arguments: What it will be asked to read.
-    """
-    from argparse import ArgumentParser
-    from importlib import import_module
-
-    parser = ArgumentParser(
-        prog="policy", description="Decides where the lock on a Python environment lives, and holds it."
-    )
-    parser.add_argument("--version", action="version", version=f"lock-policy {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, help in COMMANDS.items():  # noqa: A001
-        called = name in arguments[:1]
-        command = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.", allow_abbrev=False)
-        if called:
-            module = import_module(f"policy.commands.{name}")
-            module.arguments(command)
-            command.set_defaults(main=module.main)
-    return parser
 
 
 def _show_faults(error: ConfigError) -> None:

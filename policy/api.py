@@ -76,6 +76,30 @@ def _request(
     )
 
 
+def find_environment(
+    env: str | os.PathLike[str] | None = None,
+    *,
+    target: str | os.PathLike[str] | None = None,
+    prefix: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Environment:
+    """The environment that `lock` and `explain` with the same arguments would take.
+
+    Args:
+        env: An interpreter, or the root of an environment; absent: what `policy explain` would find.
+        target: A directory that packages are installed into, as pip's `--target`.
+        prefix: A prefix that packages are installed into, as pip's `--prefix`.
+        environ: The caller's environment variables; absent: those of this process.
+
+    Returns:
+        The environment, for a Request.
+
+    Raises:
+        EnvironmentNotFound: When there is none.
+    """
+    return _request(env, operation=None, target=target, prefix=prefix, environ=environ).environment
+
+
 def explain(
     env: Named = None,
     *,
@@ -190,7 +214,11 @@ class Lock:
     def _hold(self, decision: Decision) -> Held:
         timeout = decision.timeout if self._timeout is None else self._timeout
         return locks.hold(
-            holding.paths(decision), timeout=timeout, attempt=through_filelock, **holding.options(decision)
+            holding.paths(decision),
+            timeout=timeout,
+            attempt=through_filelock,
+            environ=decision.request.caller.environ,
+            **holding.options(decision),
         )
 
     def __enter__(self) -> Self:
@@ -216,7 +244,11 @@ class Lock:
     async def _hold_async(self, decision: Decision) -> Held:
         timeout = decision.timeout if self._timeout is None else self._timeout
         return await locks.hold_async(
-            holding.paths(decision), timeout=timeout, attempt=through_filelock, **holding.options(decision)
+            holding.paths(decision),
+            timeout=timeout,
+            attempt=through_filelock,
+            environ=decision.request.caller.environ,
+            **holding.options(decision),
         )
 
 

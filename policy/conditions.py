@@ -268,7 +268,7 @@ def lock_errno(root: str) -> int:
     path = os.path.join(root, ".lock")
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
-            return errno.EEXIST
+            return 0  # whoever put it there must not choose the lock: it is refused, with the reason, when it is taken
         os.close(os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)))
     except FileNotFoundError:
         return _directory_errno(root)

@@ -68,8 +68,8 @@ class LockTimeout(PolicyError, TimeoutError):  # noqa: N818  (the contract's nam
     def __str__(self) -> str:
         if self.holders:
             who = "; ".join(str(holder) for holder in self.holders)
-            return f"{self.path}: not locked within {self.timeout:g} s: held by {who}"
-        return f"{self.path}: not locked within {self.timeout:g} s: who holds it cannot be known from here"
+            return f"{self.path}: not locked within {round(self.timeout, 2):g} s: held by {who}"
+        return f"{self.path}: not locked within {round(self.timeout, 2):g} s: who holds it cannot be known from here"
 
     def __reduce__(self) -> tuple[object, ...]:  # OSError's own hands other arguments to the constructor
         return type(self), (self.path, self.timeout, self.holders)

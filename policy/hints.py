@@ -41,7 +41,8 @@ def unwritable(decision: engine.Decision, trace: Trace) -> str | None:
         return None
     return (
         f"uv cannot lock this environment itself: 0.7.12 to 0.7.18 fail (UV_PYTHON={environment.base_interpreter} "
-        f"makes them work), 0.7.19 and later go on unlocked and say nothing; `policy run -- uv ...` holds this lock around uv"
+        "makes them work), 0.7.19 and later go on unlocked and say nothing; `policy run -- uv ...` holds this lock "
+        "around uv"
     )
 
 

@@ -92,6 +92,8 @@ class Query:
         self.cwd = cwd
         self.root = root
         self.project = project
+        if config_file is not None and no_config:
+            raise UsageError("a configuration file is named, and none is to be read: leave one of the two out")
         self.config_file = (environ.get("LOCK_POLICY_CONFIG_FILE") or None) if config_file is None else config_file
         self.no_config = no_config or (config_file is None and flag(environ, "LOCK_POLICY_NO_CONFIG"))
         self.warnings: list[str] = []
@@ -255,6 +257,8 @@ def _upward(path: str, query: Query) -> Source | None:
 def project(query: Query) -> Source | None:
     """The nearest configuration upward from `--project`, else from the environment, else from the working directory."""
     if query.project is not None:
+        if not os.path.isdir(os.path.join(query.cwd, query.project)):
+            raise UsageError(f"{query.project}: no such directory; name the project's directory with --project")
         return _upward(query.project, query)
     return _upward(query.root, query) or _upward(query.cwd, query)
 

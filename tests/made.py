@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from policy.environment import Environment
 from policy.request import Caller, Request
@@ -15,6 +15,8 @@ from policy.sources import Query, Source
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PROGRAM = [sys.executable, "-m", "policy"]
+Run: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
+
 NOBODY = 65534  # a user that owns nothing
 PATIENCE = 60  # seconds after which a test counts as hung
 
@@ -109,20 +111,25 @@ def policy(
         [*(program or PROGRAM), *arguments],
         env={"PYTHONPATH": str(CHECKOUT), **environ},
         cwd=cwd,
-        **{"text": True, "timeout": PATIENCE, "check": False, **options},
+        check=False,
+        **{"encoding": "utf-8", "timeout": PATIENCE, **options},
     )
 
 
-def as_nobody(code: str, *arguments: str | Path, environ: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+def as_nobody(
+    code: str, *arguments: str | Path, environ: Mapping[str, str], cwd: Path
+) -> subprocess.CompletedProcess[str]:
     """Runs code as a real user without privileges: another one if the test runs as root, itself if not."""
-    return policy(*arguments, environ=environ, cwd=cwd, program=[sys.executable, "-c", _AS_NOBODY % {"user": NOBODY} + code])
+    return policy(
+        *arguments, environ=environ, cwd=cwd, program=[sys.executable, "-c", _AS_NOBODY % {"user": NOBODY} + code]
+    )
 
 
 def open_to_all(directory: Path) -> Path:
     """Lets every user enter a directory of a test, which pytest keeps to its own."""
     for folder in (directory, *directory.parents):
         found = folder.stat()
-        if found.st_uid != os.geteuid() or len(folder.parts) < 3:
+        if sys.platform == "win32" or found.st_uid != os.geteuid() or len(folder.parts) < 3:
             break
         folder.chmod(found.st_mode | 0o055)
     return directory

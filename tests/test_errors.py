@@ -50,14 +50,19 @@ def test_tree(kind: type[errors.PolicyError], kin: type[Exception], code: int) -
 
 def test_config_error() -> None:
     """All faults are told, one a line, those of a whole file without a position."""
-    assert str(errors.ConfigError(FAULTS)) == "a.toml:3:8: error: expected a string, found 1\nb.toml: error: no such file"
+    assert (
+        str(errors.ConfigError(FAULTS)) == "a.toml:3:8: error: expected a string, found 1\nb.toml: error: no such file"
+    )
 
 
 def test_timeout() -> None:
     """A timeout says which file, how long, and who holds it; it has the errno of one."""
     assert str(HELD) == f"/e/.lock: not locked within 1.5 s: held by {HELD.holders[0]}"
     assert "anna" in str(HELD)
-    assert str(errors.LockTimeout("/e/.lock", 60)) == "/e/.lock: not locked within 60 s: who holds it cannot be known from here"
+    assert (
+        str(errors.LockTimeout("/e/.lock", 60))
+        == "/e/.lock: not locked within 60 s: who holds it cannot be known from here"
+    )
     assert (HELD.errno, HELD.filename) == (errno.ETIMEDOUT, "/e/.lock")
 
 
@@ -77,7 +82,9 @@ def test_unavailable() -> None:
 
 def test_lost() -> None:
     """All files that were lost are named."""
-    assert str(EVERY[-1]) == "/e/.lock, /f/.lock: deleted or replaced while locked; another process may have been inside"
+    assert (
+        str(EVERY[-1]) == "/e/.lock, /f/.lock: deleted or replaced while locked; another process may have been inside"
+    )
 
 
 @pytest.mark.parametrize("error", EVERY, ids=lambda error: type(error).__name__)

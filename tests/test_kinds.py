@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 from typing import Any
 
@@ -117,7 +117,9 @@ def test_unknown_key() -> None:
     """An unknown key is itself at fault, and where no known one is near all are named."""
     with pytest.raises(ConfigError) as caught:
         TABLE.read({"color": "red", "zzz": 1}, HERE)
-    assert caught.value.faults == (Fault(Place("a.toml", ("zzz",)), 'unknown key "zzz"; known here: color, wait', of_key=True),)
+    assert caught.value.faults == (
+        Fault(Place("a.toml", ("zzz",)), 'unknown key "zzz"; known here: color, wait', of_key=True),
+    )
 
 
 @pytest.mark.parametrize("name", ["", "A=B", "A\0B"])
@@ -135,7 +137,7 @@ def test_no_variable(name: str) -> None:
         ("a" * 60, '"' + "a" * 60 + '"'),
         ("a" * 61, '"' + "a" * 57 + '..."'),
         (1.5, "1.5"),
-        (datetime.date(2026, 1, 2), "2026-01-02"),
+        (dt.date(2026, 1, 2), "2026-01-02"),
     ],
 )
 def test_shown(value: object, expected: str) -> None:
@@ -152,14 +154,23 @@ def test_listed(names: list[str], expected: str) -> None:
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.sampled_from(["red", "color", "wait"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["color", "wait", "x", ""]), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
+    | st.sampled_from(["red", "color", "wait"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["color", "wait", "x", ""]), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
 
-@given(value=VALUES, kind=st.sampled_from([TEXT, FLAG, COLOR, SECONDS, TABLE, ANY, kinds.array(TABLE), kinds.several(COLOR)]))
+@given(
+    value=VALUES,
+    kind=st.sampled_from([TEXT, FLAG, COLOR, SECONDS, TABLE, ANY, kinds.array(TABLE), kinds.several(COLOR)]),
+)
 def test_reader_and_schema_agree(value: object, kind: Kind) -> None:
     """Whatever the value, the reader and the schema of a kind give the same verdict."""
     try:

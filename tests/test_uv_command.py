@@ -444,12 +444,6 @@ def test_lock_timeout_of_the_users(project: Path) -> None:
     assert treatment(*_decided("uv sync", project, {"UV_LOCK_TIMEOUT": ""})).environ
 
 
-def test_timeout_that_uv_does_not_know(project: Path) -> None:
-    """Where uv waits in our place, it is said that it does not stop at our timeout."""
-    treated = treatment(*_decided("uv sync", project, {}, rules=policy.load(no_config=True, timeout=7)))
-    assert any("7 s" in note for note in treated.notes)
-
-
 def test_run_lets_go(project: Path) -> None:
     """It is said that `uv run` holds the lock only until it has synced."""
     assert any("until it has synced" in note for note in treatment(*_decided("uv run x", project, {})).notes)

@@ -9,6 +9,7 @@ COMMANDS = {
     "test": "run the [[tests]] of configuration files against their rules",
     "show": "print the effective configuration",
     "init": "write a commented configuration file to start from",
+    "locks": "list the locks that are held on this host, and by whom",
     "schema": "print the JSON Schema of the configuration",
     "completions": "print a completion script for a shell",
 }

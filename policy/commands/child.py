@@ -41,7 +41,7 @@ def stay(command: Sequence[str], environ: Mapping[str, str], held: Held) -> int:
 
 def cannot_start(program: str, error: Exception) -> int:
     """Says why a program did not start; returns the exit code for it."""
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)) or not program:
         complain(f"{program}: command not found")
         return NOT_FOUND
     complain(f"{program}: cannot be started: {getattr(error, 'strerror', None) or error}")
@@ -70,6 +70,8 @@ else:
     _SI_KERNEL = 0x80  # sigaction(2): sent by the kernel, not by kill(2)
 
     def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
+        # Where it is ignored the kernel reaps children itself: no signal, no exit code, and a wait without end.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # Blocked before the start, so that none is lost between the start and the wait.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, (*_FORWARDED, signal.SIGCHLD))
         try:
@@ -95,7 +97,13 @@ else:
                 code = os.waitstatus_to_exitcode(status)
                 return code if code >= 0 else SIGNALLED - code
             if number != signal.SIGCHLD and not from_terminal:
-                os.kill(child, number)
+                _forward(child, number)
+
+    def _forward(child: int, number: int) -> None:
+        try:
+            os.kill(child, number)
+        except PermissionError:  # it became another user, as sudo does; what ends it is not ours to send
+            complain(f"{signal.Signals(number).name} cannot be sent on to process {child}: it is another user's")
 
     def _next_signal() -> tuple[int, bool]:
         """The next signal, and whether the command got it already."""

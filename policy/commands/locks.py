@@ -13,7 +13,6 @@ from policy import holders, locks
 from policy.commands import options
 from policy.errors import LockUnavailable
 from policy.holders import Lock
-from policy.loading import Rules
 from policy.locations import default_global_directory
 from policy.printable import printable
 from policy.render.style import BOLD, DIM, GREEN, YELLOW, paint, wanted
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterable, Mapping
 
+    from policy.loading import Rules
     from policy.request import Caller
 
 

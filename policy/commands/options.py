@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
+    from typing import TextIO
 
     from policy.environment import Environment
 
@@ -107,6 +108,7 @@ def assume(request: Request, pairs: Sequence[str]) -> None:
         except ValueError as error:
             raise UsageError(f"--assume {pair}: {key} {error}") from None
         request.details[key] = "assumed"
+        request.given = True
 
 
 def note(message: str) -> None:
@@ -115,8 +117,13 @@ def note(message: str) -> None:
 
     try:
         sys.stderr.write(f"policy: {printable(message)}\n")
-    except OSError:
-        return  # nobody is left to be told
+    except OSError:  # nobody is left to be told
+        silence(sys.stderr)
+
+
+def silence(stream: TextIO) -> None:
+    """Lets what a stream has not taken go nowhere, for Python tries again when it ends, and fails then."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def warn(message: str) -> None:

@@ -152,12 +152,13 @@ def _marker(held: Held, above: str) -> str:
 
 def _become(command: Sequence[str], environ: dict[str, str], held: Held) -> int:
     """Replaces this process, so that the locks last as long as the command and no wrapper is left to be killed."""
-    import signal
-
     held.inherit()
-    # Python ignores these two from its start on; the command must not
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    if sys.platform != "win32":
+        import signal
+
+        # Python ignores these two from its start on; the command must not
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     sys.stdout.flush()
     sys.stderr.flush()
     try:

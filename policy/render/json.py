@@ -8,8 +8,8 @@ if TYPE_CHECKING:
 
 
 def render(record: dict[str, Any], *, color: bool) -> str:
-    """The record as it is; everything beyond ASCII is escaped, and DEL, the one control character that `json` leaves."""
+    """The record as it is; everything beyond ASCII is escaped."""
     import json
 
     del color
-    return json.dumps(record, indent=2).replace("\x7f", "\\u007f")
+    return json.dumps(record, indent=2)

@@ -8,6 +8,6 @@ if TYPE_CHECKING:
 
 
 def render(record: dict[str, Any], *, color: bool) -> str:
-    """The paths of the plan, in the order in which they are taken; a line end in one is escaped, since a line is a path."""
+    """The paths of the plan, in the order in which they are taken; a line end in one is escaped."""
     del color
     return "\n".join(file["path"].replace("\n", "\\n") for file in record["plan"])

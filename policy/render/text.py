@@ -140,17 +140,33 @@ def _rows(check: dict[str, Any], depth: int) -> list[tuple[bool, str, str, str]]
     if "checks" in check:
         rows = [(passed, f"{indent}{key}", _COMBINED[key], "")]
         for table in check["checks"]:
-            rows += [row for inner in table for row in _rows(inner, depth + 1)]
+            inside = [row for inner in table for row in _rows(inner, depth + 1)]
+            if key != "not":  # a dash where each of several tables begins
+                held, name, want, seen = inside[0]
+                inside[0] = (held, f"{indent}- {name[len(indent) + 2 :]}", want, seen)
+            rows += inside
         return rows
     if key == "env":
         return [
-            (passed, f"{indent}env.{printable(name)}", _value(wanted), printable(str(check["seen"][name])))
+            (
+                check["seen"][name] in _answers(wanted),
+                f"{indent}env.{printable(name)}",
+                _value(wanted),
+                check["seen"][name],
+            )
             for name, wanted in check["expected"].items()
         ]
     seen = _value(check["seen"])
     if check.get("detail"):
         seen += f" ({printable(check['detail'])})"
     return [(passed, f"{indent}{key}", _value(check["expected"]), seen)]
+
+
+def _answers(wanted: Any) -> tuple[str, ...]:
+    """What the condition `env` tells of a variable that is as a rule wants it."""
+    if isinstance(wanted, bool):
+        return ("true",) if wanted else ("false", "unset")
+    return ("set, matches",)
 
 
 _COMBINED = {"any": "one of these to hold", "all": "each of these to hold", "not": "this not to hold"}

@@ -25,7 +25,7 @@ def _escaped(character: str) -> str:
 
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+        return {_without_nulls(key): _without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
         return [_without_nulls(item) for item in value]
     if isinstance(value, str):  # TOML has no lone surrogates, which stand for bytes of a path that are no UTF-8
