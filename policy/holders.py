@@ -96,7 +96,7 @@ def locked() -> tuple[Lock, ...]:
     for file, pids in known.items():
         for pid in pids or _processes():
             for path in _opened(pid, file):
-                if is_name(os.path.basename(path)) or _is_local(path):
+                if is_name(os.path.basename(path)) or _is_local(path, pid):
                     found[path] = Lock(path, locked=True, holders=_of(file, known))
     return tuple(found[path] for path in sorted(found))
 
@@ -179,10 +179,10 @@ def _opened(pid: int, file: kernel.Identity) -> list[str]:
     return found
 
 
-def _is_local(path: str) -> bool:
-    """Whether a file is the lock of an environment, as uv names it."""
+def _is_local(path: str, pid: int) -> bool:
+    """Whether a file is the lock of an environment: of a virtual one, or of a directory that its holder works on."""
     directory, name = os.path.split(path)
-    return name == ".lock" and os.path.lexists(os.path.join(directory, "pyvenv.cfg"))
+    return name == ".lock" and (os.path.lexists(os.path.join(directory, "pyvenv.cfg")) or directory in places(pid))
 
 
 def _processes() -> list[int]:

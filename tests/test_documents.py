@@ -317,7 +317,11 @@ try:
 except errors.ConfigError as error:
     print(documents.show(error.faults[0]).splitlines()[0])
 print(time.process_time() - start)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+if sys.platform == "linux":  # ru_maxrss counts what the parent had before exec, too
+    with open("/proc/self/status") as status:
+        print(next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:")))
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 """
 
 

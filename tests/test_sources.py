@@ -133,7 +133,7 @@ def test_both_options(tmp_path: Path) -> None:
 
 
 def test_missing_project(tmp_path: Path) -> None:
-    """A project's directory that is named must be there: looking upward from nowhere would find somebody else's rules."""
+    """A project directory that is named must be there: upward from nowhere might be somebody else's rules."""
     with pytest.raises(UsageError, match=r"^gone: no such directory; name the project's directory with --project$"):
         sources.find(made.query(tmp_path, project="gone"))
 

@@ -9,7 +9,7 @@ import time
 from policy import holding, locks
 from policy.commands import options
 from policy.commands.reading import REMAINDER
-from policy.errors import LockUnavailable, UsageError
+from policy.errors import UsageError
 from policy.hints import hints_in_run
 from policy.nesting import MARKER, joined
 from policy.request import Request
@@ -18,7 +18,7 @@ from policy.uv.command import parse
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from policy.engine import Decision
     from policy.environment import Environment
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from policy.waiting import Waiting
 
 ENVIRONMENT = "LOCK_POLICY_ENVIRONMENT"  # tells the command, and `policy locks`, whose lock it runs under
+COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 TELL_AFTER = 2.0  # seconds of waiting before anything is said; on a terminal sooner
 TELL_AGAIN = 30.0
 LONGEST_MARKER = 4096  # characters; what is longer was not written by us
@@ -75,7 +76,7 @@ def main(arguments: Namespace) -> int:
         tell(note)
     for hint in () if arguments.quiet else hints_in_run(decision):
         tell(f"hint: {hint}")
-    environ = {**caller.environ, **(treated.environ if treated else {}), ENVIRONMENT: request.environment.root}
+    environ = {**_given(caller.environ), **(treated.environ if treated else {}), ENVIRONMENT: request.environment.root}
     marker = _marker(held, caller.environ.get(MARKER, ""))
     if marker:
         environ[MARKER] = marker
@@ -133,13 +134,20 @@ def _treatment(uv: Command, decision: Decision) -> Treatment:
     text = decision.request.caller.environ.get(MARKER, "")
     for path in treated.left:
         if text and joined(path, text):
-            raise LockUnavailable(
-                path,
-                0,
-                "a `policy run` that started this one holds it, and uv would wait for it for ever",
-                remedy='start uv without the outer `policy run`, or give the outer one a rule with lock = "global"',
+            raise UsageError(
+                f"{path}: a `policy run` that started this one holds it, and uv would wait for it for ever; start uv "
+                'without the outer `policy run`, or give the outer one a rule with lock = "global"'
             )
     return treated
+
+
+def _given(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The variables as this process was given them: in the C locale Python sets LC_CTYPE for itself (PEP 538)."""
+    if environ.get("LC_CTYPE") not in COERCED or sys.platform != "linux":
+        return environ
+    with open("/proc/self/environ", "rb") as file:  # as execve(2) got it
+        given = b"\0" + file.read()
+    return environ if b"\0LC_CTYPE=" in given else {name: environ[name] for name in environ if name != "LC_CTYPE"}
 
 
 def _marker(held: Held, above: str) -> str:
@@ -154,7 +162,8 @@ def _become(command: Sequence[str], environ: dict[str, str], held: Held) -> int:
     """Replaces this process, so that the locks last as long as the command and no wrapper is left to be killed."""
     held.inherit()
     if sys.platform != "win32":
-        import signal
+        # As `signal` has them, which imports enum, for a fifth of the time that this program takes.
+        import _signal as signal  # type: ignore[import-not-found]
 
         # Python ignores these two from its start on; the command must not
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     pytest.skip("needs flock and signals", allow_module_level=True)
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.soak
 
 PROCESSES = int(os.environ.get("LOCK_POLICY_SOAK_PROCESSES", "8"))
 ACQUISITIONS = int(os.environ.get("LOCK_POLICY_SOAK_ACQUISITIONS", "8000"))
