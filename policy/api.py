@@ -7,6 +7,7 @@ import sys
 
 from policy import holding, locks
 from policy.environment import Environment, find
+from policy.errors import LockLost
 from policy.loading import Rules, seconds
 from policy.lockfiles import through_filelock
 from policy.request import Caller, Request
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from policy.locks import Held
 
     Named = str | os.PathLike[str] | Environment | None
+
+_RULES = Rules()  # of calls that name none: read again when the files change, as every Rules is
 
 
 def load(
@@ -127,7 +130,7 @@ def explain(
         ConfigError: With every fault of the configuration files.
     """
     request = _request(env, operation=operation, target=target, prefix=prefix, environ=environ)
-    return (rules or Rules()).decide(request)
+    return (rules or _RULES).decide(request)
 
 
 def lock(
@@ -161,7 +164,7 @@ def lock(
     if timeout is not None:
         timeout = seconds(timeout, "timeout")
     question = {"operation": operation, "target": target, "prefix": prefix, "environ": environ}
-    return Lock(env, question, rules or Rules(), timeout)
+    return Lock(env, question, rules or _RULES, timeout)
 
 
 class Lock:
@@ -254,8 +257,6 @@ class Lock:
 
 def _leave(lock: Lock, error: BaseException | None) -> None:
     """Releases; a lost lock is a note on the error that is under way, which matters more."""
-    from policy.errors import LockLost
-
     try:
         lock.release()
     except LockLost as lost:

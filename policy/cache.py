@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-FORMAT = 1  # another one when what is kept changes its shape
+FORMAT = 2  # another one when what is kept changes its shape
 LARGEST = 64 * 1024 * 1024
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -134,7 +134,7 @@ def kept(name: str, key: Any, make: Callable[[], Any], environ: Mapping[str, str
     if data is not None:
         try:
             found_format, found_key, value = marshal.loads(data)  # noqa: S302  (only this user can write the file)
-        except (ValueError, TypeError, EOFError):
+        except (ValueError, TypeError, EOFError, MemoryError):
             pass
         else:
             if found_format == FORMAT and found_key == key:

@@ -119,7 +119,11 @@ class _PathCondition(Condition):
 
     def accepts(self, expected: tuple[str, ...], seen: str) -> bool:
         """True when one of the patterns matches the path or a folder above it; where there is no path none does."""
-        return bool(seen) and any(_matcher(pattern, path=True)(seen) for pattern in expected)
+        if seen:
+            for pattern in expected:  # a generator costs more than the question
+                if (_compiled.get((pattern, True)) or _matcher(pattern, path=True))(seen):
+                    return True
+        return False
 
     def assumed(self, value: str) -> object:
         """The path, made absolute."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 
 MANY = 1024  # environments whose candidates are remembered
+SETTLED = frozenset({"interpreter", "environment", "kind", "platform"})  # say the same of an environment each time
 
 LOCK, MATCH, NAME, TIMEOUT, REQUIRED, REASON, MANDATORY, FILE, LINE, LAYER = range(10)
 
@@ -58,19 +59,41 @@ class Program:
         self.rows = rows
         self.settings = settings
         self._index = built
-        self.known: dict[tuple[str, str], Sequence[int]] = {}
+        self.known: dict[tuple[str, str, str], Sequence[int] | int] = {}
 
-    def candidates(self, request: Request) -> Sequence[int]:
-        """The numbers of the rules that can match a request, in order."""
+    def candidates(self, request: Request) -> Sequence[int] | int:
+        """The rules that can match, in order; where nothing but the environment decides, the one that does."""
         if self._index is None:
             self._index = index.build(self.rows[number] for number in range(len(self.rows)))
         found = index.candidates(self._index, request)
-        if not request.given:
-            if len(self.known) >= MANY:
-                self.known.clear()
-            environment = request.environment
-            self.known[environment.interpreter, environment.root] = found
-        return found
+        if request.given:
+            return found
+        left: Sequence[int] | int = self._narrowed(found, request)
+        if len(self.known) >= MANY:
+            self.known.clear()
+        environment = request.environment
+        self.known[environment.interpreter, environment.root, environment.kind] = left
+        return left
+
+    def _narrowed(self, numbers: Sequence[int], request: Request) -> Sequence[int] | int:
+        """The rules whose settled conditions hold, up to the first that has no others."""
+        left: list[int] = []
+        for number in numbers:
+            match = self.rows[number][MATCH]
+            for key, expected in match:
+                if key in SETTLED and not CONDITIONS[key].holds(expected, request):
+                    break
+            else:
+                for key, _ in match:
+                    if key not in SETTLED:
+                        break
+                else:
+                    if not left:
+                        return number
+                    left.append(number)
+                    break
+                left.append(number)
+        return left
 
     def with_settings(self, settings: Mapping[str, Setting]) -> Program:
         """The same rules, with settings that stand before its own."""
@@ -186,8 +209,14 @@ def decide(program: Program, request: Request) -> Decision:
         The decision; the built-in rules end with one that matches everything.
     """
     environment = request.environment
-    numbers = None if request.given else program.known.get((environment.interpreter, environment.root))
-    for number in program.candidates(request) if numbers is None else numbers:
+    numbers: Sequence[int] | int | None = None
+    if not request.given:
+        numbers = program.known.get((environment.interpreter, environment.root, environment.kind))
+    if numbers is None:
+        numbers = program.candidates(request)
+    if isinstance(numbers, int):
+        return Decision(program, request, numbers)
+    for number in numbers:
         match = program.rows[number][MATCH]
         if not match or holds(match, request):
             return Decision(program, request, number)

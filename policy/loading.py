@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from policy.request import Caller, Request
 
 LONGEST = 86_400  # seconds; a day
+MANY = 64  # sets of files whose rules are remembered
 
 
 def seconds(value: object, name: str) -> float:
@@ -117,6 +118,8 @@ class Rules:
         try:
             program = self._compiled[key]
         except KeyError:
+            if len(self._compiled) >= MANY:
+                self._compiled.clear()
             program = self._compiled[key] = compiled.program(found, environ, os.path.expanduser("~"))
         if found and found[0].layer == "project":
             query.project = query.project or found[0].directory

@@ -23,6 +23,7 @@ FILE = "lock-policy.toml"
 PYPROJECT = "pyproject.toml"
 TABLE = ("tool", "lock-policy")
 LIMIT = 256 * 1024  # bytes of a file, unless LOCK_POLICY_MAX_SIZE allows more
+MANY = 64  # callers whose places are remembered
 DIGITS = 18  # no file system holds a larger file
 MENTION = 16 * 1024 * 1024  # bytes of a pyproject.toml that are searched for our name
 
@@ -295,7 +296,7 @@ def user_file(environ: Mapping[str, str]) -> str:
 
 def user(query: Query) -> Source | None:
     """The user-level file."""
-    return _fixed("user", user_file(query.environ), query)
+    return _fixed("user", _places(query.environ)[0], query)
 
 
 def system_files(environ: Mapping[str, str]) -> list[str]:
@@ -314,7 +315,23 @@ def system_files(environ: Mapping[str, str]) -> list[str]:
 
 def system(query: Query) -> Source | None:
     """The first system file that exists."""
-    return next(filter(None, (_fixed("system", path, query) for path in system_files(query.environ))), None)
+    return next(filter(None, (_fixed("system", path, query) for path in _places(query.environ)[1:])), None)
+
+
+_VARIABLES = ("APPDATA", "PROGRAMDATA") if sys.platform == "win32" else ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS")
+_places_known: dict[tuple[str | None, ...], list[str]] = {}
+
+
+def _places(environ: Mapping[str, str]) -> list[str]:
+    """The user-level file and the system files, made out once for the variables that say where they are."""
+    key = tuple([environ.get(name) for name in _VARIABLES])
+    try:
+        return _places_known[key]
+    except KeyError:
+        if len(_places_known) >= MANY:
+            _places_known.clear()
+        places = _places_known[key] = [user_file(environ), *system_files(environ)]
+        return places
 
 
 def _fixed(layer: str, path: str, query: Query) -> Source | None:

@@ -1,0 +1,102 @@
+"""Taking and giving back a lock that nobody else wants."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import policy
+from benchmarks import measure, scenes
+from benchmarks.engines import environment, missing
+from benchmarks.report import Row, Table, ratio, told
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from benchmarks.measure import Effort
+
+OURS = "`policy.lock(env, rules=rules)`"
+ANEW = "`policy.lock(env)`"
+GIVEN = "`policy.lock(environment, rules=rules)`, the environment found before"
+REUSED, NEW = "filelock, reused", "filelock, a new one"
+BARE = "open, flock, close"
+FASTENERS, PORTALOCKER = "fasteners", "portalocker"
+
+
+def bare(path: str) -> None:
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.close(descriptor)
+
+
+def statements(project: scenes.Project, absent: list[str]) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """How each is used as its own documentation has it."""
+    path = os.path.join(project.root, ".lock")
+    names: dict[str, Any] = {
+        "lock": policy.lock,
+        "root": project.root,
+        "environment": environment(project.root),
+        "rules": policy.load(),
+        "path": path,
+    }
+    found: dict[str, tuple[str, Mapping[str, Any]]] = {
+        OURS: ("with lock(root, rules=rules): pass", names),
+        ANEW: ("with lock(root): pass", names),
+        GIVEN: ("with lock(environment, rules=rules): pass", names),
+        BARE: ("bare(path)", {"bare": bare, "path": path}),
+    }
+    if missing("filelock"):
+        absent.append("filelock: not installed here")
+    else:
+        from filelock import FileLock
+
+        found[REUSED] = ("with reused: pass", {"reused": FileLock(path)})
+        found[NEW] = ("with FileLock(path): pass", {"FileLock": FileLock, "path": path})
+    if missing("fasteners"):
+        absent.append("fasteners: not installed here")
+    else:
+        import fasteners
+
+        found[FASTENERS] = ("with reused: pass", {"reused": fasteners.InterProcessLock(path)})
+    if missing("portalocker"):
+        absent.append("portalocker: not installed here")
+    else:
+        import portalocker
+
+        found[PORTALOCKER] = ("with Lock(path): pass", {"Lock": portalocker.Lock, "path": path})
+    return found
+
+
+def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list[Table]]:
+    measure.progress("locks without contention")
+    project = scenes.project(folder, effort.small)
+    os.chdir(project.directory)
+    with policy.lock(project.root) as held:
+        if held.files != (os.path.join(project.root, ".lock"),):
+            raise AssertionError(f"another lock than the peers take: {held.files}")
+    times = measure.calls(statements(project, absent), effort)
+    table = Table(
+        f"A lock and its release, uncontended, {effort.small} rules",
+        ("lock", "µs", f"against {BARE}", f"against {REUSED}"),
+    )
+    for name, samples in sorted(times.items(), key=lambda item: item[1].median):
+        reused = f"{samples.against(times[REUSED]):.2f}" if REUSED in times else "-"
+        table.lines.append((name, told(samples), f"{samples.against(times[BARE]):.2f}", reused))
+    table.notes.append(
+        f"µs, median of {effort.rounds} rounds taken in turns, the least in brackets; decision included."
+    )
+    rows = []
+    if REUSED in times:
+        rows = [
+            ratio(f"{OURS} and release, against a reused `FileLock`", times[OURS], times[REUSED], 1.0),
+            ratio(f"{ANEW}, against a reused `FileLock`", times[ANEW], times[REUSED], 1.0),
+        ]
+    rows += [
+        ratio(f"{OURS} and release, against {name}", times[OURS], times[name], None)
+        for name in (FASTENERS, PORTALOCKER)
+        if name in times
+    ]
+    return rows, [table]

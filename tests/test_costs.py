@@ -1,0 +1,302 @@
+"""What must not grow, counted: modules, calls of the system, rules looked at. Times are `benchmarks/`' matter."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from policy import engine
+from policy.builtin import ROWS
+from policy.environment import Environment
+from policy.request import Caller, Request
+from tests import needs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = Path(__file__).parent.parent
+RULES = 10_000
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="macOS asks platformdirs for its directories")
+
+# Without `site`, so that no .pth file of this environment adds to what is counted.
+PATHS = f"import sys; sys.path[:0] = {[str(ROOT), *filter(None, sys.path)]!r}\n"
+COMMAND = PATHS + "from policy.__main__ import main; sys.exit(main(sys.argv[1:]))"
+
+
+class Project(NamedTuple):
+    """A directory with a rule and an environment, and the variables under which nothing else takes part."""
+
+    directory: Path
+    environ: Mapping[str, str]
+
+    @property
+    def root(self) -> str:
+        """The environment's root."""
+        return str(self.directory / ".venv")
+
+    def python(self, *arguments: str, wrapper: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        """Runs this Python with arguments, without `site`."""
+        command = [*wrapper, sys.executable, "-S", *arguments]
+        return subprocess.run(
+            command, env=self.environ, cwd=self.directory, capture_output=True, text=True, check=True, timeout=60
+        )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    base = tmp_path.resolve()
+    binaries = base / "project" / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    python = Path(sys.executable).resolve()
+    (binaries / "python").symlink_to(python)
+    (binaries.parent / "pyvenv.cfg").write_text(f"home = {python.parent}\n", encoding="utf-8")
+    rule = f'[[rules]]\nname = "here"\nmatch.environment = "{base}/**"\nlock = "local"\n'
+    (base / "project" / "lock-policy.toml").write_text(rule, encoding="utf-8")
+    environ = {"HOME": str(base), "XDG_CONFIG_DIRS": str(base), "PATH": os.environ["PATH"]}
+    return Project(base / "project", environ)
+
+
+def imported(project: Project, *arguments: str) -> set[str]:
+    """The modules that a warm command imports and that Python's own start does not."""
+    true = shutil.which("true") or "/bin/true"
+    line = [*arguments, "--", true] if arguments[0] == "run" else list(arguments)
+    project.python("-c", COMMAND, *line)
+
+    def modules(*command: str) -> set[str]:
+        told = project.python("-X", "importtime", *command).stderr
+        return set(re.findall(r"^import time:.*\| +([\w.]+)$", told, re.MULTILINE)) - {"package"}
+
+    return modules("-c", COMMAND, *line) - modules("-c", "import os")
+
+
+# A module that is new here costs whoever types a command: import it in the function that needs it, or say here why not.
+BOTH = frozenset(
+    {
+        "policy",
+        "policy.__main__",
+        "policy.builtin",
+        "policy.cache",
+        "policy.commands",
+        "policy.commands.options",
+        "policy.commands.reading",
+        "policy.compiled",
+        "policy.conditions",
+        "policy.engine",
+        "policy.environment",
+        "policy.errors",
+        "policy.globs",
+        "policy.hints",
+        "policy.index",
+        "policy.kinds",
+        "policy.loading",
+        "policy.locations",
+        "policy.request",
+        "policy.sources",
+        "policy.uv",
+        "policy.uv.names",
+        "__future__",
+        "binascii",  # crc32 of what is cached
+        "errno",
+        "pwd",
+    }
+)
+RUN = BOTH | {
+    "policy.commands.run",
+    "policy.holding",
+    "policy.lockfiles",
+    "policy.locks",
+    "policy.nesting",
+    "policy.uv.command",
+    "fcntl",
+}
+# What `import signal` brings along, which `_signal` would not.
+EXPLAIN = BOTH | {
+    "policy.commands.explain",
+    "policy.printable",
+    "policy.pyvenv",
+    "policy.render",
+    "policy.render.record",
+    "policy.render.style",
+    "policy.render.text",
+    "encodings.utf_8_sig",
+}
+
+
+@linux
+def test_run_imports(project: Project) -> None:
+    """A warm `policy run` imports these modules and no others, nothing that was installed beside it among them."""
+    assert imported(project, "run") <= RUN
+
+
+@linux
+def test_explain_imports(project: Project) -> None:
+    """A warm `policy explain` imports these modules and no others, nothing that was installed beside it among them."""
+    assert imported(project, "explain") <= EXPLAIN
+
+
+def test_package_imports() -> None:
+    """`import policy` imports nothing of it: a program pays for what it uses."""
+    code = PATHS + "import policy; print(*(name for name in sys.modules if 'policy' in name))"
+    command = [sys.executable, "-S", "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["policy"]
+
+
+# Counts what Python does for a program that takes the same lock again and again.
+LOCK = """
+import policy
+rules = policy.load()
+root = sys.argv[1]
+for _ in range(3):
+    with policy.lock(root, rules=rules):
+        pass
+"""
+
+
+def test_warm_lock_audited(project: Project) -> None:
+    """A warm `lock()` opens its lock file and nothing else, locks it once and unlocks it once."""
+    code = """
+counted = []
+sys.addaudithook(lambda name, arguments: counted.append(name) if counting else None)
+counting = True
+with policy.lock(root, rules=rules):
+    pass
+counting = False
+print(*(name for name in counted if name.split(".")[0] in {"open", "os", "fcntl", "import", "subprocess", "shutil"}))
+"""
+    needs.need(sys.platform != "win32", "fcntl's audit events")
+    done = project.python("-c", PATHS + LOCK + "counting = False" + code, project.root)
+    events = done.stdout.split()
+    assert sorted(events) == ["fcntl.flock", "fcntl.flock", "open"]
+
+
+def traced(project: Project, *arguments: str) -> list[str]:
+    """The system calls of a Python, one for each line."""
+    needs.need(bool(shutil.which("strace")), "needs strace")
+    output = project.directory / "trace"
+    strace = ["strace", "-qq", "-s", "200", "-o", str(output)]
+    needs.need(
+        not subprocess.run([*strace, "true"], check=False, capture_output=True).returncode, "ptrace is forbidden"
+    )
+    project.python(*arguments, wrapper=strace)
+    return output.read_text("utf-8", "replace").splitlines()
+
+
+BEGIN, END = "/the-count-begins", "/the-count-ends"
+
+
+@linux
+def test_warm_lock_traced(project: Project) -> None:
+    """A warm `lock()` and its release make a bounded number of system calls, none of which writes."""
+    code = f"""
+import os
+os.access({BEGIN!r}, os.F_OK)
+with policy.lock(root, rules=rules):
+    pass
+os.access({END!r}, os.F_OK)
+"""
+    lines = traced(project, "-c", PATHS + LOCK + code, project.root)
+    begin, end = (next(at for at, line in enumerate(lines) if name in line) for name in (BEGIN, END))
+    made = lines[begin + 1 : end]
+    above = len(project.directory.parts)  # each folder above may hold a configuration
+
+    assert len(made) <= 20 + 2 * above, "\n".join(made)
+    assert not [line for line in made if re.match(r"(write|mkdir|link|rename|unlink|utime)", line) or "O_CREAT" in line]
+
+
+@linux
+def test_run_traced(project: Project) -> None:
+    """A warm `policy run` makes a bounded number of system calls beyond Python's own, and creates no file."""
+    true = shutil.which("true") or "/bin/true"
+    command = ["-c", COMMAND, "run", "--", true]
+    project.python(*command)
+    lines = traced(project, *command)
+    reached = next(at for at, line in enumerate(lines) if line.startswith(f'execve("{true}"'))
+    own = len(traced(project, "-c", "import os"))
+    above = len(project.directory.parts)
+
+    assert reached - own <= 480 + 4 * above
+    assert not [line for line in lines if "O_CREAT" in line or re.match(r"(mkdir|link|rename|unlink)", line)]
+
+
+class Counted:
+    """Rules that note which of them were looked at."""
+
+    def __init__(self, rows: Sequence[engine.Row]) -> None:
+        self.rows = rows
+        self.seen: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, number: int) -> engine.Row:
+        self.seen.append(number)
+        return self.rows[number]
+
+
+def rows(pattern: str) -> list[engine.Row]:
+    """Many rules about the interpreter, then the built-in ones."""
+    many = [
+        ("global", (("interpreter", (pattern.format(at),)),), f"r{at}", None, True, "", False, "f", at + 1, "project")
+        for at in range(RULES)
+    ]
+    return [*many, *ROWS]
+
+
+@pytest.mark.parametrize("pattern", ["/srv/app-{}/**", "/srv/app-{}/*/bin/python?", "**/app-{}/**", "/*/app-{}/**"])
+def test_rules_looked_at(pattern: str) -> None:
+    """Of ten thousand rules with a folder or a name in their patterns, a decision looks at no more than it must."""
+    counted = Counted(rows(pattern))
+    program = engine.Program(counted, {})
+    caller = Caller({}, "/")
+    for number in (0, RULES // 2, RULES - 1):
+        root = f"/srv/app-{number}/env"
+        request = Request(Environment(f"{root}/bin/python3", root, "virtualenv", "/usr/bin/python3"), caller)
+        engine.decide(program, request)  # the first builds the index
+        counted.seen.clear()
+        again = Request(request.environment, caller)
+        assert engine.decide(program, again).index == number
+        assert counted.seen in ([], [number])
+
+
+def test_no_regex_for_a_decision(project: Project) -> None:
+    """Ten thousand rules are decided without a regular expression: `re` is not even imported."""
+    code = """
+from policy import engine
+from policy.environment import Environment
+from policy.request import Caller, Request
+from policy.builtin import ROWS
+rows = [("global", (("interpreter", (f"/srv/app-{at}/**",)),), "", None, True, "", False, "f", 1, "project") for at in
+        range(10_000)]
+program = engine.Program([*rows, *ROWS], {})
+for at in range(0, 10_000, 100):
+    root = f"/srv/app-{at}/env"
+    environment = Environment(f"{root}/bin/python", root, "virtualenv", "/usr/bin/python3")
+    engine.decide(program, Request(environment, Caller({}, "/")))
+print("re" in sys.modules)
+"""
+    assert project.python("-c", PATHS + code).stdout == "False\n"
+
+
+def test_few_regexes_for_many_decisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often one environment is asked about, of ten thousand patterns only its own becomes an expression."""
+    compiled: list[str] = []
+    compile_ = re.compile
+
+    def counting(pattern: str, flags: int = 0) -> re.Pattern[str]:
+        compiled.append(pattern)
+        return compile_(pattern, flags)
+
+    monkeypatch.setattr(re, "compile", counting)
+    program = engine.Program(rows("/srv/app-{}/*[a-z]*/**"), {})
+    environment = Environment("/srv/app-17/env/bin/python", "/srv/app-17/env", "virtualenv", "/usr/bin/python3")
+    for _ in range(500):
+        assert engine.decide(program, Request(environment, Caller({}, "/"))).index == 17
+    assert len(compiled) <= 1
