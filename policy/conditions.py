@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import sys
 
 from policy import globs
 from policy.kinds import FLAG, TEXT, Kind, array, choice, flag_or, keyed, mapping, refined, refuse, several
 from policy.request import boolean
+from policy.writability import lock_errno
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     Match = tuple[tuple[str, Any], ...]
 
+PLAIN_ROOT, PLAIN_PREFIX = "/environment", "/python"  # neither exists, and no rule is about them
 DEEPEST = 8  # combinators within combinators; a rule that needs more is two rules
 
 _compiled: dict[tuple[str, bool], Callable[[str], bool]] = {}
@@ -67,6 +67,8 @@ class Condition:
         kind: How its value is read, and its schema.
         help: One sentence for the schema, the reference and the editor.
         fact: How a fact that somebody gives, in a test of the rules, is read.
+        plain: The fact where a test of the rules does not give it: a writable virtual environment on Linux, a caller
+            without variables, project or operation. Never this machine's.
         examples: Values as TOML would have them.
         caller: Whether two callers of one environment may see different answers.
         cost: Roughly how many microseconds it takes to observe; cheap ones are asked first.
@@ -76,6 +78,7 @@ class Condition:
     kind: Kind
     fact: Kind = TEXT
     help: str
+    plain: Any = ""
     examples: tuple[Any, ...]
     caller = False
     cost = 0
@@ -134,6 +137,7 @@ class Interpreter(_PathCondition):
     """The interpreter's path."""
 
     key = "interpreter"
+    plain = f"{PLAIN_ROOT}/bin/python"
     help = "Glob over the interpreter's path as spelled, or any folder above it."
 
     def observe(self, request: Request) -> str:
@@ -145,6 +149,7 @@ class BaseInterpreter(_PathCondition):
     """The real path of the base interpreter."""
 
     key = "base-interpreter"
+    plain = f"{PLAIN_PREFIX}/bin/python3"
     help = "Glob over the real path of the interpreter that the environment was made from, or any folder above it."
 
     def observe(self, request: Request) -> str:
@@ -156,6 +161,7 @@ class Root(_PathCondition):
     """The environment's root."""
 
     key = "environment"
+    plain = PLAIN_ROOT
     help = "Glob over the environment's root directory, or any folder above it."
     examples = ("/srv/**/.venv", ["/builds/**"])
 
@@ -195,6 +201,7 @@ class EnvironmentKind(Condition):
     """The kind of the environment."""
 
     key = "kind"
+    plain = "virtualenv"
     kind = several(choice(KINDS))
     fact = choice(KINDS)
     help = (
@@ -241,6 +248,7 @@ class ExternallyManaged(_FlagCondition):
     """A PEP 668 marker."""
 
     key = "externally-managed"
+    plain = False
     help = (
         "Whether an EXTERNALLY-MANAGED marker (PEP 668) stands in the interpreter's standard library or in the virtual "
         "environment's own."
@@ -257,46 +265,11 @@ class ExternallyManaged(_FlagCondition):
         return marker is not None
 
 
-def lock_errno(root: str) -> int:
-    """Why `<root>/.lock` could not be made or opened for writing by this process; 0 when it could.
-
-    Nothing is created: an existing file is opened for writing and closed, else the directory is asked (access(2) with
-    the effective user).
-
-    Args:
-        root: The environment's root.
-
-    Returns:
-        An errno, as the kernel would give it.
-    """
-    path = os.path.join(root, ".lock")
-    try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            return 0  # whoever put it there must not choose the lock: it is refused, with the reason, when it is taken
-        os.close(os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)))
-    except FileNotFoundError:
-        return _directory_errno(root)
-    except OSError as error:
-        return error.errno or errno.EIO
-    return 0
-
-
-def _directory_errno(root: str) -> int:
-    effective = os.access in os.supports_effective_ids
-    if os.access(root, os.W_OK | os.X_OK, effective_ids=effective):
-        return 0
-    try:
-        if sys.platform != "win32" and os.statvfs(root).f_flag & os.ST_RDONLY:
-            return errno.EROFS
-    except OSError as error:
-        return error.errno or errno.EIO
-    return errno.EACCES
-
-
 class Writable(_FlagCondition):
     """Whether the lock file in the environment can be had."""
 
     key = "writable"
+    plain = True
     help = "Whether this process could make or open `.lock` in the environment's root for writing."
     cost = 5
 
@@ -312,6 +285,7 @@ class Filesystem(_TextCondition):
     """The type of the file system."""
 
     key = "filesystem"
+    plain = "ext4"
     help = "Type of the file system that holds the environment's root."
     examples = ("nfs*", ["overlay", "squashfs", "tmpfs"])
     cost = 200
@@ -328,6 +302,7 @@ class Platform(_TextCondition):
     """`sys.platform`."""
 
     key = "platform"
+    plain = "linux"
     help = "Python's `sys.platform`."
     examples = ("linux", ["darwin", "win32"])
 
@@ -341,6 +316,7 @@ class Host(_TextCondition):
     """The host name."""
 
     key = "host"
+    plain = "host"
     help = "The host's name."
     examples = ("login*", ["build-[0-9]*"])
     cost = 1
@@ -359,6 +335,7 @@ class Environ(Condition):
     """Environment variables."""
 
     key = "env"
+    plain = ()
     kind = mapping(flag_or(TEXTS, "globs"))
     fact = mapping(TEXT)
     help = (
@@ -399,6 +376,7 @@ class User(_TextCondition):
     """The effective user."""
 
     key = "user"
+    plain = "user"
     help = "Name of the effective user."
     examples = ("root", ["ci-*"])
     caller = True

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 MANY = 1024  # environments whose candidates are remembered
-SETTLED = frozenset({"interpreter", "environment", "kind", "platform"})  # say the same of an environment each time
+SETTLED = frozenset({"interpreter", "environment", "kind"})  # say the same of an environment each time
 
 LOCK, MATCH, NAME, TIMEOUT, REQUIRED, REASON, MANDATORY, FILE, LINE, LAYER = range(10)
 

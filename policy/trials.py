@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from policy import engine, globs
+from policy.conditions import PLAIN_PREFIX
 from policy.configuration import chain
 from policy.environment import Environment
 from policy.request import Caller, Request
+from policy.scenarios import FACTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,24 +25,9 @@ if TYPE_CHECKING:
     from policy.rules import Rule
     from policy.scenarios import Scenario
 
-ROOT, PYTHON = "/environment", "/python"  # neither exists, and no rule is about them
 PATHS = ("interpreter", "base-interpreter", "environment", "project")
 
-DEFAULTS: Mapping[str, Any] = {
-    "interpreter": f"{ROOT}/bin/python",
-    "base-interpreter": f"{PYTHON}/bin/python3",
-    "environment": ROOT,
-    "kind": "virtualenv",
-    "externally-managed": False,
-    "writable": True,
-    "filesystem": "ext4",
-    "platform": "linux",
-    "host": "host",
-    "project": "",
-    "env": (),
-    "user": "user",
-    "operation": "",
-}
+DEFAULTS: Mapping[str, Any] = {key: condition.plain for key, condition in FACTS.items()}
 """A writable virtual environment on Linux, and a caller without variables, project or operation."""
 
 
@@ -53,7 +40,7 @@ def facts(given: Mapping[str, Any]) -> dict[str, Any]:
     known = {key: _path(value) if key in PATHS else value for key, value in given.items()}
     kind = known.get("kind", DEFAULTS["kind"])
     if kind == "system":
-        known.setdefault("environment", _above(known["interpreter"]) if "interpreter" in known else PYTHON)
+        known.setdefault("environment", _above(known["interpreter"]) if "interpreter" in known else PLAIN_PREFIX)
     elif kind == "virtualenv" and "interpreter" in known:
         known.setdefault("environment", _above(known["interpreter"]))
     if kind == "system" or (kind == "virtualenv" and "environment" in known):
@@ -147,6 +134,8 @@ def run(configuration: Configuration) -> Trials:
 def _try(program: engine.Program, scenario: Scenario) -> Trial:
     known = facts(scenario.given)
     # where the lock files would be does not matter, so nothing on this machine is looked at
-    environment = Environment(f"{ROOT}/bin/python", ROOT, known["kind"], f"{PYTHON}/bin/python3", "test")
+    environment = Environment(
+        known["interpreter"], known["environment"], known["kind"], known["base-interpreter"], "test"
+    )
     caller = Caller(dict(known.pop("env")), "/", known["operation"], known["project"] or None)
     return Trial(scenario, engine.decide(program, Request(environment, caller, known)))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy import conditions, engine
+from policy import conditions, engine, writability
 from policy.conditions import CONDITIONS, DEEPEST, Combinator
 from policy.environment import Environment
 from policy.errors import ConfigError
@@ -199,7 +199,7 @@ def test_writable(tmp_path: Path) -> None:
     assert conditions.holds(match(writable=True), asked)
     assert os.listdir(tmp_path) == []
     (tmp_path / ".lock").touch()
-    assert conditions.lock_errno(str(tmp_path)) == 0
+    assert writability.lock_errno(str(tmp_path)) == 0
     assert asked.details == {}
 
 
@@ -227,13 +227,13 @@ def test_not_writable(tmp_path: Path, kind: str, number: int) -> None:
     elif kind == "fifo":
         os.mkfifo(root / ".lock")
     asked = made.request(root=str(root))
-    assert conditions.lock_errno(str(root)) == number
+    assert writability.lock_errno(str(root)) == number
     assert conditions.holds(match(writable=number == 0), asked)
     assert asked.details == ({"writable": os.strerror(number)} if number else {})
 
 
 LOOK = """
-from policy.conditions import lock_errno
+from policy.writability import lock_errno
 print(lock_errno(sys.argv[1]))
 """
 
@@ -267,7 +267,7 @@ def test_read_only_mount(tmp_path: Path, existing: bool) -> None:  # noqa: FBT00
     needs.need(mounted("--bind", root, root), "needs bind mounts")
     try:
         assert mounted("-o", "remount,bind,ro", root)
-        assert conditions.lock_errno(str(root)) == errno.EROFS
+        assert writability.lock_errno(str(root)) == errno.EROFS
     finally:
         subprocess.run(["umount", root], check=True)
 

@@ -89,6 +89,7 @@ BOTH = frozenset(
         "policy.commands.reading",
         "policy.compiled",
         "policy.conditions",
+        "policy.writability",
         "policy.engine",
         "policy.environment",
         "policy.errors",

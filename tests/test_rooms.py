@@ -33,6 +33,7 @@ ROOMS = (
     "policy.request",
     "policy.uv",
     "policy.uv.names",
+    "policy.writability",
     "policy.conditions",
     "policy.entailment",
     "policy.index",
@@ -102,6 +103,7 @@ HOT = (
     "policy.environment",
     "policy.request",
     "policy.uv.names",
+    "policy.writability",
     "policy.conditions",
     "policy.index",
     "policy.locations",
@@ -270,7 +272,7 @@ def test_windows_can_import() -> None:
 
 def test_no_module_is_too_long() -> None:
     """Modules stay below about 500 lines; the glob language and its compiler are one subject."""
-    allowed = {"policy.globs": 650, "policy.conditions": 560, "policy.scanner": 520}
+    allowed = {"policy.globs": 650, "policy.conditions": 540, "policy.scanner": 520}
     for module, path in FILES.items():
         lines = len(path.read_text(encoding="utf-8").splitlines())
         assert lines <= allowed.get(module, 510), f"{module} has {lines} lines"

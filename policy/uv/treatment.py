@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from policy.conditions import lock_errno
 from policy.uv.environment import only_interpreter
 from policy.uv.locks import certain, locks
 from policy.uv.release import version
+from policy.writability import lock_errno
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
