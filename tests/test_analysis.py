@@ -47,7 +47,7 @@ def _rules(*matches: str, lock: str = "both") -> str:
         'match.host = "*"\n',
         'match.environment = "**"\n',
         'match.kind = ["system", "virtualenv", "target", "prefix"]\n',
-        'match.any = [{ host = "a" }, { platform = "*" }]\n',
+        'match.any = [{ host = "a" }, { host = "*" }]\n',
     ],
 )
 def test_unreachable(tmp_path: Path, first: str) -> None:

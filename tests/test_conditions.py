@@ -64,7 +64,6 @@ def test_all_of_the_design() -> None:
         "externally-managed",
         "writable",
         "filesystem",
-        "platform",
         "host",
         "project",
         "env",
@@ -290,13 +289,6 @@ def test_filesystem_of_proc() -> None:
     assert CONDITIONS["filesystem"].observe(made.request(root="/proc/self")) == "proc"
 
 
-def test_platform() -> None:
-    """`platform` is `sys.platform`."""
-    assert conditions.holds(match(platform=sys.platform), made.request())
-    assert conditions.holds(match(platform=["cp/m", f"{sys.platform[:2]}*"]), made.request())
-    assert not conditions.holds(match(platform="cp/m"), made.request())
-
-
 def test_host() -> None:
     """`host` is this host's name."""
     assert CONDITIONS["host"].observe(made.request()) == socket.gethostname()
@@ -520,5 +512,5 @@ def test_observed_once(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(condition, "observe", counting)
     asked = made.request()
     for _ in range(3):
-        assert conditions.holds(match(kind="virtualenv", writable=False, platform="*", user="*"), asked)
-    assert looked == ["kind", "writable", "platform", "user"]
+        assert conditions.holds(match(kind="virtualenv", writable=False, host="*", user="*"), asked)
+    assert looked == ["kind", "writable", "host", "user"]

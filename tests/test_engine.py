@@ -299,7 +299,7 @@ def test_observed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 match = { env = { CI = true }, filesystem = "nothing", user = "nobody-*" }
 lock = "both"
 [[rules]]
-match = { env = { CI = true }, platform = "*", any = [{ host = "*" }, { writable = true }] }
+match = { env = { CI = true }, any = [{ host = "*" }, { writable = true }] }
 lock = "global"
 [[rules]]
 match = { writable = true, externally-managed = false, project = "**", base-interpreter = "**", operation = "*" }
@@ -314,7 +314,7 @@ lock = "local"
     assert decision.steps
     assert shown["agreement"]["agrees"] is False
     assert sorted(looked) == sorted(set(looked))
-    assert {"filesystem", "user", "host", "platform", "writable"} <= set(looked)
+    assert {"filesystem", "user", "host", "writable"} <= set(looked)
 
 
 def test_trace_of_some() -> None:

@@ -121,10 +121,10 @@ def test_private_temporary_directory(tmp_path: Path) -> None:
 
 def test_nearest_miss(tmp_path: Path) -> None:
     """A rule of the user's that failed by one condition of several is named, and the condition."""
-    one = Rule("both", (("kind", ("virtualenv",)), ("platform", ("cp/m",))), "near", layer="project")
-    two = Rule("both", (("kind", ("system",)), ("platform", ("cp/m",))), "far", layer="project")
+    one = Rule("both", (("kind", ("virtualenv",)), ("host", ("nowhere",))), "near", layer="project")
+    two = Rule("both", (("kind", ("system",)), ("host", ("nowhere",))), "far", layer="project")
     single = Rule("both", (("kind", ("system",)),), "single", layer="project")
-    assert told(plain(tmp_path), two, single, one) == ["rule near failed by one condition only: platform"]
+    assert told(plain(tmp_path), two, single, one) == ["rule near failed by one condition only: host"]
     assert told(plain(tmp_path), two, single) == []
 
 

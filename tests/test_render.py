@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     pytest.skip("needs POSIX paths", allow_module_level=True)
 
-FACTS = {"writable": True, "externally-managed": False, "platform": "linux"}
+FACTS = {"writable": True, "externally-managed": False}
 DIGEST = names.digest("/srv/app/.venv")
 
 
