@@ -298,6 +298,20 @@ class Filesystem(_TextCondition):
         return mount.type if mount else ""
 
 
+class Platform(_TextCondition):
+    """`sys.platform`."""
+
+    key = "platform"
+    plain = "linux"
+    help = "Python's `sys.platform`."
+    examples = ("linux", ["darwin", "win32"])
+
+    def observe(self, request: Request) -> str:
+        """The running Python's."""
+        del request
+        return sys.platform
+
+
 class Host(_TextCondition):
     """The host name."""
 
@@ -463,6 +477,7 @@ CONDITIONS: dict[str, Condition] = {
         AnyOf(),
         AllOf(),
         Not(),
+        Platform(),
     )
 }
 

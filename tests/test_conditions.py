@@ -64,6 +64,7 @@ def test_all_of_the_design() -> None:
         "externally-managed",
         "writable",
         "filesystem",
+        "platform",
         "host",
         "project",
         "env",
@@ -287,6 +288,13 @@ def test_filesystem_of_proc() -> None:
     """`filesystem` is asked of the kernel, where it tells."""
     needs.need(os.path.exists("/proc/self/mountinfo"), "needs Linux")
     assert CONDITIONS["filesystem"].observe(made.request(root="/proc/self")) == "proc"
+
+
+def test_platform() -> None:
+    """`platform` is `sys.platform`."""
+    assert conditions.holds(match(platform=sys.platform), made.request())
+    assert conditions.holds(match(platform=["cp/m", f"{sys.platform[:2]}*"]), made.request())
+    assert not conditions.holds(match(platform="cp/m"), made.request())
 
 
 def test_host() -> None:
