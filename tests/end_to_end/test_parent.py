@@ -378,7 +378,7 @@ def test_uv_inside_is_refused(place: Place, mode: str, uv: Path, tmp_path: Path)
     done = place.run(*made.PROGRAM, "run", "--", *install, mode=mode, env=environ)
     assert done.returncode == 125, done.stderr
     (said,) = done.stderr.splitlines()
-    assert said.startswith(f"policy: error: {place.lock}: cannot be locked (rule environment): ")
+    assert said.startswith(f"policy: error: {place.lock}: a `policy run` that started this one holds it, and uv ")
     assert "would wait for it for ever; start uv without the outer `policy run`" in said
     assert not list(place.root.glob("lib/**/tiny.py"))
     # the remedy that it names
