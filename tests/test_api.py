@@ -68,6 +68,20 @@ def test_with(root: Path, environ: dict[str, str]) -> None:
     assert is_free(root / ".lock")
 
 
+def test_inside_run(root: Path, environ: dict[str, str]) -> None:
+    """A program that `policy run` started joins the lock of its ancestor instead of waiting for it."""
+    code = "import sys, policy\nwith policy.lock(sys.argv[1], timeout=0) as held: print(*held.files)"
+    done = subprocess.run(
+        [*made.PROGRAM, "run", "--python", root, "--", sys.executable, "-c", code, root],
+        env={"PYTHONPATH": str(made.CHECKOUT), "PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{root}/.lock\n", "")
+    assert is_free(root / ".lock")
+
+
 def test_async_with(root: Path, environ: dict[str, str]) -> None:
     """Inside `async with` the same, while the event loop goes on."""
 
