@@ -80,19 +80,12 @@ class Program:
         left: list[int] = []
         for number in numbers:
             match = self.rows[number][MATCH]
-            for key, expected in match:
-                if key in SETTLED and not CONDITIONS[key].holds(expected, request):
-                    break
-            else:
-                for key, _ in match:
-                    if key not in SETTLED:
-                        break
-                else:
-                    if not left:
-                        return number
-                    left.append(number)
-                    break
-                left.append(number)
+            settled = tuple([condition for condition in match if condition[0] in SETTLED])
+            if not holds(settled, request):
+                continue
+            if len(settled) == len(match):  # nothing else is asked, so it decides where it is reached
+                return [*left, number] if left else number
+            left.append(number)
         return left
 
     def with_settings(self, settings: Mapping[str, Setting]) -> Program:
