@@ -119,7 +119,7 @@ files (`policy explain` shows the plan):
 def options() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="as much as the soak promises; half an hour")
+    parser.add_argument("--full", action="store_true", help="as much as the soak promises; a quarter of an hour")
     parser.add_argument("--acquisitions", type=int, help="of the soak")
     parser.add_argument("--signals", type=int, help="of the soak")
     parser.add_argument("--times", type=int, help="how often what happens once is repeated")
@@ -335,14 +335,14 @@ def main() -> None:
         state_machine(full=wanted.full),
     ]
     intro = INTRODUCTION.format(
-        command=f"nox -s reliability{' -- --full' if wanted.full else ''}",
+        command=f"python docs/reliability.py{' --full' if wanted.full else ''}",
         date=dt.datetime.now(dt.UTC).date().isoformat(),
         machine=machine(),
         sysctl=sysctl(),
     )
     parts = [
         "# Reliability",
-        "<!-- written by `nox -s reliability`; what is changed by hand is lost -->",
+        "<!-- written by `python docs/reliability.py`; what is changed by hand is lost -->",
         *(textwrap.fill(paragraph, 118, break_on_hyphens=False) for paragraph in intro.split("\n\n")),
         *parts,
         "## The suites",
