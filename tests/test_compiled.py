@@ -234,8 +234,9 @@ def test_deleting_is_safe(world: World) -> None:
 
 
 def unwritable(world: World) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root writes everywhere")
+    if os.geteuid() == 0:  # who writes everywhere but where the kernel itself has the files
+        world.environ = {**world.environ, "XDG_CACHE_HOME": "/dev/null/cache"}
+        return
     os.makedirs(cache.directory(world.environ), mode=0o700)
     os.chmod(cache.directory(world.environ), 0o500)
 
