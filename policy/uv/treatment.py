@@ -124,7 +124,8 @@ def _replacement(command: Command, decision: Decision) -> str:
         return ""
     if not (only_interpreter(command) or (command.script and command.operation in {"add", "remove"})):
         return ""  # others change the environment, and another one is not what was asked for
-    if not _inside(os.path.join(command.cwd, named), environment.root):
+    # A wrapper stands elsewhere and leads there all the same, so that what found the environment counts, too.
+    if environment.found_by != "UV_PYTHON" and not _inside(os.path.join(command.cwd, named), environment.root):
         return ""
     request = decision.request
     if request.facts.get("writable", False) or lock_errno(environment.root) == 0:
