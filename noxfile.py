@@ -73,3 +73,12 @@ def bench(session: nox.Session) -> None:
     for peer in nox.project.dependency_groups(PROJECT, "bench"):  # one by one: what cannot be had is left out
         session.install(peer, success_codes=[0, 1], silent=True)
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzzers over configuration files and patterns; `nox -s fuzz -- --seconds 600 --seed 2` for longer or others."""
+    install(session, "test")
+    session.install("atheris>=3", success_codes=[0, 1], silent=True)  # without it: random changes of the examples
+    for target in ("read", "check", "globs"):
+        session.run("python", "-m", "tests.fuzzing", target, "--seconds", "120", *session.posargs)

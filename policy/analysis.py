@@ -240,6 +240,8 @@ class _Earlier:
         for keys, others in self.by_keys.items():
             if keys <= entry.keys or keys & _SPLIT or entry.keys & _SPLIT:  # else it asks for something more
                 for other in others:
+                    if not chain.effort.total:
+                        return None
                     if chain.proven(implies, entry.conditions, other.conditions):
                         return other
         return None
@@ -289,6 +291,8 @@ def _disagreement(chain: Chain, entry: Entry) -> Iterator[Finding]:
     # an environment for which this rule can decide, and a caller for whom it does not
     others = (*divided(match), *flat((("not", match),)))
     for other in chain.entries[chain.entries.index(entry) + 1 :]:
+        if not chain.effort.total:
+            return
         if chain.proven(impossible, (*others, *other.conditions)) is not False:
             continue
         if other.rule.lock not in {lock, "both"}:

@@ -93,7 +93,8 @@ class OpenFile:
 # gives other threads their turn, and the entry here nobody may fork, hence the guard.
 _opened: dict[int, OpenFile] = {}
 
-_guard = RLock()
+unforked = RLock()
+"""While it is held no thread forks."""
 
 if sys.platform != "win32":
 
@@ -103,9 +104,9 @@ if sys.platform != "win32":
             descriptor, file.descriptor = file.descriptor, -1
             _close(descriptor)
         _opened.clear()
-        _guard.release()
+        unforked.release()
 
-    os.register_at_fork(before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_forget)
+    os.register_at_fork(before=unforked.acquire, after_in_parent=unforked.release, after_in_child=_forget)
 
 
 def open_file(path: str, *, local: bool = False, make: str = "") -> OpenFile:
@@ -194,7 +195,7 @@ def _descriptor(path: str, seen: os.stat_result) -> OpenFile | None:
 def _entered(path: str, flags: int, seen: os.stat_result) -> OpenFile:
     """Opens and notes the descriptor, so that no fork falls between the two."""
     file = OpenFile(path, -1, seen.st_dev, seen.st_ino)
-    with _guard:
+    with unforked:
         file.descriptor = descriptor = os.open(path, flags)
         _opened[descriptor] = file
     return file

@@ -101,6 +101,8 @@ class Held:
         self.__exit__(kind, error, trace)
 
     def __del__(self) -> None:
+        if sys.is_finalizing():  # nothing can be imported any more, and the kernel releases what is held
+            return
         if any(file.owned and file.descriptor >= 0 and not file.inherited for file in self._taken):
             import warnings
 

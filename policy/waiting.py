@@ -12,6 +12,8 @@ import os
 import sys
 import time
 
+from policy.lockfiles import unforked
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -267,14 +269,17 @@ class Child:
             opened += os.pipe()
             opened += os.pipe()
             inner, self._lifeline, self.output, outer = opened
-            # In our process group, so that a stop (Ctrl-Z) stops it too: a stopped waiter must not be given the lock.
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _CHILD, str(descriptor)],
-                stdin=inner,
-                stdout=outer,
-                stderr=outer,
-                pass_fds=(descriptor,),
-            )
+            # What another thread forks now would inherit the pipe on which Popen waits for the program to begin, and
+            # keep us waiting for as long as it lives.
+            with unforked:
+                # In our process group, so that a stop (Ctrl-Z) stops it too: who is stopped must not be given the lock.
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", "-c", _CHILD, str(descriptor)],
+                    stdin=inner,
+                    stdout=outer,
+                    stderr=outer,
+                    pass_fds=(descriptor,),
+                )
         except BaseException:
             for number in opened:
                 os.close(number)

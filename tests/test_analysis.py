@@ -252,10 +252,10 @@ def test_no_file_takes_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mat
     spent = 0
     spend = Effort.spend
 
-    def counted(self: Effort) -> None:
+    def counted(self: Effort, steps: int = 1) -> None:
         nonlocal spent
-        spend(self)
-        spent += 1
+        spend(self, steps)
+        spent += steps
 
     monkeypatch.setattr(Effort, "spend", counted)
     rules = [f'[[rules]]\nlock = "global"\n{match.format(number)}\n' for number in range(4000)]

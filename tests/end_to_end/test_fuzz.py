@@ -135,6 +135,8 @@ def filled(line: Callable[[int], str], begin: str = "", end: str = "") -> str:
 
 
 RULE = "[[rules]]\nlock = 'local'\n"
+PAIRS = ",".join(["{any=[{user='a*'},{host='b*'}]}"] * 1_500)
+HALF = ",".join(f"'x{number:x}'" for number in range(15_000))
 
 LARGE = {
     "digits": "required-version = '>=" + "9" * 5_000 + "'",
@@ -148,6 +150,10 @@ LARGE = {
     "numbers as kinds": filled("{},".format, RULE + "match.kind = [", "]"),
     "faulty patterns": filled("'{:x}',".format, RULE + "match.interpreter = [", "]"),
     "patterns": filled("'/{:x}*',".format, RULE + "match.interpreter = [", "]"),
+    "patterns that others cover": f"{RULE}match.user = [{HALF},'q*']\n{RULE}match.user = [{HALF.replace('x', 'q')}]",
+    "rules about callers": filled((RULE + "match.user = '{:x}'\n").format),
+    "one any of many": filled("{{user='{:x}'}},".format, RULE + "match.any = [", "]"),
+    "anys in alls": f"{RULE}match.all = [{PAIRS}]\n{RULE}match.not.all = [{PAIRS}]\n",
     "variables": filled("a{:x}=true,".format, RULE + "match.env = {", "b=false}"),
     "tests": filled("[[tests]]\nname='{0:x}'\nexpect={{lock='local',rule='r{0:x}'}}\n".format),
     "one key": "a" * (SIZE - 10) + "=1",
