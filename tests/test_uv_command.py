@@ -551,6 +551,7 @@ def _held(path: Path) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", [real_uv.OLDEST, "0.9.30", real_uv.NEWEST])
 def test_real_uv_waits_with_our_timeout(tmp_path: Path, release: str) -> None:
     """With our `UV_LOCK_TIMEOUT` real uv waits for its lock; with a short one the newer releases go on unlocked."""

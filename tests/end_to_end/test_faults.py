@@ -166,6 +166,7 @@ assert not before or os.listdir("/dev/fd") == before
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", range(3, 41))
 def test_few_descriptors(folder: str, count: int) -> None:
     """With however few descriptors, a lock is held, waited for, or unavailable because of them."""
