@@ -15,7 +15,7 @@ from policy.kinds import MOST, TEXT, Kind, gather, keyed, refined, refuse, shown
 from policy.place import Fault, Place
 from policy.rules import RULES, TIMEOUT, Rule
 from policy.scenarios import SCENARIOS, Scenario
-from policy.sources import TABLE, Source, named_table, table
+from policy.sources import Source, named_table, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -253,17 +253,3 @@ def read(sources: Iterable[Source]) -> Chain:
 def named(path: str, layer: str) -> Source:
     """A file that someone named, as a source."""
     return Source(layer, os.path.abspath(path), named_table(path))
-
-
-__all__ = [
-    "BUILT_IN",
-    "CONFIGURATION",
-    "KEYS",
-    "SETTINGS",
-    "TABLE",
-    "Configuration",
-    "chain",
-    "named",
-    "read",
-    "read_file",
-]

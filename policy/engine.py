@@ -50,7 +50,7 @@ class Program:
     Args:
         rows: The rules as plain tuples, the strongest first.
         settings: Single settings by key.
-        built: The index of the rows; absent: made when there are enough rules for it to pay.
+        built: The index of the rows; absent: made when it is first asked for.
     """
 
     __slots__ = ("_index", "known", "rows", "settings")
