@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 
-from benchmarks import contending, deciding, locking, measure, memory, plot, report, scenes, starting
+from benchmarks import contending, deciding, locking, measure, memory, plot, report, scenarios, starting
 
 DOCS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs")
 
@@ -25,7 +25,7 @@ def main() -> None:
         # neither this user's rules nor this user's cache nor this machine's rules
         for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "VIRTUAL_ENV", "UV_PYTHON", "CONDA_PREFIX"):
             os.environ.pop(name, None)
-        os.environ.update(HOME=scratch, XDG_CONFIG_DIRS=scratch, LOCK_POLICY_MAX_SIZE=scenes.MAX_SIZE)
+        os.environ.update(HOME=scratch, XDG_CONFIG_DIRS=scratch, LOCK_POLICY_MAX_SIZE=scenarios.MAX_SIZE)
 
         def room(name: str) -> str:
             folder = os.path.join(os.path.realpath(scratch), name)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Any
 
-from benchmarks import measure, scenes
+from benchmarks import measure, scenarios
 from benchmarks.engines import missing
 from benchmarks.report import Row, Table
 
@@ -102,7 +102,7 @@ class Queue:
     longest: float
 
 
-def queues(mode: str, project: scenes.Project, number: int) -> list[Queue]:
+def queues(mode: str, project: scenarios.Project, number: int) -> list[Queue]:
     """Lets the processes queue up behind this one, so many times."""
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     command = [sys.executable, "-m", "benchmarks.contending", mode, project.root]
@@ -148,7 +148,7 @@ def _queue(mode: str, take: Callable[[], Callable[[], object]], streams: list[tu
 
 
 def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list[Table]]:
-    project = scenes.project(folder, effort.small)
+    project = scenarios.project(folder, effort.small)
     modes = [mode for mode, module in MODES.items() if not (module and missing(module))]
     absent += [f"{mode}: not installed here" for mode in MODES if mode not in modes]
     found: dict[str, list[Queue]] = {mode: [] for mode in modes}

@@ -8,12 +8,12 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks import engines, measure, scenes
+from benchmarks import engines, measure, scenarios
 from benchmarks.engines import ENGINES, IF, IF_NEW, LOOP, OURS, OURS_NEW, PEERS
 from benchmarks.report import Row, Table, ratio, told
-from policy import engine
-from policy.loading import Rules
-from policy.request import Caller, Request
+from policy.config.loading import Rules
+from policy.rules import engine
+from policy.rules.request import Caller, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list
     for size in effort.sizes:
         measure.progress(f"decisions, {size:,} rules")
         found[size] = _timed(makers, size, effort, absent, built)
-    project = scenes.project(folder, effort.small)
+    project = scenarios.project(folder, effort.small)
     found[effort.small][PUBLIC] = _public(project, effort)
     for name in [*makers, PUBLIC]:
         cells = (_cell(found[size], name) for size in effort.sizes)
@@ -51,7 +51,7 @@ def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list
     loading = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in built.items())
     table.notes.append(
         f"µs, median of {effort.rounds} rounds taken in turns, the least in brackets. Before that, all engines gave "
-        f"the same answers to the same {len(scenes.questions(effort.small))} questions at each size. Loading "
+        f"the same answers to the same {len(scenarios.questions(effort.small))} questions at each size. Loading "
         f"{effort.large:,} rules took {loading}."
     )
     wild, wild_table = _wildcards(effort)
@@ -80,7 +80,7 @@ def _timed(
             continue
         if size == effort.large and name in PEERS:
             built[name] = time.perf_counter() - begin
-        for root, expected in scenes.questions(size):
+        for root, expected in scenarios.questions(size):
             answer = one.answer(root)
             if answer != expected:
                 raise AssertionError(f"{name} at {size} rules answers {answer} for {root}, not {expected}")
@@ -95,7 +95,7 @@ def _timed(
     return measure.calls(statements, effort)
 
 
-def _public(project: scenes.Project, effort: Effort) -> Samples:
+def _public(project: scenarios.Project, effort: Effort) -> Samples:
     rules = Rules(project=project.directory)
     caller = Caller(project.environ, project.directory)
     names = {
@@ -148,7 +148,7 @@ def _wildcards(effort: Effort) -> tuple[list[Row], Table]:
         f"Patterns that begin with a wildcard, {size:,} rules, the last matching", ("pattern", "engine", "µs")
     )
     for kind, (shown, suffix) in WILD.items():
-        patterns = [(glob, regex) for found, glob, regex in scenes.wildcards(size) if found == kind]
+        patterns = [(glob, regex) for found, glob, regex in scenarios.wildcards(size) if found == kind]
         folders = [f"/data/team-{at}/app-{size - 1}{suffix}/env" for at in range(5_000)]
         program = engines.program([(glob, "local") for glob, _ in patterns])
         caller = Caller({}, "/")

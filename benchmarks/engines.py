@@ -9,10 +9,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks import scenes
-from policy import builtin, engine
-from policy.environment import Environment
-from policy.request import Caller, Request
+from benchmarks import scenarios
+from policy.environment.discovery import Environment
+from policy.rules import builtin, engine
+from policy.rules.request import Caller, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,13 +71,13 @@ def program(patterns: list[tuple[str, str]]) -> engine.Program:
 
 
 def _ours(number: int) -> Engine:
-    made = program([(f"{case.folder}/**", case.lock) for case in scenes.cases(number)])
+    made = program([(f"{case.folder}/**", case.lock) for case in scenarios.cases(number)])
     caller = Caller({}, "/")
     names = {
         "decide": engine.decide,
         "Request": Request,
         "program": made,
-        "environment": environment(scenes.last(number)),
+        "environment": environment(scenarios.last(number)),
         "caller": caller,
     }
 
@@ -91,7 +91,7 @@ def _ours(number: int) -> Engine:
 
 def _ours_new(number: int) -> Engine:
     found = _ours(number)
-    several = itertools.cycle([environment(root) for root in scenes.others(number)])
+    several = itertools.cycle([environment(root) for root in scenarios.others(number)])
     return Engine(
         "decide(program, Request(next(several), caller))",
         {**found.names, "next": next, "several": several},
@@ -100,7 +100,7 @@ def _ours_new(number: int) -> Engine:
 
 
 def _patterns(number: int) -> list[tuple[Callable[[str], object], str]]:
-    return [(re.compile(f"(?s:{re.escape(case.folder)}/.*)").fullmatch, case.lock) for case in scenes.cases(number)]
+    return [(re.compile(f"(?s:{re.escape(case.folder)}/.*)").fullmatch, case.lock) for case in scenarios.cases(number)]
 
 
 def _written(number: int, answer: str) -> Callable[[str, str], str]:
@@ -110,14 +110,14 @@ def _written(number: int, answer: str) -> Callable[[str, str], str]:
     for at, (matches, lock) in enumerate(_patterns(number)):
         names[f"matches_{at}"] = matches
         lines += [f"    if matches_{at}(path):", f"        return {answer.format(lock=lock)}"]
-    lines.append(f"    return {answer.format(lock=scenes.DEFAULT)}")
+    lines.append(f"    return {answer.format(lock=scenarios.DEFAULT)}")
     exec("\n".join(lines), names)
     return names["decide"]  # type: ignore[no-any-return]
 
 
 def _if(number: int) -> Engine:
     decide = _written(number, "{lock!r}")
-    root = scenes.last(number)
+    root = scenarios.last(number)
     return Engine(
         "decide(path, root)",
         {"decide": decide, "path": interpreter(root), "root": root},
@@ -127,7 +127,7 @@ def _if(number: int) -> Engine:
 
 def _if_path(number: int) -> Engine:
     decide = _written(number, 'root + "/.lock" if {lock!r} == "local" else files["global"]')
-    root = scenes.last(number)
+    root = scenarios.last(number)
     return Engine(
         "decide(path, root)",
         {"decide": decide, "path": interpreter(root), "root": root},
@@ -137,7 +137,7 @@ def _if_path(number: int) -> Engine:
 
 def _if_new(number: int) -> Engine:
     found = _if(number)
-    several = itertools.cycle([interpreter(root) for root in scenes.others(number)])
+    several = itertools.cycle([interpreter(root) for root in scenarios.others(number)])
     return Engine("decide(next(several), root)", {**found.names, "several": several}, found.answer)
 
 
@@ -148,11 +148,11 @@ def _loop(number: int) -> Engine:
         for matches, lock in patterns:
             if matches(path):
                 return lock
-        return scenes.DEFAULT
+        return scenarios.DEFAULT
 
     return Engine(
         "decide(path)",
-        {"decide": decide, "path": interpreter(scenes.last(number))},
+        {"decide": decide, "path": interpreter(scenarios.last(number))},
         lambda root: decide(interpreter(root)),
     )
 
@@ -175,11 +175,11 @@ m = keyMatch(r.obj, p.obj)
     )
     enforcer = casbin.Enforcer(model)
     enforcer.add_policies(
-        [[f"{case.folder}/*", "allow" if case.lock == "global" else "deny"] for case in scenes.cases(number)]
+        [[f"{case.folder}/*", "allow" if case.lock == "global" else "deny"] for case in scenarios.cases(number)]
     )
     return Engine(
         "enforce(path)",
-        {"enforce": enforcer.enforce, "path": interpreter(scenes.last(number))},
+        {"enforce": enforcer.enforce, "path": interpreter(scenarios.last(number))},
         lambda root: "global" if enforcer.enforce(interpreter(root)) else "local",
     )
 
@@ -191,7 +191,7 @@ def _cedar(number: int) -> Engine:
     text = "\n".join(
         f"{'permit' if case.lock == 'global' else 'forbid'}(principal, action, resource) "
         f'when {{ context.interpreter like "{case.folder}/*" }};'
-        for case in scenes.cases(number)
+        for case in scenarios.cases(number)
     )
     policies = cedarpy.PolicySet.from_str(text)
     entities = cedarpy.Entities.from_json_str("[]")
@@ -208,7 +208,7 @@ def _cedar(number: int) -> Engine:
         "is_authorized(request, policies, entities)",
         {
             "is_authorized": cedarpy.is_authorized,
-            "request": request(scenes.last(number)),
+            "request": request(scenarios.last(number)),
             "policies": policies,
             "entities": entities,
         },
@@ -221,18 +221,18 @@ def _rule_engine(number: int) -> Engine:
     import rule_engine
 
     rules = [
-        (rule_engine.Rule(f'interpreter =~ "^{case.folder}/.*"').matches, case.lock) for case in scenes.cases(number)
+        (rule_engine.Rule(f'interpreter =~ "^{case.folder}/.*"').matches, case.lock) for case in scenarios.cases(number)
     ]
 
     def decide(thing: dict[str, str]) -> str:
         for matches, lock in rules:
             if matches(thing):
                 return lock
-        return scenes.DEFAULT
+        return scenarios.DEFAULT
 
     return Engine(
         "decide(thing)",
-        {"decide": decide, "thing": {"interpreter": interpreter(scenes.last(number))}},
+        {"decide": decide, "thing": {"interpreter": interpreter(scenarios.last(number))}},
         lambda root: decide({"interpreter": interpreter(root)}),
     )
 
@@ -242,13 +242,13 @@ def _rego(number: int) -> Engine:
     import regopy
 
     rego = regopy.Interpreter()
-    rules = [{"prefix": f"{case.folder}/", "lock": case.lock} for case in scenes.cases(number)]
+    rules = [{"prefix": f"{case.folder}/", "lock": case.lock} for case in scenarios.cases(number)]
     rego.add_data_json(json.dumps({"rules": rules}))
     rego.add_module(
         "locks.rego",
         "package locks\n"
         "found := [rule.lock | some rule in data.rules; startswith(input.interpreter, rule.prefix)]\n"
-        f'default lock := "{scenes.DEFAULT}"\n'
+        f'default lock := "{scenarios.DEFAULT}"\n'
         "lock := found[0]\n",
     )
     query = rego.build("data.locks.lock", [])
@@ -259,7 +259,7 @@ def _rego(number: int) -> Engine:
 
     return Engine(
         "decide(path)",
-        {"decide": decide, "path": interpreter(scenes.last(number))},
+        {"decide": decide, "path": interpreter(scenarios.last(number))},
         lambda root: decide(interpreter(root)),
     )
 

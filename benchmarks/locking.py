@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import policy
-from benchmarks import measure, scenes
+from benchmarks import measure, scenarios
 from benchmarks.engines import environment, missing
 from benchmarks.report import Row, Table, ratio, told
 
@@ -32,7 +32,7 @@ def bare(path: str) -> None:
     os.close(descriptor)
 
 
-def statements(project: scenes.Project, absent: list[str]) -> dict[str, tuple[str, Mapping[str, Any]]]:
+def statements(project: scenarios.Project, absent: list[str]) -> dict[str, tuple[str, Mapping[str, Any]]]:
     """How each is used as its own documentation has it."""
     path = os.path.join(project.root, ".lock")
     names: dict[str, Any] = {
@@ -72,7 +72,7 @@ def statements(project: scenes.Project, absent: list[str]) -> dict[str, tuple[st
 
 def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list[Table]]:
     measure.progress("locks without contention")
-    project = scenes.project(folder, effort.small)
+    project = scenarios.project(folder, effort.small)
     os.chdir(project.directory)
     with policy.lock(project.root) as held:
         if held.files != (os.path.join(project.root, ".lock"),):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from benchmarks import measure, scenes
+from benchmarks import measure, scenarios
 from benchmarks.engines import missing
 from benchmarks.report import Row, Table
 from benchmarks.starting import WRAPPER
@@ -39,7 +39,7 @@ def _name(pid: int) -> str:
         return file.read().strip()
 
 
-def footprint(command: list[str], project: scenes.Project) -> tuple[int, int]:
+def footprint(command: list[str], project: scenarios.Project) -> tuple[int, int]:
     """How many processes there are while `sleep` runs, and how many KiB they have together."""
     with subprocess.Popen(command, env=dict(project.environ), cwd=project.directory, start_new_session=True) as process:
         try:
@@ -60,7 +60,7 @@ def run(folder: str, absent: list[str]) -> tuple[list[Row], list[Table]]:
         absent.append("memory: no /proc here")
         return [], []
     measure.progress("memory")
-    project = scenes.project(folder, 5)
+    project = scenarios.project(folder, 5)
     sleep = [shutil.which("sleep") or "/bin/sleep", "60"]
     commands = {
         "`sleep`": sleep,

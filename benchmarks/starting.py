@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 
-from benchmarks import measure, scenes
+from benchmarks import measure, scenarios
 from benchmarks.engines import missing
 from benchmarks.measure import Effort, Samples, Start
 from benchmarks.report import Row, Table, ratio, told
@@ -30,7 +30,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list[Table]]:
     measure.progress("process starts")
-    small, large = (scenes.project(folder, size) for size in (effort.small, effort.large))
+    small, large = (scenarios.project(folder, size) for size in (effort.small, effort.large))
     script = os.path.join(os.path.dirname(sys.executable), "policy")
     ways = {"python -m policy": [sys.executable, "-m", "policy"]}
     if os.access(script, os.X_OK):
@@ -83,18 +83,18 @@ def _old_script(folder: str) -> str:
     return path
 
 
-def _start(argv: list[str], project: scenes.Project) -> Start:
+def _start(argv: list[str], project: scenarios.Project) -> Start:
     return Start(argv, project.environ, project.directory)
 
 
 def _colds(
-    ways: dict[str, list[str]], effort: Effort, small: scenes.Project, large: scenes.Project
-) -> dict[str, scenes.Project]:
+    ways: dict[str, list[str]], effort: Effort, small: scenarios.Project, large: scenarios.Project
+) -> dict[str, scenarios.Project]:
     way = next(iter(ways))
     return {f"`{way} run -- true`, {size:,} rules": at for size, at in ((effort.small, small), (effort.large, large))}
 
 
-def _cold(command: Start, project: scenes.Project) -> float:
+def _cold(command: Start, project: scenarios.Project) -> float:
     """Seconds when nothing is cached, once: the second of two, so that the disk has been read."""
     command.run()
     shutil.rmtree(os.path.join(project.environ["HOME"], ".cache"), ignore_errors=True)

@@ -7,18 +7,18 @@ from argparse import Action, ArgumentParser, _SubParsersAction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from policy import globs
-from policy.analysis import WARNINGS
+from policy.checks.lint import WARNINGS
+from policy.checks.run_cases import DEFAULTS
 from policy.commands import COMMANDS
 from policy.commands.reading import parser_for
-from policy.conditions import CONDITIONS, PATHS, TEXTS, Combinator
-from policy.configuration import BUILT_IN, SETTINGS
-from policy.configuration import KEYS as FILE_KEYS
-from policy.engine import shown
+from policy.config.cases import EXPECT, FACTS
+from policy.config.read import BUILT_IN, SETTINGS
+from policy.config.read import KEYS as FILE_KEYS
 from policy.render.effective import written
-from policy.rules import KEYS as RULE_KEYS
-from policy.scenarios import EXPECT, FACTS
-from policy.trials import DEFAULTS
+from policy.rules import globs
+from policy.rules.conditions import CONDITIONS, PATHS, TEXTS, Combinator
+from policy.rules.engine import shown
+from policy.rules.rule import KEYS as RULE_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -26,10 +26,10 @@ sys.path.insert(0, str(REPOSITORY))  # a script finds what lies beside it, and t
 
 from attrs import evolve  # noqa: E402  (after the path)
 
-from tests import adversities, contests, processes, real_uv  # noqa: E402
-from tests.contestants import CONTESTANTS, FILELOCK, FLOCK, UV, Contestant, Stage  # noqa: E402
+from tests import exclusion_cases, hostile_cases, processes, real_uv  # noqa: E402
 from tests.exclusion import violations  # noqa: E402
-from tests.meetings import Case, Effort, NotHere  # noqa: E402
+from tests.outcomes import Case, Effort, NotHere  # noqa: E402
+from tests.subjects import CONTESTANTS, FILELOCK, FLOCK, UV, Contestant, Stage  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,18 +40,18 @@ SOAK, FULL_SOAK = (1000, 112), (8000, 900)  # acquisitions, signals: those that 
 FULL = {"times": 10, "acquisitions": 2000, "starts": 50, "seconds": 30, "races": 500}
 
 GROUPS: dict[str, tuple[str, Mapping[str, Case]]] = {
-    "Exclusion and waiting": ("", contests.CASES),
+    "Exclusion and waiting": ("", exclusion_cases.CASES),
     "In place of the lock file": (
         "In a directory like `/tmp`, put there by another user than the one who then locks; the hard link by root.",
-        adversities.HOSTILE_FILES,
+        hostile_cases.HOSTILE_FILES,
     ),
     "Where no lock can be had": (
         "Two of a kind, one after the other, while the first is inside.",
-        adversities.NO_LOCK,
+        hostile_cases.NO_LOCK,
     ),
     "One system interpreter, two names": (
         "Each with its name. `flock(1)` and filelock are given one fixed file by hand; uv locks another.",
-        adversities.TWO_NAMES,
+        hostile_cases.TWO_NAMES,
     ),
 }
 
@@ -156,7 +156,7 @@ def tables(effort: Effort) -> list[str]:
 def control(effort: Effort) -> str:
     """The same count of overlaps, and nobody locks."""
     with Stage() as stage:
-        seen = contests.nothing_locked(stage, effort)
+        seen = exclusion_cases.nothing_locked(stage, effort)
     return textwrap.fill(
         f"The first row counts over {effort.processes} processes, each with a spelling of its own; where nobody locks, "
         f"the same check counts {seen}. The others that a waiter was behind are counted from the start of its process. "

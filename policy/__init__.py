@@ -9,9 +9,8 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from policy.api import Lock, explain, find_environment, load, lock
-    from policy.chain import Chain
-    from policy.engine import Decision
-    from policy.environment import Environment
+    from policy.config.loading import Rules
+    from policy.environment.discovery import Environment
     from policy.errors import (
         ConfigError,
         EnvironmentNotFound,
@@ -21,12 +20,12 @@ if TYPE_CHECKING:
         PolicyError,
         UsageError,
     )
-    from policy.loading import Rules
-    from policy.locations import LockFile
-    from policy.request import Caller, Request
-    from policy.rules import Check, Rule, Step
-
-__version__ = "0.1.0"
+    from policy.rules.chain import Chain
+    from policy.rules.engine import Decision
+    from policy.rules.plan import LockFile
+    from policy.rules.request import Caller, Request
+    from policy.rules.rule import Check, Rule, Step
+    from policy.version import __version__ as __version__
 
 __all__ = [
     "Caller",
@@ -55,9 +54,9 @@ __all__ = [
 
 _MODULES = {
     "api": ("Lock", "explain", "find_environment", "load", "lock"),
-    "chain": ("Chain",),
-    "engine": ("Decision",),
-    "environment": ("Environment",),
+    "rules.chain": ("Chain",),
+    "rules.engine": ("Decision",),
+    "environment.discovery": ("Environment",),
     "errors": (
         "ConfigError",
         "EnvironmentNotFound",
@@ -67,10 +66,11 @@ _MODULES = {
         "PolicyError",
         "UsageError",
     ),
-    "loading": ("Rules",),
-    "locations": ("LockFile",),
-    "request": ("Caller", "Request"),
-    "rules": ("Check", "Rule", "Step"),
+    "config.loading": ("Rules",),
+    "rules.plan": ("LockFile",),
+    "rules.request": ("Caller", "Request"),
+    "rules.rule": ("Check", "Rule", "Step"),
+    "version": ("__version__",),
 }
 
 

@@ -97,9 +97,9 @@ def _make_streams_usable() -> None:
 def _show_faults(error: ConfigError) -> None:
     from attrs import evolve
 
-    from policy.documents import show
-    from policy.place import Place
     from policy.render.record import shorten
+    from policy.toml.diagnostic import Place
+    from policy.toml.document import show
 
     for fault in error.faults:
         place = Place(shorten(fault.place.file), fault.place.keys)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
-from policy import holding, locks
-from policy.environment import Environment, find
+from policy import acquire as holding
+from policy.config.loading import Rules, seconds
+from policy.environment.discovery import Environment, find
 from policy.errors import LockLost
-from policy.loading import Rules, seconds
-from policy.lockfiles import through_filelock
-from policy.request import Caller, Request
+from policy.locks import hold
+from policy.locks.file import through_filelock
+from policy.rules.request import Caller, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-    from policy.engine import Decision
-    from policy.locks import Held
+    from policy.locks.hold import Held
+    from policy.rules.engine import Decision
 
     Named = str | os.PathLike[str] | Environment | None
 
@@ -216,7 +217,7 @@ class Lock:
 
     def _hold(self, decision: Decision) -> Held:
         timeout = decision.timeout if self._timeout is None else self._timeout
-        return locks.hold(
+        return hold.hold(
             holding.paths(decision),
             timeout=timeout,
             attempt=through_filelock,
@@ -246,7 +247,7 @@ class Lock:
 
     async def _hold_async(self, decision: Decision) -> Held:
         timeout = decision.timeout if self._timeout is None else self._timeout
-        return await locks.hold_async(
+        return await hold.hold_async(
             holding.paths(decision),
             timeout=timeout,
             attempt=through_filelock,

@@ -8,10 +8,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import ClassVar
-
-    from policy.holders import Holder
-    from policy.place import Fault
+    from typing import Any, ClassVar
 
 
 class PolicyError(Exception):
@@ -35,7 +32,7 @@ class ConfigError(PolicyError):
         faults: One for each thing that is wrong, in the order of the files.
     """
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Any]) -> None:
         super().__init__(faults)
         self.faults = tuple(faults)
 
@@ -59,7 +56,7 @@ class LockTimeout(PolicyError, TimeoutError):  # noqa: N818  (the contract's nam
 
     exit_code = 124
 
-    def __init__(self, path: str, timeout: float, holders: Sequence[Holder] = ()) -> None:
+    def __init__(self, path: str, timeout: float, holders: Sequence[Any] = ()) -> None:
         super().__init__(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), path)
         self.path = path
         self.timeout = timeout

@@ -96,14 +96,16 @@ _made: list[str] = []
 
 def read_configuration(data: bytes) -> None:
     """A file is refused with faults that can be shown, or it decides and can be explained."""
-    from policy import configuration, documents, index
+    from policy.config import read
+    from policy.config.layers import Source
     from policy.errors import ConfigError
-    from policy.sources import Source
+    from policy.rules import index
+    from policy.toml import document
 
     file = input_file()
     file.write_bytes(data)
     layer = LAYERS[len(data) % len(LAYERS)]
-    found = _or_error(ConfigError, configuration.read_file, Source(layer, str(file)))
+    found = _or_error(ConfigError, read.read_file, Source(layer, str(file)))
     if isinstance(found, ConfigError):
         assert found.faults
         assert str(found)
@@ -112,9 +114,9 @@ def read_configuration(data: bytes) -> None:
             assert fault.message
             assert 0 <= fault.line <= lines
             assert (fault.column > 0) is (fault.line > 0)
-            assert documents.show(fault).encode()
+            assert document.show(fault).encode()
         return
-    chain = configuration.chain([found])
+    chain = read.chain([found])
     rows = [rule.row for rule in chain.rules]
     assert marshal.loads(marshal.dumps(rows)) == rows  # what the cache keeps  # noqa: S302  (written here)
     index.build(rows)
@@ -131,8 +133,8 @@ def _or_error(kind: type[Exception], call: Callable[..., Any], *arguments: Any, 
 
 def _decide(chain: Any) -> None:
     """Decides with facts that are given, so that nothing of this machine plays a part."""
-    from policy.environment import Environment
-    from policy.request import Caller, Request
+    from policy.environment.discovery import Environment
+    from policy.rules.request import Caller, Request
 
     facts = {
         "writable": False,
@@ -176,7 +178,7 @@ def match_globs(data: bytes) -> None:
 
     The pattern is what stands before the first line end, the text what comes after it.
     """
-    from policy import globs
+    from policy.rules import globs
 
     pattern, _, text = data.decode("utf-8", "surrogateescape").partition("\n")
     for windows in (False, True):
@@ -202,7 +204,7 @@ def match_globs(data: bytes) -> None:
 
 def _steady(matches: Callable[[str], bool], text: str) -> bool:
     """The answer, which is another function's once the pattern has been asked often enough."""
-    from policy import globs
+    from policy.rules import globs
 
     answers = {matches(text) for _ in range(globs.WARM + 2)}
     assert len(answers) == 1, "the simulation and the regular expression differ"

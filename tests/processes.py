@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests import needs
+from tests import requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +23,8 @@ PATIENCE = 60  # seconds after which a test counts as hung; no test waits for th
 # Becomes another user only when all is imported: the user may not be able to read this Python, or this checkout.
 _PRELUDE = """
 import asyncio, json, os, pwd, selectors, shutil, signal, subprocess, sys, threading, time
-from policy import errors, holders, kernel, lockfiles, locks, nesting, waiting
+from policy import errors
+from policy.locks import file as lockfiles, hold as locks, holders, inherit as nesting, proc as kernel, wait as waiting
 if user := int(os.environ.pop("LOCK_POLICY_TEST_USER", "0")):
     os.setgroups([])
     os.setresgid(user, user, user)
@@ -141,7 +142,7 @@ def end(process: subprocess.Popen[str]) -> int:
 
 def need_users() -> None:
     """Skips unless other users can be had."""
-    needs.need_root()
+    requirements.need_root()
 
 
 def crossroads() -> Iterator[str]:

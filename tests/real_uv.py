@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from tests import needs
+from tests import requirements
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -87,7 +87,9 @@ def _install(requirement: str, cache: Path) -> str:
         done = subprocess.run(
             (*pip, requirement), capture_output=True, text=True, check=False, timeout=_INSTALL_SECONDS
         )
-        needs.need(done.returncode == 0, f"needs {requirement}, which pip could not install: {done.stderr.strip()}")
+        requirements.need(
+            done.returncode == 0, f"needs {requirement}, which pip could not install: {done.stderr.strip()}"
+        )
         release = next((staging / "uv").glob("uv-*.dist-info")).name.removeprefix("uv-").removesuffix(".dist-info")
         for path in (staging / "uv", *(staging / "uv").rglob("*")):
             path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
@@ -153,7 +155,7 @@ def public_python() -> str:
     minors = (".14", ".13", ".12", ".11", "")
     found = (own, *(f"{folder}/python3{minor}" for folder in ("/usr/local/bin", "/usr/bin") for minor in minors))
     usable = [path for path in found if reachable(path)] if _can_become_others() else [own]
-    needs.need(bool(usable), "needs a Python that every user can run")
+    requirements.need(bool(usable), "needs a Python that every user can run")
     return usable[0]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import made, processes
+from tests import factories, processes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,15 +88,17 @@ class Place:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.root = made.virtualenv(directory / "env")
-        self.other = made.virtualenv(directory / "other")
-        self.environ = {**made.alone(directory), "PYTHONPATH": str(made.CHECKOUT)}
+        self.root = factories.virtualenv(directory / "env")
+        self.other = factories.virtualenv(directory / "other")
+        self.environ = {**factories.alone(directory), "PYTHONPATH": str(factories.CHECKOUT)}
         self.lock = str(self.root / ".lock")
 
     def words(self, *command: str | Path, options: tuple[str | Path, ...] = (), mode: str = "exec") -> list[str]:
         """The command line that runs a command under the lock of the environment."""
         more = ("--close",) if mode == "close" else ()
-        return [str(word) for word in (*made.PROGRAM, "run", "--python", self.root, *more, *options, "--", *command)]
+        return [
+            str(word) for word in (*factories.PROGRAM, "run", "--python", self.root, *more, *options, "--", *command)
+        ]
 
     def run(
         self, *command: str | Path, options: tuple[str | Path, ...] = (), mode: str = "exec", **more: Any
@@ -108,7 +110,7 @@ class Place:
         """Runs any command line here, to its end."""
         if not {"stdout", "stderr", "capture_output"} & more.keys():
             more["capture_output"] = True
-        options = {"text": True, "timeout": made.PATIENCE, "env": self.environ, **more}
+        options = {"text": True, "timeout": factories.PATIENCE, "env": self.environ, **more}
         return subprocess.run(words, cwd=self.directory, check=False, **options)
 
     def start(self, words: list[str], **more: Any) -> subprocess.Popen[str]:
@@ -122,7 +124,7 @@ class Place:
         return bool(processes.probe(path, local=[path])["outcome"] == "held")
 
 
-def wait_until(condition: Any, what: str, seconds: float = made.PATIENCE) -> None:
+def wait_until(condition: Any, what: str, seconds: float = factories.PATIENCE) -> None:
     """Waits for something that is bound to happen."""
     until = time.monotonic() + seconds
     while not condition():
@@ -176,7 +178,7 @@ class Terminal:
 
     def read(self, pattern: str) -> re.Match[str]:
         """Waits until the terminal shows something."""
-        until = time.monotonic() + made.PATIENCE
+        until = time.monotonic() + factories.PATIENCE
         while not (found := re.search(pattern, self.seen)):
             assert time.monotonic() < until, self.seen
             if select.select([self._master], [], [], 0.1)[0]:
@@ -203,7 +205,7 @@ class Terminal:
         """What the shell tells next: `stopped`, or `ended` and the exit code."""
         text = b""
         while not text.endswith(b"\n"):
-            assert select.select([self._report], [], [], made.PATIENCE)[0], self.drain()
+            assert select.select([self._report], [], [], factories.PATIENCE)[0], self.drain()
             text += os.read(self._report, 1)
         return text.decode().strip()
 

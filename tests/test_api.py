@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import policy
-from policy.lockfiles import _opened
-from tests import made, needs, processes
+from policy.locks.file import _opened
+from tests import factories, processes, requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,14 +26,14 @@ if sys.platform == "win32":
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A virtual environment."""
-    return made.virtualenv(tmp_path / "env")
+    return factories.virtualenv(tmp_path / "env")
 
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
     """Variables under which only the test's own files take part; global locks lie in a directory of the test."""
     (tmp_path / "locks").mkdir()
-    return {**made.alone(tmp_path), "LOCK_POLICY_GLOBAL_DIR": str(tmp_path / "locks")}
+    return {**factories.alone(tmp_path), "LOCK_POLICY_GLOBAL_DIR": str(tmp_path / "locks")}
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def is_free(path: str | Path) -> bool:
 def configured(root: Path, **keys: str) -> None:
     """A project around an environment with one rule for it."""
     lines = "\n".join(f"{key} = {value}" for key, value in {"name": '"mine"', **keys}.items())
-    made.written(root.parent / "lock-policy.toml", f"[[rules]]\n{lines}\n")
+    factories.written(root.parent / "lock-policy.toml", f"[[rules]]\n{lines}\n")
 
 
 # Holding
@@ -72,8 +72,8 @@ def test_inside_run(root: Path, environ: dict[str, str]) -> None:
     """A program that `policy run` started joins the lock of its ancestor instead of waiting for it."""
     code = "import sys, policy\nwith policy.lock(sys.argv[1], timeout=0) as held: print(*held.files)"
     done = subprocess.run(
-        [*made.PROGRAM, "run", "--python", root, "--", sys.executable, "-c", code, root],
-        env={"PYTHONPATH": str(made.CHECKOUT), "PATH": os.environ["PATH"], **environ},
+        [*factories.PROGRAM, "run", "--python", root, "--", sys.executable, "-c", code, root],
+        env={"PYTHONPATH": str(factories.CHECKOUT), "PATH": os.environ["PATH"], **environ},
         capture_output=True,
         text=True,
         check=False,
@@ -157,7 +157,7 @@ def test_spellings(root: Path, environ: dict[str, str], monkeypatch: pytest.Monk
 
 def test_environment_given(tmp_path: Path, environ: dict[str, str]) -> None:
     """An Environment is taken as it is: nothing is looked for."""
-    given = made.environment(str(tmp_path), "target", interpreter="/no/such/python")
+    given = factories.environment(str(tmp_path), "target", interpreter="/no/such/python")
     with policy.lock(given, environ=environ) as held:
         assert held.decision.environment is given
         assert held.files == (f"{tmp_path}/.lock",)
@@ -204,7 +204,7 @@ def test_no_environment(tmp_path: Path, environ: dict[str, str]) -> None:
 
 def test_rules(root: Path, environ: dict[str, str]) -> None:
     """Rules that were loaded once decide for `lock` and `explain`."""
-    named = made.written(root.parent / "named.toml", '[[rules]]\nlock = "both"\n')
+    named = factories.written(root.parent / "named.toml", '[[rules]]\nlock = "both"\n')
     rules = policy.load(config_file=named)
     assert policy.explain(root, rules=rules, environ=environ).lock == "both"
     with policy.lock(root, rules=rules, environ=environ) as held:
@@ -323,12 +323,12 @@ def test_exclusion(root: Path, environ: dict[str, str], location: str) -> None:
     """Two processes and a thread with a spelling each are never inside at once."""
     configured(root, lock=f'"{location}"')
     (root.parent / "link").symlink_to(root)
-    counter = made.written(root.parent / "counter", "0")
+    counter = factories.written(root.parent / "counter", "0")
     mark = root.parent / "inside"
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", "import os, sys" + WORKER, str(spelling), str(mark), str(counter)],
-            env={"PYTHONPATH": str(made.CHECKOUT), **environ},
+            env={"PYTHONPATH": str(factories.CHECKOUT), **environ},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -346,8 +346,8 @@ def test_exclusion(root: Path, environ: dict[str, str], location: str) -> None:
     thread = threading.Thread(target=work)
     thread.start()
     for worker in workers:
-        assert worker.communicate(timeout=made.PATIENCE)[0] == "done\n"
-    thread.join(made.PATIENCE)
+        assert worker.communicate(timeout=factories.PATIENCE)[0] == "done\n"
+    thread.join(factories.PATIENCE)
     assert counter.read_text(encoding="utf-8") == "150"
 
 
@@ -443,11 +443,11 @@ with policy.lock(sys.argv[1], rules=Meanwhile()) as held:
 
 def test_permission_taken_meanwhile(root: Path, environ: dict[str, str]) -> None:
     """An environment that becomes unwritable between deciding and locking gets the lock of one that is."""
-    made.open_to_all(root.parent)
+    factories.open_to_all(root.parent)
     if os.geteuid() == 0:
         for path in (root, root.parent / "locks"):
-            os.chown(path, made.NOBODY, made.NOBODY)
-    seen = made.as_nobody(MEANWHILE, root, environ=environ, cwd=root.parent)
+            os.chown(path, factories.NOBODY, factories.NOBODY)
+    seen = factories.as_nobody(MEANWHILE, root, environ=environ, cwd=root.parent)
     root.chmod(0o755)
     assert seen.stdout.splitlines() == [
         "global read-only True",
@@ -467,9 +467,9 @@ class Remounting(policy.Rules):
 
 def test_remounted_meanwhile(root: Path, environ: dict[str, str]) -> None:
     """An environment that is mounted read-only between deciding and locking, too; the trace shows it."""
-    needs.need_root()
+    requirements.need_root()
     mount = subprocess.run(["mount", "--bind", root, root], capture_output=True, check=False)
-    needs.need(mount.returncode == 0, "needs bind mounts")
+    requirements.need(mount.returncode == 0, "needs bind mounts")
     try:
         with policy.lock(root, rules=Remounting(), environ=environ) as held:
             assert (held.decision.lock, held.decision.rule.name) == ("global", "read-only")

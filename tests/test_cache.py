@@ -9,7 +9,7 @@ import platformdirs
 import pytest
 
 from policy import cache
-from tests import needs, real_uv
+from tests import real_uv, requirements
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -85,7 +85,7 @@ def test_a_directory_that_others_may_write_is_neither_read_nor_written(
 
 def test_a_file_of_another_user_is_not_trusted(environ: dict[str, str], folder: Path) -> None:
     """Not even root takes another user's file, nor another user's directory."""
-    needs.need_root()
+    requirements.need_root()
     if sys.platform == "win32":
         return
     cache.write("name", b"data", environ)
@@ -99,7 +99,7 @@ def test_a_file_of_another_user_is_not_trusted(environ: dict[str, str], folder: 
 
 def test_root_leaves_nothing_in_a_users_home(tmp_path: Path) -> None:
     """With HOME of another user, as sudo may leave it, no directory of root's own is made there."""
-    needs.need_root()
+    requirements.need_root()
     if sys.platform == "win32":
         return
     home = tmp_path / "home"
@@ -163,7 +163,7 @@ def test_a_read_only_directory_is_done_without(tmp_path: Path) -> None:
 @pytest.mark.parametrize("home", ["", "relative"])
 def test_without_a_home_nothing_is_cached(home: str) -> None:
     """A user that the system does not know, and a home that is no absolute path, have no cache and no error."""
-    needs.need_root()
+    requirements.need_root()
     code = "from policy import cache; cache.write('n', b'd'); print([cache.directory(), cache.read('n')])"
     environ = {"PYTHONPATH": str(REPOSITORY), "HOME": home}
     done = real_uv.as_user([real_uv.public_python(), "-B", "-c", code], environ=environ, uid=54321, cwd="/")

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from policy import errors
-from policy.holders import Holder
-from policy.place import Fault, Place
+from policy.locks.holders import Holder
+from policy.toml.diagnostic import Fault, Place
 
 FAULTS = (
     Fault(Place("a.toml", ("lock",)), "expected a string, found 1", line=3, column=8, source="lock = 1"),

@@ -10,13 +10,13 @@ import jsonschema
 import pytest
 
 from policy.__main__ import main
-from policy.analysis import check
-from policy.conditions import CONDITIONS
-from policy.configuration import KEYS, read_file
+from policy.checks.lint import check
+from policy.config.layers import Source
+from policy.config.read import KEYS, read_file
+from policy.config.schema import file_schema
 from policy.render import findings
-from policy.rules import KEYS as RULE_KEYS
-from policy.schema import file_schema
-from policy.sources import Source
+from policy.rules.conditions import CONDITIONS
+from policy.rules.rule import KEYS as RULE_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

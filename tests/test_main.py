@@ -13,7 +13,7 @@ from policy import __version__
 from policy.__main__ import main
 from policy.commands import COMMANDS
 from policy.commands.reading import parser_for
-from tests import made, needs, processes
+from tests import factories, processes, requirements
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,15 +25,15 @@ if sys.platform == "win32":
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A virtual environment."""
-    return made.virtualenv(tmp_path / "env")
+    return factories.virtualenv(tmp_path / "env")
 
 
 @pytest.fixture
-def policy(tmp_path: Path) -> made.Run:
+def policy(tmp_path: Path) -> factories.Run:
     """The program in the test's directory, which is all it sees."""
 
     def run(*arguments: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
-        return made.policy(*arguments, environ={**made.alone(tmp_path), **environ}, cwd=tmp_path)
+        return factories.policy(*arguments, environ={**factories.alone(tmp_path), **environ}, cwd=tmp_path)
 
     return run
 
@@ -41,7 +41,7 @@ def policy(tmp_path: Path) -> made.Run:
 def shell(command: str, *arguments: str | Path, environ: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
     """A line of bash in which `policy` is the program, and `$1`, ... are the arguments."""
     text = f'policy() {{ "$PYTHON" -m policy "$@"; }}\n{command}'
-    return made.policy(
+    return factories.policy(
         *arguments, environ={**environ, "PYTHON": sys.executable}, cwd=cwd, program=["bash", "-c", text, "bash"]
     )
 
@@ -58,7 +58,7 @@ def failed(seen: subprocess.CompletedProcess[str], code: int, *lines: str) -> No
 @pytest.mark.parametrize(
     "arguments", [(), ("nonsense",), ("--nonsense",), ("explain", "--nonsense"), ("explain", "a", "b")]
 )
-def test_usage(policy: made.Run, arguments: tuple[str, ...]) -> None:
+def test_usage(policy: factories.Run, arguments: tuple[str, ...]) -> None:
     """A command line that cannot be understood: usage, one line, 2."""
     seen = policy(*arguments)
     assert (seen.returncode, seen.stdout) == (2, "")
@@ -67,7 +67,7 @@ def test_usage(policy: made.Run, arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--nonsense", "--", "true"), (), ("--",), ("--timeout", "x", "--", "true")])
-def test_usage_of_run(policy: made.Run, arguments: tuple[str, ...]) -> None:
+def test_usage_of_run(policy: factories.Run, arguments: tuple[str, ...]) -> None:
     """`run` has 2 for its command, so its own usage errors are 125, as those of env(1) and timeout(1)."""
     seen = policy("run", "--python", sys.executable, *arguments)
     assert seen.returncode == 125
@@ -84,7 +84,7 @@ def test_usage_of_run(policy: made.Run, arguments: tuple[str, ...]) -> None:
         ("", "an empty path; name an interpreter or the root of an environment"),
     ],
 )
-def test_no_environment(policy: made.Run, tmp_path: Path, named: str, message: str) -> None:
+def test_no_environment(policy: factories.Run, tmp_path: Path, named: str, message: str) -> None:
     """What is no environment: one line, 2, and nothing is made."""
     before = sorted(os.listdir(tmp_path))
     failed(policy("explain", named), 2, f"policy: error: {message.format(cwd=tmp_path)}")
@@ -96,9 +96,9 @@ def test_no_environment(policy: made.Run, tmp_path: Path, named: str, message: s
     assert sorted(os.listdir(tmp_path)) == before
 
 
-def test_faults(policy: made.Run, root: Path) -> None:
+def test_faults(policy: factories.Run, root: Path) -> None:
     """Faults of a file: each with file, line and column, the line of the file and a caret, 2; for `run` 125."""
-    made.written(root.parent / "lock-policy.toml", 'tiemout = 5\n[[rules]]\nlock = "globl"\n')
+    factories.written(root.parent / "lock-policy.toml", 'tiemout = 5\n[[rules]]\nlock = "globl"\n')
     lines = (
         'lock-policy.toml:1:1: error: unknown key "tiemout"; did you mean "timeout"?',
         "  tiemout = 5",
@@ -111,9 +111,9 @@ def test_faults(policy: made.Run, root: Path) -> None:
     failed(policy("run", "--python", root, "--", "echo", "hi"), 125, *lines)
 
 
-def test_hostile_faults(policy: made.Run, root: Path) -> None:
+def test_hostile_faults(policy: factories.Run, root: Path) -> None:
     """A fault shows the line of a file with control characters escaped."""
-    made.written(root.parent / "lock-policy.toml", '"\\u001B[31m\u202e" = 1\n')
+    factories.written(root.parent / "lock-policy.toml", '"\\u001B[31m\u202e" = 1\n')
     seen = policy("explain", root)
     assert seen.returncode == 2
     assert seen.stderr.replace("\n", "").isprintable()
@@ -122,7 +122,7 @@ def test_hostile_faults(policy: made.Run, root: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"\xff", b"a = \0", b"\xef\xbb\xbfa=1", b"a = [", b"[" * 1000, b"a=" + b"9" * 5000]
 )
-def test_no_toml(policy: made.Run, root: Path, content: bytes) -> None:
+def test_no_toml(policy: factories.Run, root: Path, content: bytes) -> None:
     """What is no TOML: a located line, 2."""
     (root.parent / "lock-policy.toml").write_bytes(content)
     seen = policy("explain", root)
@@ -143,12 +143,12 @@ def test_no_toml(policy: made.Run, root: Path, content: bytes) -> None:
         ({"LOCK_POLICY_CONFIG_FILE": "x"}, "x: no such file; name an existing one with --config-file"),
     ],
 )
-def test_variables(policy: made.Run, root: Path, environ: dict[str, str], message: str) -> None:
+def test_variables(policy: factories.Run, root: Path, environ: dict[str, str], message: str) -> None:
     """A variable of ours that cannot be used: one line, 2."""
     failed(policy("explain", root, **environ), 2, f"policy: error: {message}")
 
 
-def test_timeout(policy: made.Run, root: Path) -> None:
+def test_timeout(policy: factories.Run, root: Path) -> None:
     """A lock that is not had in time: 124 and who holds it; the command has not run."""
     holder = processes.holder(str(root / ".lock"))
     try:
@@ -159,7 +159,7 @@ def test_timeout(policy: made.Run, root: Path) -> None:
     assert f"{root}/.lock: not locked within 0.2 s: held by pid {holder.pid} (" in seen.stderr
 
 
-def test_unavailable(policy: made.Run, root: Path) -> None:
+def test_unavailable(policy: factories.Run, root: Path) -> None:
     """A lock file that cannot be made: 125, the path, the reason and what to change; the command has not run."""
     missing = f"{root}/missing"
     seen = policy("run", "--python", root, "--global-dir", missing, "--", "echo", "hi", UV_ONLY_GLOBAL_LOCKS="1")
@@ -174,17 +174,17 @@ def test_unavailable(policy: made.Run, root: Path) -> None:
 def test_lost_working_directory(tmp_path: Path, root: Path) -> None:
     """A working directory that was deleted: one line, 2."""
     command = 'mkdir gone && cd gone && rmdir ../gone && policy explain "$1"'
-    seen = shell(command, root, environ=made.alone(tmp_path), cwd=tmp_path)
+    seen = shell(command, root, environ=factories.alone(tmp_path), cwd=tmp_path)
     failed(seen, 2, "policy: error: the working directory: No such file or directory; change to one that exists")
 
 
 def test_unreadable_file(tmp_path: Path, root: Path) -> None:
     """A file that this user may not read: one line, 2."""
-    made.open_to_all(tmp_path)
-    file = made.written(tmp_path / "lock-policy.toml", "timeout = 1\n")
+    factories.open_to_all(tmp_path)
+    file = factories.written(tmp_path / "lock-policy.toml", "timeout = 1\n")
     file.chmod(0)
     code = "sys.exit(policy.__main__.main(['explain', sys.argv[1]]))"
-    seen = made.as_nobody(code, root, environ=made.alone(tmp_path), cwd=tmp_path)
+    seen = factories.as_nobody(code, root, environ=factories.alone(tmp_path), cwd=tmp_path)
     failed(seen, 2, "lock-policy.toml: error: cannot be read: Permission denied")
 
 
@@ -197,23 +197,23 @@ def test_unreadable_file(tmp_path: Path, root: Path) -> None:
 def test_broken_pipe(tmp_path: Path, root: Path, arguments: str) -> None:
     """A reader that goes away is no failure, and nothing is said about it."""
     command = f"( sleep 0.5; policy {arguments} ) | true\nexit ${{PIPESTATUS[0]}}"
-    failed(shell(command, root, environ=made.alone(tmp_path), cwd=tmp_path), 0)
+    failed(shell(command, root, environ=factories.alone(tmp_path), cwd=tmp_path), 0)
 
 
 def test_reader_of_stderr_gone(tmp_path: Path) -> None:
     """A reader of stderr that goes away changes no exit code."""
     command = '( sleep 0.5; policy explain "$1" 2>&1 >/dev/null ) | true\nexit ${PIPESTATUS[0]}'
-    failed(shell(command, "/nothing", environ=made.alone(tmp_path), cwd=tmp_path), 2)
+    failed(shell(command, "/nothing", environ=factories.alone(tmp_path), cwd=tmp_path), 2)
 
 
 def test_stdout_closed(tmp_path: Path, root: Path) -> None:
     """With stdout closed there is nothing to say, and nothing fails."""
-    failed(shell('policy explain "$1" >&-', root, environ=made.alone(tmp_path), cwd=tmp_path), 0)
+    failed(shell('policy explain "$1" >&-', root, environ=factories.alone(tmp_path), cwd=tmp_path), 0)
 
 
 def test_everything_closed(tmp_path: Path, root: Path) -> None:
     """With all streams closed the exit code still tells."""
-    environ = made.alone(tmp_path)
+    environ = factories.alone(tmp_path)
     failed(shell('policy explain "$1" <&- >&- 2>&-', root, environ=environ, cwd=tmp_path), 0)
     failed(shell('policy explain "$1" <&- >&- 2>&-', "/nothing", environ=environ, cwd=tmp_path), 2)
 
@@ -221,8 +221,8 @@ def test_everything_closed(tmp_path: Path, root: Path) -> None:
 @pytest.mark.parametrize("arguments", ['explain "$1"', "--help"])
 def test_stdout_full(tmp_path: Path, root: Path, arguments: str) -> None:
     """A disk that is full is a failure in one line: an answer that was not written must not look like one."""
-    needs.need(os.path.exists("/dev/full"), "needs /dev/full")
-    seen = shell(f"policy {arguments} >/dev/full", root, environ=made.alone(tmp_path), cwd=tmp_path)
+    requirements.need(os.path.exists("/dev/full"), "needs /dev/full")
+    seen = shell(f"policy {arguments} >/dev/full", root, environ=factories.alone(tmp_path), cwd=tmp_path)
     failed(seen, 2, "policy: error: [Errno 28] No space left on device")
 
 
@@ -233,8 +233,8 @@ def test_lock_is_no_stream(tmp_path: Path, root: Path, closed: str) -> None:
         f'policy run --python "$1" -- bash -c \'for number in 0 1 2; do readlink /proc/self/fd/$number; done >"$2"; '
         f'echo oops; echo oops >&2; true\' bash x "$2" {closed}'
     )
-    needs.need(os.path.exists("/proc/self/fd"), "needs Linux")
-    seen = shell(command, root, tmp_path / "streams", environ=made.alone(tmp_path), cwd=tmp_path)
+    requirements.need(os.path.exists("/proc/self/fd"), "needs Linux")
+    seen = shell(command, root, tmp_path / "streams", environ=factories.alone(tmp_path), cwd=tmp_path)
     assert seen.returncode == 0
     assert (root / ".lock").read_bytes() == b""
     assert ".lock" not in (tmp_path / "streams").read_text(encoding="utf-8")
@@ -245,15 +245,15 @@ def test_interrupted(tmp_path: Path, root: Path) -> None:
     holder = processes.holder(str(root / ".lock"))
     try:
         process = subprocess.Popen(
-            [*made.PROGRAM, "run", "--python", root, "--", "true"],
-            env={"PYTHONPATH": str(made.CHECKOUT), **made.alone(tmp_path)},
+            [*factories.PROGRAM, "run", "--python", root, "--", "true"],
+            env={"PYTHONPATH": str(factories.CHECKOUT), **factories.alone(tmp_path)},
             cwd=tmp_path,
             stderr=subprocess.PIPE,
             text=True,
         )
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=made.PATIENCE)
+        _, stderr = process.communicate(timeout=factories.PATIENCE)
     finally:
         processes.end(holder)
     assert process.returncode == 130
@@ -267,7 +267,7 @@ def test_returns(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """`main` returns the exit code, and takes the arguments of this process where none are given."""
-    for name, value in made.alone(tmp_path).items():
+    for name, value in factories.alone(tmp_path).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     assert main(["explain", str(root), "--output-format", "path"]) == 0
@@ -276,13 +276,13 @@ def test_returns(
     assert capsys.readouterr().out == f"{root}/.lock\n" * 2
 
 
-def test_version(policy: made.Run) -> None:
+def test_version(policy: factories.Run) -> None:
     """`--version` is one line on stdout."""
     seen = policy("--version")
     assert (seen.returncode, seen.stdout, seen.stderr) == (0, f"lock-policy {__version__}\n", "")
 
 
-def test_help_names_every_command(policy: made.Run) -> None:
+def test_help_names_every_command(policy: factories.Run) -> None:
     """`--help` names every command with what it does."""
     seen = policy("--help")
     assert (seen.returncode, seen.stderr) == (0, "")
@@ -292,7 +292,7 @@ def test_help_names_every_command(policy: made.Run) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_commands(policy: made.Run, command: str) -> None:
+def test_help_of_commands(policy: factories.Run, command: str) -> None:
     """Every command has a help of its own."""
     seen = policy(command, "--help")
     assert (seen.returncode, seen.stderr) == (0, "")

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from policy.analysis import Report
+    from policy.checks.lint import Report
 
 FORMATS = ("text", "json", "github")
 FINDING, INVALID = 1, 2
@@ -28,7 +28,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def main(arguments: Namespace) -> int:
     """Prints what was found."""
-    from policy.analysis import ERROR, WARNING, check
+    from policy.checks.lint import ERROR, WARNING, check
     from policy.render import findings
 
     sources, warnings = files.chosen(arguments)

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from policy.locks import Held
+    from policy.locks.hold import Held
 
 CANNOT_START, NOT_FOUND = 126, 127  # env(1), timeout(1)
 SIGNALLED = 128

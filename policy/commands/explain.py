@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 from policy.commands import options
 from policy.render import FORMATS, MANY, render
-from policy.request import Request
+from policy.rules.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def main(arguments: Namespace) -> int:
 def _paths(text: str) -> str:
     """Paths as they are for a script, whatever bytes they hold, and made safe to look at for a terminal."""
     if sys.stdout.isatty():
-        from policy.printable import printable
+        from policy.escape import printable
 
         return "\n".join(map(printable, text.split("\n")))
     if isinstance(sys.stdout, TextIOWrapper):

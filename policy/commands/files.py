@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from policy import sources
+from policy.config import layers
 from policy.errors import UsageError
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ def arguments(parser: ArgumentParser, help: str) -> None:  # noqa: A002  (argpar
     )
 
 
-def chosen(arguments: Namespace) -> tuple[tuple[sources.Source, ...], list[str]]:
+def chosen(arguments: Namespace) -> tuple[tuple[layers.Source, ...], list[str]]:
     """The files that were named, else those that apply to the working directory.
 
     Args:
@@ -48,23 +48,23 @@ def chosen(arguments: Namespace) -> tuple[tuple[sources.Source, ...], list[str]]
         return applying(arguments)
     if arguments.config_file or arguments.no_config:
         raise UsageError("name FILE, or use --config-file or --no-config, not both")
-    limit = sources.size_limit(environ)
+    limit = layers.size_limit(environ)
     return tuple(
-        sources.Source(arguments.layer or _layer(path), os.path.abspath(path), sources.named_table(path), limit=limit)
+        layers.Source(arguments.layer or _layer(path), os.path.abspath(path), layers.named_table(path), limit=limit)
         for path in arguments.files
     ), []
 
 
-def applying(arguments: Namespace) -> tuple[tuple[sources.Source, ...], list[str]]:
+def applying(arguments: Namespace) -> tuple[tuple[layers.Source, ...], list[str]]:
     """The files that apply to the working directory, and what was noticed while looking for them."""
     cwd = os.getcwd()
-    query = sources.Query(os.environ, cwd, cwd, arguments.project, arguments.config_file, arguments.no_config)
-    return sources.find(query), query.warnings
+    query = layers.Query(os.environ, cwd, cwd, arguments.project, arguments.config_file, arguments.no_config)
+    return layers.find(query), query.warnings
 
 
 def _layer(path: str) -> str:
     """The layer whose place a file stands in."""
     real = os.path.realpath(path)
-    if real == os.path.realpath(sources.user_file(os.environ)):
+    if real == os.path.realpath(layers.user_file(os.environ)):
         return "user"
-    return "system" if real in map(os.path.realpath, sources.system_files(os.environ)) else "project"
+    return "system" if real in map(os.path.realpath, layers.system_files(os.environ)) else "project"

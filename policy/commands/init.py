@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from policy.config.layers import FILE, PYPROJECT
 from policy.errors import UsageError
-from policy.sources import FILE, PYPROJECT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, evolve, frozen
 
-from policy import holders, locks
 from policy.commands import options
 from policy.errors import LockUnavailable
-from policy.holders import Lock
-from policy.locations import default_global_directory
-from policy.printable import printable
+from policy.escape import printable
+from policy.locks import hold, holders
+from policy.locks.holders import Lock
 from policy.render.style import BOLD, DIM, GREEN, YELLOW, paint, wanted
-from policy.request import Request
+from policy.rules.plan import default_global_directory
+from policy.rules.request import Request
 from policy.uv import names
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterable, Mapping
 
-    from policy.loading import Rules
-    from policy.request import Caller
+    from policy.config.loading import Rules
+    from policy.rules.request import Caller
 
 
 @frozen
@@ -120,7 +120,7 @@ def _environment(lock: Lock) -> str:
 def _pruned(row: Row) -> Row:
     """Removes a file of ours that nobody holds."""
     try:
-        return evolve(row, pruned=row.lock.locked is False and locks.prune(row.lock.path))
+        return evolve(row, pruned=row.lock.locked is False and hold.prune(row.lock.path))
     except LockUnavailable as error:
         options.warn(str(error))
         return row

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
+from policy.config.loading import Rules, seconds
 from policy.errors import UsageError
-from policy.loading import Rules, seconds
-from policy.request import Caller, Request
+from policy.rules.request import Caller, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TextIO
 
-    from policy.environment import Environment
+    from policy.environment.discovery import Environment
 
 
 def configuration(parser: ArgumentParser) -> None:
@@ -69,7 +69,7 @@ def rules(arguments: Namespace) -> Rules:
 
 def found(arguments: Namespace, caller: Caller, named: str | None = None) -> Environment:
     """The environment that the options ask for."""
-    from policy.environment import find
+    from policy.environment.discovery import find
 
     return find(
         named,
@@ -96,7 +96,7 @@ def caller(arguments: Namespace) -> Caller:
 
 def assume(request: Request, pairs: Sequence[str]) -> None:
     """Facts that are taken for true without looking."""
-    from policy.conditions import CONDITIONS, Combinator
+    from policy.rules.conditions import CONDITIONS, Combinator
 
     known = [key for key, one in CONDITIONS.items() if not isinstance(one, Combinator) and key != "env"]
     for pair in pairs:
@@ -113,7 +113,7 @@ def assume(request: Request, pairs: Sequence[str]) -> None:
 
 def note(message: str) -> None:
     """One line on stderr."""
-    from policy.printable import printable
+    from policy.escape import printable
 
     try:
         sys.stderr.write(f"policy: {printable(message)}\n")

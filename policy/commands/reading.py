@@ -7,8 +7,8 @@ compares them.
 
 from __future__ import annotations
 
-from policy import __version__
 from policy.commands import COMMANDS
+from policy.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

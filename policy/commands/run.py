@@ -6,13 +6,14 @@ import os
 import sys
 import time
 
-from policy import holding, locks
+from policy import acquire
 from policy.commands import options
 from policy.commands.reading import REMAINDER
 from policy.errors import UsageError
-from policy.hints import hints_in_run
-from policy.nesting import MARKER, joined
-from policy.request import Request
+from policy.locks import hold as locks
+from policy.locks.inherit import MARKER, joined
+from policy.rules.hints import hints_in_run
+from policy.rules.request import Request
 from policy.uv.command import parse
 
 TYPE_CHECKING = False
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Collection, Mapping, Sequence
 
-    from policy.engine import Decision
-    from policy.environment import Environment
-    from policy.locks import Held
-    from policy.request import Caller
+    from policy.environment.discovery import Environment
+    from policy.locks.hold import Held
+    from policy.locks.wait import Waiting
+    from policy.rules.engine import Decision
+    from policy.rules.request import Caller
     from policy.uv.command import Command
-    from policy.uv.treatment import Treatment
-    from policy.waiting import Waiting
+    from policy.wrap import Treatment
 
 ENVIRONMENT = "LOCK_POLICY_ENVIRONMENT"  # tells the command, and `policy locks`, whose lock it runs under
 COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
@@ -71,7 +72,7 @@ def main(arguments: Namespace) -> int:
         treated = _treatment(uv, decision) if uv else None
         return _hold(decision, treated.left if treated else (), None if arguments.quiet else _waiting)
 
-    decision, held = holding.take(decision, lambda: rules.decide(request), hold, tell)
+    decision, held = acquire.take(decision, lambda: rules.decide(request), hold, tell)
     for note in treated.notes if treated else ():
         tell(note)
     for hint in () if arguments.quiet else hints_in_run(decision):
@@ -110,11 +111,11 @@ def _hold(decision: Decision, left: Collection[str], waiting: Waiting | None) ->
             environ=decision.request.caller.environ,
             waiting=waiting,
             disposable=True,
-            **holding.options(decision),
+            **acquire.options(decision),
         )
 
     begin = time.monotonic()
-    paths = holding.paths(decision)
+    paths = acquire.paths(decision)
     held = take([path for path in paths if path not in left], decision.timeout)
     if decision.timeout is not None and left:
         there = [path for path in paths if path in left and os.path.isdir(os.path.dirname(path))]
@@ -128,7 +129,7 @@ def _hold(decision: Decision, left: Collection[str], waiting: Waiting | None) ->
 
 def _treatment(uv: Command, decision: Decision) -> Treatment:
     """What is left to uv; refused where uv would wait for a lock that a `policy run` above it holds."""
-    from policy.uv.treatment import treatment
+    from policy.wrap import treatment
 
     treated = treatment(uv, decision)
     text = decision.request.caller.environ.get(MARKER, "")
@@ -183,7 +184,7 @@ def _waiting(path: str, seconds: float) -> float:
     first = 0.5 if sys.stderr.isatty() else TELL_AFTER
     if seconds < first:
         return first - seconds
-    from policy.holders import holders
+    from policy.locks.holders import holders
 
     who = "; ".join(map(str, holders(path))) or "somebody who cannot be seen from here"
     options.note(f"waiting for {path} ({seconds:.0f} s so far), held by {who}")

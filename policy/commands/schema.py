@@ -18,7 +18,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def main(arguments: Namespace) -> int:
     """Prints it."""
-    from policy.schema import as_text, file_schema, tool_schema
+    from policy.config.schema import as_text, file_schema, tool_schema
 
     sys.stdout.write(as_text(tool_schema() if arguments.pyproject else file_schema()))
     return 0

@@ -27,7 +27,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def main(arguments: Namespace) -> int:
     """Prints it."""
-    from policy.configuration import read
+    from policy.config.read import read
     from policy.render import effective
 
     sources, warnings = files.applying(arguments)

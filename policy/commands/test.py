@@ -24,16 +24,16 @@ def arguments(parser: ArgumentParser) -> None:
 
 def main(arguments: Namespace) -> int:
     """Prints which tests failed and why."""
-    from policy import trials
-    from policy.configuration import read_file
-    from policy.kinds import gather
-    from policy.render import trials as rendered
+    from policy.checks import run_cases
+    from policy.config.read import read_file
+    from policy.render import cases as rendered
     from policy.render.style import wanted
+    from policy.toml.shapes import gather
 
     sources, warnings = files.chosen(arguments)
     for warning in [] if arguments.quiet else warnings:
         options.warn(warning)
-    results = [trials.run(configuration) for configuration in gather(read_file, sources)]
+    results = [run_cases.run(configuration) for configuration in gather(read_file, sources)]
     if arguments.output_format == "text":
         color = wanted(arguments.color, sys.stdout)
         sys.stdout.write(rendered.as_text(results, color=color, verbose=arguments.verbose))

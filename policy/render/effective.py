@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from policy import engine
 from policy.errors import UsageError
-from policy.printable import printable
+from policy.escape import printable
 from policy.render.record import shorten
+from policy.rules import engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from policy.engine import Program, Row, Setting
+    from policy.rules.engine import Program, Row, Setting
 
 VERSION = 1
 WIDTH = 100  # beyond this an array is written one item a line

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from policy.analysis import ERROR, WARNING
-from policy.documents import show
-from policy.place import Place
-from policy.printable import printable
+from policy.checks.lint import ERROR, WARNING
+from policy.escape import printable
 from policy.render.record import shorten
 from policy.render.style import BOLD, RED, YELLOW, paint
+from policy.toml.diagnostic import Place
+from policy.toml.document import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from policy.analysis import Finding, Report
+    from policy.checks.lint import Finding, Report
 
 VERSION = 1
 COLORS = {ERROR: RED, WARNING: YELLOW}

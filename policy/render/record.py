@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-from policy import engine, hints
+from policy.rules import engine, hints
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from policy.locations import LockFile
+    from policy.rules.plan import LockFile
 
 VERSION = 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy.printable import printable
+from policy.escape import printable
 from policy.render.record import label
 from policy.render.style import BOLD, CYAN, DIM, GREEN, RED, YELLOW, paint
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from policy.request import boolean
+from policy.variables import boolean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from policy.environment import Environment, find
+from policy.environment.discovery import Environment, find
 from policy.errors import EnvironmentNotFound
 from policy.uv.projects import has_metadata, pip_settings, project_environment, workspace
 

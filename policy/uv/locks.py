@@ -33,7 +33,7 @@ from policy.uv.projects import project_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from policy.environment import Environment
+    from policy.environment.discovery import Environment
     from policy.uv.command import Command
 
     Release = tuple[int, ...] | None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import needs, processes
+from tests import processes, requirements
 from tests.processes import probe
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def folder(tmp_path: Path) -> str:
 @pytest.mark.parametrize(("call", "name", "turn"), list(cases()))
 def test_system_call_fails(folder: str, call: str, name: str, turn: str, there: str) -> None:
     """Whichever system call of the lock path fails: the lock is held, or unavailable for it, and nothing is left."""
-    needs.need(shutil.which("strace") is not None, "needs strace")
+    requirements.need(shutil.which("strace") is not None, "needs strace")
     path = f"{folder}/lock-policy-1.lock"
     if there == "there":
         with open(path, "x", encoding="ascii"):
@@ -93,7 +93,7 @@ def test_system_call_fails(folder: str, call: str, name: str, turn: str, there: 
 @pytest.mark.parametrize("call", ["link", "linkat", "unlink", "unlinkat", "openat"])
 def test_named_creation_fails(folder: str, call: str) -> None:
     """Without unnamed files, a creation that fails half way leaves no temporary name, and no lock taken for granted."""
-    needs.need(shutil.which("strace") is not None, "needs strace")
+    requirements.need(shutil.which("strace") is not None, "needs strace")
     path = f"{folder}/lock-policy-1.lock"
     code = processes.PROBE.replace("answer =", "lockfiles._TMPFILE = 0\nanswer =", 1)
     wrapper = ["strace", "-o", "/dev/null", "-P", folder, "-P", path, "-e", f"inject=?{call}:error=EIO:when=1"]
@@ -114,11 +114,11 @@ def test_named_creation_fails(folder: str, call: str) -> None:
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[str]:
     """A tmpfs with one page and three inodes: its root's, and two more."""
-    needs.need_root()
+    requirements.need_root()
     place = tmp_path / "small"
     place.mkdir()
     options = ["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=3,mode=1777", "tmpfs", str(place)]
-    needs.need(subprocess.run(options, check=False).returncode == 0, "needs mount")
+    requirements.need(subprocess.run(options, check=False).returncode == 0, "needs mount")
     try:
         yield str(place)
     finally:

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policy import globs
-from policy.conditions import CONDITIONS
-from policy.configuration import KEYS
-from policy.kinds import MOST
-from policy.rules import KEYS as RULE_KEYS
+from policy.config.read import KEYS
+from policy.rules import globs
+from policy.rules.conditions import CONDITIONS
+from policy.rules.rule import KEYS as RULE_KEYS
+from policy.toml.shapes import MOST
 from tests import fuzzing
 from tests.fuzzing import MEMORY, PATIENCE, REPOSITORY, TARGETS, in_time
 

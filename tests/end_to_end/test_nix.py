@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from tests import needs, real_uv
+from tests import real_uv, requirements
 from tests.real_uv import NEWEST, OLDEST, as_user, installed, start_as_user
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="Nix knows no Windows")]
@@ -102,7 +102,7 @@ def wrapped(folder: Path, interpreter: Path) -> Path:
 
 def real_store(folder: Path) -> Store:
     """Nix adds and builds, as the only user of a store of its own."""
-    needs.need(bool(shutil.which("nix-store") and shutil.which("nix-build")), "needs nix-store and nix-build")
+    requirements.need(bool(shutil.which("nix-store") and shutil.which("nix-build")), "needs nix-store and nix-build")
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),

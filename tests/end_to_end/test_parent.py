@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from policy.nesting import MARKER
-from tests import made, needs, processes, real_uv
+from policy.locks.inherit import MARKER
+from tests import factories, processes, real_uv, requirements
 from tests.real_uv import uv  # noqa: F401  (a fixture)
 from tests.running import LISTENER, MODES, PYTHON, Place, Terminal, ended, killed, line, state, wait_until
 
@@ -35,7 +35,7 @@ def place(tmp_path: Path) -> Place:
 def nested(place: Place, *command: str | Path, root: Path | None = None, mode: str = "exec") -> list[str]:
     """A command line that runs a command under the lock of an environment, and does not wait for ever."""
     more = ["--close"] if mode == "close" else []
-    words = [*made.PROGRAM, "run", "--python", str(root or place.root), "--timeout", "0.5", *more, "--"]
+    words = [*factories.PROGRAM, "run", "--python", str(root or place.root), "--timeout", "0.5", *more, "--"]
     return [*words, *map(str, command)]
 
 
@@ -58,7 +58,7 @@ def terminal(place: Place, mode: str) -> Iterator[Terminal]:
 @modes
 def test_ctrl_c_arrives_once(terminal: Terminal, mode: str) -> None:
     """Ctrl-C on a terminal reaches the command once, from the terminal: a parent does not send it again."""
-    needs.need(os.path.exists("/proc/self/stat"), "needs /proc")
+    requirements.need(os.path.exists("/proc/self/stat"), "needs /proc")
     pid = int(terminal.read(r"ready (\d+)\r")[1])
     leader = os.getpgid(pid)
     if mode == "close":
@@ -90,7 +90,7 @@ def test_ctrl_c_ends_a_command(place: Place, mode: str) -> None:
 @modes
 def test_ctrl_z_and_fg(place: Place, terminal: Terminal) -> None:
     """Ctrl-Z stops the command and whatever stands beside it, the lock stays, and `fg` lets all go on."""
-    needs.need(os.path.exists("/proc/self/stat"), "needs /proc")
+    requirements.need(os.path.exists("/proc/self/stat"), "needs /proc")
     pid = int(terminal.read(r"ready (\d+)\r")[1])
     for _ in range(2):
         terminal.press(b"\x1a")
@@ -147,7 +147,7 @@ def test_waiting_is_told(place: Place) -> None:
         for options in (("--timeout", "1"), ("--timeout", "3.2"), ("-q", "--timeout", "2.6"))
     ]
     try:
-        soon, late, quiet = (waiter.communicate(timeout=made.PATIENCE)[1].splitlines() for waiter in waiters)
+        soon, late, quiet = (waiter.communicate(timeout=factories.PATIENCE)[1].splitlines() for waiter in waiters)
     finally:
         processes.end(holder)
         ended(*waiters)
@@ -182,7 +182,7 @@ def test_the_wait_ends_with_the_lock(place: Place) -> None:
     try:
         assert "waiting for" in running.stderr.readline()
         processes.end(holder)
-        assert running.communicate(timeout=made.PATIENCE)[0] == "ran\n"
+        assert running.communicate(timeout=factories.PATIENCE)[0] == "ran\n"
     finally:
         ended(holder, running)
     assert running.returncode == 0
@@ -197,7 +197,7 @@ def test_killing_what_was_started_kills_the_command(place: Place) -> None:
     try:
         wait_until(lambda: os.path.exists(place.lock) and not place.is_free(), "the lock is not held")
         running.kill()
-        running.communicate(timeout=made.PATIENCE)
+        running.communicate(timeout=factories.PATIENCE)
         assert place.is_free()
     finally:
         ended(running)
@@ -210,7 +210,7 @@ def test_what_a_killed_command_leaves_keeps_the_lock(place: Place) -> None:
     try:
         pid = int(line(running))
         running.kill()
-        running.communicate(timeout=made.PATIENCE)
+        running.communicate(timeout=factories.PATIENCE)
         assert not place.is_free()
         killed(pid)
         wait_until(place.is_free, "the lock of a process that has ended is still held")
@@ -242,7 +242,7 @@ def test_killing_the_parent_of_close_frees_the_lock(place: Place) -> None:
         pid = int(line(running).split()[1])
         assert not place.is_free()
         running.kill()
-        running.wait(timeout=made.PATIENCE)
+        running.wait(timeout=factories.PATIENCE)
         assert place.is_free()
         os.kill(pid, 0)
     finally:
@@ -259,7 +259,7 @@ def test_killing_the_parent_of_close_frees_the_lock(place: Place) -> None:
 def test_nested_joins(place: Place, mode: str, inner: str) -> None:
     """A `policy run` inside another one of the same environment joins its lock, and does not wait for itself."""
     if "close" in (mode, inner):
-        needs.need(os.path.exists("/proc/locks"), "needs /proc")
+        requirements.need(os.path.exists("/proc/locks"), "needs /proc")
     done = place.run(*nested(place, "echo", "inside", mode=inner), mode=mode)
     assert (done.returncode, done.stdout, done.stderr) == (0, "inside\n", "")
 
@@ -268,7 +268,7 @@ def test_nested_joins(place: Place, mode: str, inner: str) -> None:
 def test_three_levels(place: Place, mode: str) -> None:
     """Three of them join, whatever stands between: a shell, and a program that closes what it has inherited."""
     if mode == "close":
-        needs.need(os.path.exists("/proc/locks"), "needs /proc")
+        requirements.need(os.path.exists("/proc/locks"), "needs /proc")
     innermost = nested(place, "echo", "inside")
     closing = [PYTHON, "-c", "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))", *innermost]
     between = nested(place, "sh", "-c", '"$@"', "sh", *closing)
@@ -282,7 +282,7 @@ def test_three_levels(place: Place, mode: str) -> None:
 def test_another_environment_in_between(place: Place, mode: str) -> None:
     """A `policy run` of another environment in between does not hide the lock that is held further up."""
     if mode == "close":
-        needs.need(os.path.exists("/proc/locks"), "needs /proc")
+        requirements.need(os.path.exists("/proc/locks"), "needs /proc")
     innermost = nested(place, "echo", "inside")
     done = place.run(*nested(place, *innermost, root=place.other, mode=mode), mode=mode)
     assert (done.returncode, done.stdout, done.stderr) == (0, "inside\n", "")
@@ -295,7 +295,7 @@ def test_joining_keeps_the_lock(place: Place) -> None:
     try:
         assert line(running) == "done"
         assert not place.is_free()
-        running.communicate("\n", timeout=made.PATIENCE)
+        running.communicate("\n", timeout=factories.PATIENCE)
     finally:
         ended(running)
     assert place.is_free()
@@ -354,7 +354,7 @@ def test_forged_markers_on_a_free_lock(place: Place) -> None:
 
 def test_marker_of_a_lock_that_is_over(place: Place) -> None:
     """A daemon that keeps the marker but not the lock takes the lock anew when it runs `policy run` later."""
-    needs.need(os.path.exists("/proc/locks"), "needs /proc")
+    requirements.need(os.path.exists("/proc/locks"), "needs /proc")
     script = '(read word <fifo; exec "$@" >out 2>&1) </dev/null >/dev/null 2>&1 &'
     os.mkfifo(place.directory / "fifo")
     held = "flock -n " + place.lock + " true || echo held"
@@ -371,19 +371,19 @@ def test_marker_of_a_lock_that_is_over(place: Place) -> None:
 def test_uv_inside_is_refused(place: Place, mode: str, uv: Path, tmp_path: Path) -> None:  # noqa: F811
     """Inside a `policy run` that holds uv's own file uv would wait for ever: 125, and a line that says what to do."""
     if mode == "close":
-        needs.need(os.path.exists("/proc/locks"), "needs /proc")
+        requirements.need(os.path.exists("/proc/locks"), "needs /proc")
     wheels = real_uv.wheelhouse(tmp_path / "wheels")
-    environ = {**real_uv.clean_environ(tmp_path / "home"), "PYTHONPATH": str(made.CHECKOUT)}
+    environ = {**real_uv.clean_environ(tmp_path / "home"), "PYTHONPATH": str(factories.CHECKOUT)}
     install = [str(uv), "pip", "install", "--find-links", str(wheels), "--python", str(place.root), "tiny"]
-    done = place.run(*made.PROGRAM, "run", "--", *install, mode=mode, env=environ)
+    done = place.run(*factories.PROGRAM, "run", "--", *install, mode=mode, env=environ)
     assert done.returncode == 125, done.stderr
     (said,) = done.stderr.splitlines()
     assert said.startswith(f"policy: error: {place.lock}: a `policy run` that started this one holds it, and uv ")
     assert "would wait for it for ever; start uv without the outer `policy run`" in said
     assert not list(place.root.glob("lib/**/tiny.py"))
     # the remedy that it names
-    made.written(place.directory / "outer.toml", '[[rules]]\nlock = "global"\n')
+    factories.written(place.directory / "outer.toml", '[[rules]]\nlock = "global"\n')
     options = ("--config-file", place.directory / "outer.toml", "--global-dir", place.directory)
-    done = place.run(*made.PROGRAM, "run", "--", *install, mode=mode, options=options, env=environ)
+    done = place.run(*factories.PROGRAM, "run", "--", *install, mode=mode, options=options, env=environ)
     assert done.returncode == 0, done.stderr
     assert list(place.root.glob("lib/**/tiny.py"))

@@ -15,45 +15,45 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("asks /proc/locks, strace and flock(1)", allow_module_level=True)
 
-from tests import adversities, contests, needs
-from tests.contestants import CONTESTANTS, FLOCK, POLICY, UV, Stage
-from tests.meetings import Effort, NotHere
+from tests import exclusion_cases, hostile_cases, requirements
+from tests.outcomes import Effort, NotHere
+from tests.subjects import CONTESTANTS, FLOCK, POLICY, UV, Stage
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from tests.contestants import Contestant
-    from tests.meetings import Case
+    from tests.outcomes import Case
+    from tests.subjects import Contestant
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[2]
 SMALL = Effort(times=2, acquisitions=50, starts=5, seconds=6, races=20)
 
 REFUSED = "nothing ran: exit 125, says so"
 EXPECTED: list[tuple[Case, str]] = [
-    (contests.overlaps, "0 of 200"),
-    (contests.wrapper_killed, "kept 2 of 2"),
-    (contests.holder_killed, "free 2 of 2"),
-    (contests.fork_ends, "still held 2 of 2"),
-    (contests.fork_lives, "free 2 of 2"),
-    (contests.saturated, r"2 of 2, behind at most \d+ others"),
-    (contests.timed_out, "exit 124, does not run, holder named"),
-    (contests.deleted, r"noticed: `lock\(\)` 2 of 2, `run --close` 2 of 2, `run` 0 of 2"),
-    (contests.deleted_under_waiter, "two inside 0 of 1"),
-    (adversities.symlink, f"not followed, victim unchanged; {REFUSED}"),
-    (adversities.dangling, f"no file made; {REFUSED}"),
-    (adversities.hard_link, f"not locked, victim unchanged; {REFUSED}"),
-    (adversities.fifo, REFUSED),
-    (adversities.anothers, REFUSED),
-    (adversities.first_creation, "0 of 80 refused"),
-    (adversities.read_only, "excludes"),
-    (adversities.no_inodes, REFUSED),
-    (adversities.no_flock, REFUSED),
-    (adversities.descriptors, r"\d+ locked, \d+ refused"),
-    (adversities.temporary_directories, "excludes"),
-    (adversities.spellings, "excludes"),
-    (adversities.real_uv_beside, "uv kept out"),
+    (exclusion_cases.overlaps, "0 of 200"),
+    (exclusion_cases.wrapper_killed, "kept 2 of 2"),
+    (exclusion_cases.holder_killed, "free 2 of 2"),
+    (exclusion_cases.fork_ends, "still held 2 of 2"),
+    (exclusion_cases.fork_lives, "free 2 of 2"),
+    (exclusion_cases.saturated, r"2 of 2, behind at most \d+ others"),
+    (exclusion_cases.timed_out, "exit 124, does not run, holder named"),
+    (exclusion_cases.deleted, r"noticed: `lock\(\)` 2 of 2, `run --close` 2 of 2, `run` 0 of 2"),
+    (exclusion_cases.deleted_under_waiter, "two inside 0 of 1"),
+    (hostile_cases.symlink, f"not followed, victim unchanged; {REFUSED}"),
+    (hostile_cases.dangling, f"no file made; {REFUSED}"),
+    (hostile_cases.hard_link, f"not locked, victim unchanged; {REFUSED}"),
+    (hostile_cases.fifo, REFUSED),
+    (hostile_cases.anothers, REFUSED),
+    (hostile_cases.first_creation, "0 of 80 refused"),
+    (hostile_cases.read_only, "excludes"),
+    (hostile_cases.no_inodes, REFUSED),
+    (hostile_cases.no_flock, REFUSED),
+    (hostile_cases.descriptors, r"\d+ locked, \d+ refused"),
+    (hostile_cases.temporary_directories, "excludes"),
+    (hostile_cases.spellings, "excludes"),
+    (hostile_cases.real_uv_beside, "uv kept out"),
 ]
 
 
@@ -63,7 +63,7 @@ def seen(case: Case, contestant: Contestant) -> str:
         try:
             return case(contestant, stage, SMALL)
         except NotHere:
-            needs.need(available=False, reason="needs root, mount, strace or prlimit")
+            requirements.need(available=False, reason="needs root, mount, strace or prlimit")
             raise
 
 
@@ -75,27 +75,27 @@ def test_lock_policy(case: Case, expected: str) -> None:
 
 def test_share() -> None:
     """Three of lock-policy get at least a quarter of the acquisitions beside three real uv."""
-    ours, of = map(int, re.findall(r"\d+", seen(contests.share, POLICY))[:2])
+    ours, of = map(int, re.findall(r"\d+", seen(exclusion_cases.share, POLICY))[:2])
     assert 4 * ours >= of > 0
 
 
 @pytest.mark.parametrize("contestant", CONTESTANTS[:3], ids=lambda one: str(one.name).strip("`").partition("(")[0])
 def test_others(contestant: Contestant) -> None:
     """The cases run for the others, too: none of them lets two in while nothing goes wrong."""
-    needs.need(contestant is not FLOCK or shutil.which("flock") is not None, "needs flock(1)")
-    assert seen(contests.overlaps, contestant).startswith("0 of ")
-    assert seen(contests.holder_killed, contestant) == "free 2 of 2"
+    requirements.need(contestant is not FLOCK or shutil.which("flock") is not None, "needs flock(1)")
+    assert seen(exclusion_cases.overlaps, contestant).startswith("0 of ")
+    assert seen(exclusion_cases.holder_killed, contestant) == "free 2 of 2"
 
 
 def test_uv_goes_on_unlocked() -> None:
     """The cases can tell: with different TMPDIRs two uv are inside at once."""
-    assert seen(adversities.temporary_directories, UV) == "**two inside**, exit 0, silent"
+    assert seen(hostile_cases.temporary_directories, UV) == "**two inside**, exit 0, silent"
 
 
 def test_overlaps_are_seen() -> None:
     """Where nobody locks, the count of overlaps is not zero."""
     with Stage() as stage:
-        assert not contests.nothing_locked(stage, SMALL).startswith("0 of ")
+        assert not exclusion_cases.nothing_locked(stage, SMALL).startswith("0 of ")
 
 
 def script() -> ModuleType:

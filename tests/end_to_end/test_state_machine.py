@@ -39,7 +39,11 @@ SOON = 10.0  # seconds within which a lock is free whose holder, or whose waiter
 # Does what it is told, line by line. What waits does so in a thread, and tells which file it waits for.
 WORKER = """
 import asyncio, json, os, selectors, stat, subprocess, sys, threading, traceback
-from policy import errors, holders, lockfiles, locks, waiting  # all, for a fork while a thread imports hangs in Python
+from policy import errors  # all, for a fork while a thread imports hangs in Python
+from policy.locks import holders  # all, for a fork while a thread imports hangs in Python
+from policy.locks import file as lockfiles
+from policy.locks import hold
+from policy.locks import wait as waiting
 path, leash, broken = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 held = None
 telling = threading.Lock()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.commands import COMMANDS
-from tests import made, needs, processes, real_uv
+from tests import factories, processes, real_uv, requirements
 from tests.running import PYTHON, Place, ended, wait_until
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     pytest.skip("needs POSIX processes", allow_module_level=True)
 
-EXAMPLES = made.CHECKOUT / "examples"
+EXAMPLES = factories.CHECKOUT / "examples"
 NIX, CI, INSTALLER = EXAMPLES / "nix.toml", EXAMPLES / "ci.toml", EXAMPLES / "installer.py"
-README = (made.CHECKOUT / "README.md").read_text(encoding="utf-8")
+README = (factories.CHECKOUT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
@@ -37,7 +37,7 @@ def place(tmp_path: Path) -> Place:
 
 def policy(place: Place, *words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs the program there."""
-    return made.policy(*words, environ={**place.environ, **variables}, cwd=place.directory)
+    return factories.policy(*words, environ={**place.environ, **variables}, cwd=place.directory)
 
 
 # The files themselves
@@ -63,7 +63,7 @@ def test_nothing_to_find(place: Place, file: Path, layer: str) -> None:
 
 def test_nix_without_configuration(place: Place) -> None:
     """An environment that this user cannot write is locked outside of it, with nothing configured."""
-    made.open_to_all(place.directory)
+    factories.open_to_all(place.directory)
     place.root.chmod(0o555)
     words = [real_uv.public_python(), "-m", "policy", "explain", str(place.root), "--output-format", "json"]
     environ = {**place.environ, "PYTHONPATH": real_uv.public_path()}
@@ -79,7 +79,7 @@ def test_nix_in_writing(place: Place, where: str) -> None:
     if where == "--config-file":
         words = ("--config-file", NIX)
     elif where == "user":
-        made.written(place.directory / "home/.config/lock-policy/lock-policy.toml", NIX.read_text())
+        factories.written(place.directory / "home/.config/lock-policy/lock-policy.toml", NIX.read_text())
     else:
         shutil.copy(NIX, place.directory / "lock-policy.toml")
     for interpreter, rule, lock in (
@@ -106,7 +106,7 @@ def test_nix_in_a_shell(place: Place) -> None:
 
 def test_ci_in_an_image(place: Place) -> None:
     """As the system's file it decides for what goes into the image, and gives the timeout."""
-    made.written(place.directory / "etc/lock-policy/lock-policy.toml", CI.read_text())
+    factories.written(place.directory / "etc/lock-policy/lock-policy.toml", CI.read_text())
     for root, rule in (("/opt/site", "image"), ("/app/.venv", "image"), ("/root/.venv", "environment")):
         assumed = ("--assume", f"environment={root}", "--output-format", "json")
         record = json.loads(policy(place, "explain", place.root, *assumed).stdout)
@@ -121,7 +121,7 @@ def with_pip(root: Path) -> Path:
     done = subprocess.run(
         [real_uv.public_python(), "-m", "venv", root], capture_output=True, text=True, check=False, timeout=300
     )
-    needs.need(done.returncode == 0, f"needs ensurepip: {done.stdout}{done.stderr}")
+    requirements.need(done.returncode == 0, f"needs ensurepip: {done.stdout}{done.stderr}")
     return root
 
 
@@ -130,11 +130,11 @@ def test_ci_installs_without_a_lock_file(place: Place) -> None:
     """The README's command installs into a target below one of the rule's folders and leaves no lock file there."""
     pip = with_pip(place.directory / "pip") / "bin" / "pip"
     wheels = real_uv.wheelhouse(place.directory / "wheels")
-    made.written(place.directory / "requirements.txt", "small\n")
+    factories.written(place.directory / "requirements.txt", "small\n")
     site = place.directory / "opt" / "site"
     site.mkdir(parents=True)
     text = CI.read_text().replace('"/opt/**"', f'"{place.directory}/opt/**"')
-    made.written(place.directory / "etc/lock-policy/lock-policy.toml", text)
+    factories.written(place.directory / "etc/lock-policy/lock-policy.toml", text)
     install = (
         pip,
         "install",
@@ -195,7 +195,7 @@ def test_installer(place: Place) -> None:
     wheel = real_uv.wheel(place.directory / "wheels", "tiny")
     # pip stops as Python starts, until the test has looked around
     purelib = next((root / "lib").glob("python*/site-packages"))
-    made.written(
+    factories.written(
         purelib / "gate.pth",
         "import os, sys; 'pip' in sys.orig_argv and os.path.exists('gate') and open('gate').read()\n",
     )
@@ -206,12 +206,14 @@ def test_installer(place: Place) -> None:
         writer = opened_for(running, gate)
         gate.unlink()
         assert not place.is_free(lock)
-        refused = place.call([*made.PROGRAM, "run", "--python", str(root), "--timeout", "0.1", "--", "touch", "ran"])
+        refused = place.call(
+            [*factories.PROGRAM, "run", "--python", str(root), "--timeout", "0.1", "--", "touch", "ran"]
+        )
         assert refused.returncode == 124
         assert not (place.directory / "ran").exists()
         assert not (purelib / "tiny.py").exists()
         os.close(writer)
-        _, said = running.communicate(timeout=made.PATIENCE)
+        _, said = running.communicate(timeout=factories.PATIENCE)
     finally:
         ended(running)
     assert running.returncode == 0, said
@@ -233,7 +235,7 @@ def test_installer_waits(place: Place) -> None:
             running.wait(timeout=1.5)
         assert not list(root.glob("lib/**/tiny.py"))
         processes.end(holder)
-        _, said = running.communicate(timeout=made.PATIENCE)
+        _, said = running.communicate(timeout=factories.PATIENCE)
     finally:
         ended(holder, running)
     assert running.returncode == 0, said
@@ -272,7 +274,7 @@ def test_readme_s_toml_is_good(place: Place) -> None:
     assert len(toml_blocks()) >= 3
     for number, block in enumerate(toml_blocks()):
         tomllib.loads(block)
-        file = made.written(place.directory / f"{number}.toml", block)
+        file = factories.written(place.directory / f"{number}.toml", block)
         done = policy(place, "check", "--layer", "user", file)
         assert (done.returncode, done.stderr) == (0, ""), block
 
@@ -291,7 +293,7 @@ def test_readme_names_what_exists() -> None:
     rows = " ".join(re.findall(r"^\| (`policy .*?) \|", README, re.MULTILINE))
     assert sorted(set(re.findall(r"`policy (\w+)", rows))) == sorted(COMMANDS)
     for link in re.findall(r"\]\(([^)#]+)\)", README):
-        assert link.startswith("https://") or (made.CHECKOUT / link).exists(), link
+        assert link.startswith("https://") or (factories.CHECKOUT / link).exists(), link
 
 
 def test_readme_s_commands_are_understood(place: Place) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from tests import needs, real_uv
+from tests import real_uv, requirements
 from tests.real_uv import OLDEST, as_user, installed, start_as_user, uv  # noqa: F401  (uv is a fixture)
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions and users")]
@@ -58,7 +58,7 @@ def by_permissions(environment: Path, tmp_path: Path) -> Iterator[Path]:
 
 def by_mount(environment: Path, tmp_path: Path) -> Iterator[Path]:
     """The environment is a read-only bind mount, as a store or an image is."""
-    needs.need_root()
+    requirements.need_root()
     place = tmp_path / "mounted"
     place.mkdir()
     environment.chmod(0o777)

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from attrs import field, frozen
 
-from policy.environment import Environment
+from policy.environment.discovery import Environment
 from policy.uv import names
 from policy.uv.command import parse
 from policy.uv.environment import environment
 from policy.uv.locks import certain, locks
 from policy.uv.release import version
-from tests import needs, real_uv
+from tests import real_uv, requirements
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="strace is Linux's")
 
@@ -145,11 +145,11 @@ def fresh(request: pytest.FixtureRequest, stages: dict[str, Stage], tmp_path: Pa
 
 def traced(argv: Sequence[str | Path], environ: Mapping[str, str], cwd: Path, trace: Path) -> tuple[str, int]:
     """What strace says of the files that a command opens and locks, and its exit code."""
-    needs.need(shutil.which("strace") is not None, "needs strace")
+    requirements.need(shutil.which("strace") is not None, "needs strace")
     done = subprocess.run(
         [*_STRACE, trace, *argv], env=environ, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
     )
-    needs.need("ptrace" not in done.stderr, f"needs a strace that may trace: {done.stderr.strip()}")
+    requirements.need("ptrace" not in done.stderr, f"needs a strace that may trace: {done.stderr.strip()}")
     return trace.read_text(encoding="utf-8", errors="surrogateescape"), done.returncode
 
 
@@ -356,7 +356,7 @@ def test_uv_tries_the_lock_that_we_predict(
     request: pytest.FixtureRequest, stages: dict[str, Stage], tmp_path: Path
 ) -> None:
     """In an environment that it cannot write real uv tries to open the very file that is predicted, old and new."""
-    needs.need_root()
+    requirements.need_root()
     for release in BOTH_ENDS:
         stage = fresh(request, stages, tmp_path / release, release)
         real_uv.given_to(stage.project)

@@ -1,0 +1,1 @@
+"""What can be said about rules without a request."""

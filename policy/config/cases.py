@@ -1,0 +1,73 @@
+"""The `[[tests]]` of a configuration file: facts that are given, and the decision that is expected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from policy.rules.conditions import CONDITIONS, Combinator
+from policy.rules.plan import LOCATIONS
+from policy.toml.shapes import TEXT, Kind, array, choice, keyed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from policy.toml.diagnostic import Place
+
+
+@frozen
+class Scenario:
+    """A case.
+
+    Args:
+        name: What people call it.
+        given: Facts by the key of their condition; `env` is a tuple of (name, value).
+        lock: The expected lock.
+        rule: The name of the rule that is expected to decide; None: any.
+        file: Where it is written.
+        line: Counted from 1.
+    """
+
+    name: str
+    given: Mapping[str, Any]
+    lock: str
+    rule: str | None = None
+    file: str = ""
+    line: int = 0
+
+
+FACTS = {key: condition for key, condition in CONDITIONS.items() if not isinstance(condition, Combinator)}
+
+GIVEN = keyed(
+    {key: condition.fact for key, condition in FACTS.items()},
+    {key: {"description": condition.help} for key, condition in FACTS.items()},
+)
+
+EXPECT = keyed(
+    {"lock": choice(LOCATIONS), "rule": TEXT},
+    {
+        "lock": {"description": "The lock that the rules should choose."},
+        "rule": {"description": "The name of the rule that should decide."},
+    },
+    ["lock"],
+)
+
+_SHAPE = keyed(
+    {"name": TEXT, "given": GIVEN, "expect": EXPECT},
+    {
+        "name": {"description": "What people call this case."},
+        "given": {"description": "Facts; one that is not given has the value that a plain virtual environment has."},
+        "expect": {"description": "What the rules should answer."},
+    },
+    ["name", "expect"],
+)
+
+
+def _read(value: object, place: Place) -> tuple[Scenario, Place]:
+    content = _SHAPE.read(value, place)
+    expect = content["expect"]
+    return Scenario(content["name"], content.get("given", {}), expect["lock"], expect.get("rule")), place
+
+
+SCENARIOS = array(Kind(_read, _SHAPE.schema))

@@ -1,0 +1,371 @@
+"""Where rules are written: one function per layer, the strongest first in SOURCES.
+
+Only finds the files; `configuration` reads them. Nothing here imports attrs: `policy run` looks for files each time.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+from policy import cache
+from policy.errors import UsageError
+from policy.uv.names import digest
+from policy.variables import flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+FILE = "lock-policy.toml"
+PYPROJECT = "pyproject.toml"
+TABLE = ("tool", "lock-policy")
+LIMIT = 256 * 1024  # bytes of a file, unless LOCK_POLICY_MAX_SIZE allows more
+MANY = 64  # callers whose places are remembered
+DIGITS = 18  # no file system holds a larger file
+MENTION = 16 * 1024 * 1024  # bytes of a pyproject.toml that are searched for our name
+
+
+class Source:
+    """A configuration file that takes part.
+
+    Args:
+        layer: `file`, `project`, `user` or `system`.
+        path: The file.
+        keys: The table in it that is ours.
+        identity: Device, inode, size, mtime and ctime in ns, mode and owner: another one means another content.
+        limit: How many bytes it may have.
+    """
+
+    __slots__ = ("identity", "keys", "layer", "limit", "path")
+
+    def __init__(
+        self,
+        layer: str,
+        path: str,
+        keys: tuple[str, ...] = (),
+        identity: tuple[int, ...] = (),
+        limit: int = LIMIT,
+    ) -> None:
+        self.limit = limit
+        self.layer = layer
+        self.path = path
+        self.keys = keys
+        self.identity = identity
+
+    @property
+    def directory(self) -> str:
+        """The folder of the file."""
+        return os.path.dirname(self.path)
+
+    @property
+    def fingerprint(self) -> tuple[object, ...]:
+        """What a compiled form of this file is kept under."""
+        return (self.layer, self.path, self.keys, *self.identity)
+
+
+class Query:
+    """What decides which files take part.
+
+    Args:
+        environ: The caller's environment variables.
+        cwd: The caller's working directory.
+        root: The environment's root.
+        project: The directory that `--project` names.
+        config_file: The file that `--config-file` names.
+        no_config: True: no file at all.
+    """
+
+    __slots__ = ("config_file", "cwd", "empty", "environ", "limit", "no_config", "project", "root", "warnings")
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        cwd: str,
+        root: str,
+        project: str | None = None,
+        config_file: str | None = None,
+        no_config: bool = False,  # noqa: FBT001, FBT002  (a value, as the option)
+    ) -> None:
+        self.environ = environ
+        self.cwd = cwd
+        self.root = root
+        self.project = project
+        if config_file is not None and no_config:
+            raise UsageError("a configuration file is named, and none is to be read: leave one of the two out")
+        self.config_file = (environ.get("LOCK_POLICY_CONFIG_FILE") or None) if config_file is None else config_file
+        self.no_config = no_config or (config_file is None and flag(environ, "LOCK_POLICY_NO_CONFIG"))
+        self.warnings: list[str] = []
+        self.limit = size_limit(environ)
+        self.empty: set[str] = set()  # where an earlier search found nothing
+
+
+def size_limit(environ: Mapping[str, str]) -> int:
+    """How many bytes a configuration file may have.
+
+    Args:
+        environ: The caller's environment variables; LOCK_POLICY_MAX_SIZE is a number of bytes.
+
+    Raises:
+        UsageError: When it is no whole number above 0.
+    """
+    value = environ.get("LOCK_POLICY_MAX_SIZE", str(LIMIT))
+    if not (value.isascii() and value.isdigit() and len(value) <= DIGITS and int(value)):
+        raise UsageError("LOCK_POLICY_MAX_SIZE must be a number of bytes")
+    return int(value)
+
+
+_FOLLOW = os.access not in os.supports_follow_symlinks
+
+
+def _is_there(path: str) -> bool:
+    """Whether anything is; a link that leads nowhere, too. Most are not, and lstat's exception costs twice as much."""
+    return os.access(path, os.F_OK, follow_symlinks=_FOLLOW)
+
+
+def _identity(path: str) -> tuple[int, ...] | None:
+    """Of the file that the path leads to; of the link itself where it leads nowhere; None where nothing stands."""
+    if not _is_there(path):
+        return None
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    if stat.S_ISLNK(found.st_mode):
+        try:
+            found = os.stat(path)
+        except OSError:
+            pass
+    return (
+        found.st_dev,
+        found.st_ino,
+        found.st_size,
+        found.st_mtime_ns,
+        found.st_ctime_ns,
+        found.st_mode,
+        found.st_uid,
+    )
+
+
+_mentions: dict[tuple[int, ...], bool] = {}
+_tables: dict[tuple[int, ...], bool] = {}
+
+
+def _mentions_us(path: str, identity: tuple[int, ...]) -> bool:
+    """Whether a pyproject.toml can hold our table: parsing every project's file for that would cost more than deciding.
+
+    What cannot be read here counts as ours, so that reading it reports why.
+    """
+    if identity not in _mentions:
+        _mentions[identity] = _search(path)
+    return _mentions[identity]
+
+
+def _search(path: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return True
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return True
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            content = file.read(MENTION)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    # an escape in a quoted key can spell anything
+    return b"lock-policy" in content or b"\\u" in content.lower()
+
+
+def table(data: object, keys: Iterable[str]) -> dict[str, Any] | None:
+    """The table at a path of keys; None where there is none.
+
+    Args:
+        data: What tomllib made of the file.
+        keys: The path.
+    """
+    for name in keys:
+        if not isinstance(data, dict) or name not in data:
+            return None
+        data = data[name]
+    return data  # type: ignore[return-value]  # a value that is no table is refused by the reader
+
+
+def has_table(path: str, identity: tuple[int, ...], query: Query) -> bool:
+    """Whether a pyproject.toml has our table; raises ConfigError when it cannot be read."""
+
+    def look() -> bool:
+        from policy.toml.document import read
+
+        return table(read(path, limit=query.limit).data, TABLE) is not None
+
+    if identity not in _tables:
+        _tables[identity] = cache.kept(f"table-{digest(path)}", identity, look, query.environ)
+    return _tables[identity]
+
+
+def _in_directory(start: str, query: Query) -> Source | None:
+    """The configuration of one directory, whose path ends with a separator."""
+    own, pyproject = start + FILE, start + PYPROJECT
+    own_identity, pyproject_identity = _identity(own), _identity(pyproject)
+    if own_identity is not None and not _trusted(own, own_identity, query):
+        own_identity = None
+    if pyproject_identity is not None and not (
+        _mentions_us(pyproject, pyproject_identity)
+        and _trusted(pyproject, pyproject_identity, query)
+        and has_table(pyproject, pyproject_identity, query)
+    ):
+        pyproject_identity = None
+    if own_identity is not None:
+        if pyproject_identity is not None:
+            query.warnings.append(f"{own} is used; [tool.lock-policy] in {pyproject} is ignored")
+        return Source("project", own, (), own_identity, query.limit)
+    return None if pyproject_identity is None else Source("project", pyproject, TABLE, pyproject_identity, query.limit)
+
+
+def _trusted(path: str, identity: tuple[int, ...], query: Query) -> bool:
+    """Whether a file found by looking upward may take part: nobody else may be able to write or to plant it."""
+    if sys.platform == "win32":
+        return True
+    mode = identity[5]
+    if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
+        query.warnings.append(f"{path} is ignored: everyone can write it; `chmod o-w` it to have it used")
+        return False
+    owners = {identity[6], os.lstat(path).st_uid}  # of a link, too: it may lead to any file of ours
+    if not owners <= {0, os.geteuid()} and os.stat(os.path.dirname(path)).st_mode & stat.S_IWOTH:
+        query.warnings.append(f"{path} is ignored: it belongs to someone else, in a directory that everyone can write")
+        return False
+    return True
+
+
+def _upward(path: str, query: Query) -> Source | None:
+    directory = os.path.normpath(os.path.join(query.cwd, path))
+    while directory not in query.empty:
+        start = directory if directory.endswith(os.sep) else directory + os.sep
+        if _is_there(start + FILE) or _is_there(start + PYPROJECT):
+            found = _in_directory(start, query)
+            if found:
+                return found
+        query.empty.add(directory)
+        directory = os.path.dirname(directory)  # the root is its own parent
+    return None
+
+
+def project(query: Query) -> Source | None:
+    """The nearest configuration upward from `--project`, else from the environment, else from the working directory."""
+    if query.project is not None:
+        if not os.path.isdir(os.path.join(query.cwd, query.project)):
+            raise UsageError(f"{query.project}: no such directory; name the project's directory with --project")
+        return _upward(query.project, query)
+    return _upward(query.root, query) or _upward(query.cwd, query)
+
+
+def _home(environ: Mapping[str, str]) -> str:
+    if environ.get("HOME"):
+        return environ["HOME"]
+    if sys.platform == "win32":
+        return os.path.expanduser("~")
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return "/"
+
+
+def user_file(environ: Mapping[str, str]) -> str:
+    """Where the user-level file is: as uv's, so not in `~/Library` on macOS.
+
+    Args:
+        environ: The caller's environment variables.
+    """
+    if sys.platform == "win32":
+        from platformdirs import user_config_dir
+
+        base = environ.get("APPDATA") or user_config_dir(appauthor=False, roaming=True)
+    else:
+        # XDG Base Directory Specification: a relative path is ignored
+        configured = environ.get("XDG_CONFIG_HOME", "")
+        base = configured if os.path.isabs(configured) else os.path.join(_home(environ), ".config")
+    return os.path.join(base, "lock-policy", FILE)
+
+
+def user(query: Query) -> Source | None:
+    """The user-level file."""
+    return _fixed("user", _places(query.environ)[0], query)
+
+
+def system_files(environ: Mapping[str, str]) -> list[str]:
+    """Where the system file may be; the first that exists counts.
+
+    Args:
+        environ: The caller's environment variables.
+    """
+    if sys.platform == "win32":
+        bases = [environ.get("PROGRAMDATA", r"C:\ProgramData")]
+    else:
+        configured = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
+        bases = [base for base in configured.split(":") if os.path.isabs(base)] + ["/etc"]
+    return [os.path.join(base, "lock-policy", FILE) for base in bases]
+
+
+def system(query: Query) -> Source | None:
+    """The first system file that exists."""
+    return next(filter(None, (_fixed("system", path, query) for path in _places(query.environ)[1:])), None)
+
+
+_VARIABLES = ("APPDATA", "PROGRAMDATA") if sys.platform == "win32" else ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS")
+_places_known: dict[tuple[str | None, ...], list[str]] = {}
+
+
+def _places(environ: Mapping[str, str]) -> list[str]:
+    """The user-level file and the system files, made out once for the variables that say where they are."""
+    key = tuple([environ.get(name) for name in _VARIABLES])
+    try:
+        return _places_known[key]
+    except KeyError:
+        if len(_places_known) >= MANY:
+            _places_known.clear()
+        places = _places_known[key] = [user_file(environ), *system_files(environ)]
+        return places
+
+
+def _fixed(layer: str, path: str, query: Query) -> Source | None:
+    identity = _identity(path)
+    return None if identity is None else Source(layer, path, (), identity, query.limit)
+
+
+SOURCES: tuple[Callable[[Query], Source | None], ...] = (project, user, system)
+
+
+def find(query: Query) -> tuple[Source, ...]:
+    """The configuration files that take part, the strongest first.
+
+    Args:
+        query: What decides which they are; its `warnings` are added to.
+
+    Returns:
+        At most one file for each layer.
+
+    Raises:
+        UsageError: When the file that was named does not exist.
+        ConfigError: When a pyproject.toml that mentions us cannot be read.
+    """
+    if query.no_config:
+        return ()
+    if query.config_file is not None:
+        path = os.path.join(query.cwd, query.config_file)
+        identity = _identity(path)
+        if identity is None:
+            raise UsageError(f"{query.config_file}: no such file; name an existing one with --config-file")
+        return (Source("file", path, named_table(path), identity, query.limit),)
+    return tuple(filter(None, (source(query) for source in SOURCES)))
+
+
+def named_table(path: str) -> tuple[str, ...]:
+    """Which table of a file that someone named is ours."""
+    return TABLE if os.path.basename(path) == PYPROJECT else ()

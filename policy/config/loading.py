@@ -1,0 +1,152 @@
+"""Rules that are read once and decide often; changed files are noticed."""
+
+from __future__ import annotations
+
+import os
+
+from policy.config import compiled, layers
+from policy.errors import PolicyError, UsageError
+from policy.rules import engine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from policy.rules.request import Caller, Request
+
+LONGEST = 86_400  # seconds; a day
+MANY = 64  # sets of files whose rules are remembered
+
+
+def seconds(value: object, name: str) -> float:
+    """A timeout that somebody gave, in seconds: finite, not negative, within a day.
+
+    Args:
+        value: A number, or text of one.
+        name: The option or variable, for the message.
+
+    Raises:
+        UsageError: When it is anything else.
+    """
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
+    if isinstance(value, bool) or not 0 <= number <= LONGEST:  # nan compares false
+        raise UsageError(f"{name} must be a number of seconds from 0 to {LONGEST}")
+    return number
+
+
+class Rules:
+    """The rules that apply to a caller.
+
+    Args:
+        project: Where to look for the project's configuration; absent: upward from the environment, then from the
+            working directory.
+        config_file: Use this file alone.
+        no_config: Use no file at all.
+        timeout: Seconds to wait, before whatever the files say.
+        global_dir: Directory of the global locks, before whatever the files say.
+    """
+
+    __slots__ = ("_compiled", "config_file", "global_dir", "no_config", "project", "timeout", "warnings")
+
+    def __init__(
+        self,
+        *,
+        project: str | None = None,
+        config_file: str | None = None,
+        no_config: bool = False,
+        timeout: float | None = None,
+        global_dir: str | None = None,
+    ) -> None:
+        self.project = project
+        self.config_file = config_file
+        self.no_config = no_config
+        self.timeout = None if timeout is None else seconds(timeout, "timeout")
+        self.global_dir = global_dir
+        self.warnings: list[str] = []
+        self._compiled: dict[tuple[object, ...], engine.Program] = {}
+
+    def decide(self, request: Request) -> engine.Decision:
+        """The answer of the rules as their files stand now.
+
+        Args:
+            request: What is to be locked, and who asks.
+
+        Returns:
+            The decision.
+
+        Raises:
+            ConfigError: With every fault of the files.
+            UsageError: When an environment variable of ours cannot be used.
+        """
+        program, query = self._program(request.caller, request.environment.root)
+        self.warnings = query.warnings
+        self._settle_project(request, query)
+        decision = engine.decide(program, request)
+        decision.anonymous = lambda: self._decide_anonymously(request, program)
+        return decision
+
+    def setting(self, name: str, caller: Caller) -> Any:
+        """A single setting as it applies in the caller's working directory, None where no file has it.
+
+        Args:
+            name: Its key in TOML.
+            caller: Who asks.
+
+        Raises:
+            ConfigError: With every fault of the files.
+        """
+        return self._program(caller, caller.cwd)[0].setting(name)
+
+    def _decide_anonymously(self, request: Request, program: engine.Program) -> engine.Decision:
+        """The decision for a caller without environment variables, who may read other files."""
+        try:
+            caller = engine.anonymous(request).caller
+            program, _ = self._program(caller, request.environment.root)
+        except PolicyError:  # files that only a variable keeps out; their faults are not this caller's
+            pass
+        return engine.decide(program, engine.anonymous(request))
+
+    def _program(self, caller: Caller, root: str) -> tuple[engine.Program, layers.Query]:
+        environ = caller.environ
+        project = self.project or caller.project
+        query = layers.Query(environ, caller.cwd, root, project, self.config_file, self.no_config)
+        found = layers.find(query)
+        key = tuple(source.fingerprint for source in found)
+        try:
+            program = self._compiled[key]
+        except KeyError:
+            if len(self._compiled) >= MANY:
+                self._compiled.clear()
+            program = self._compiled[key] = compiled.program(found, environ, os.path.expanduser("~"))
+        if found and found[0].layer == "project":
+            query.project = query.project or found[0].directory
+        forced = self.forced(environ)
+        if forced:
+            program = program.with_settings(forced)
+        return program, query
+
+    def _settle_project(self, request: Request, query: layers.Query) -> None:
+        """The rules see the project whose configuration was found."""
+        if query.project is not None:
+            request.project = os.path.normpath(os.path.join(request.caller.cwd, query.project))
+
+    def forced(self, environ: Mapping[str, str]) -> dict[str, engine.Setting]:
+        """Single settings that stand before all files: the caller's options, then LOCK_POLICY_*."""
+        forced: dict[str, engine.Setting] = {}
+        if self.timeout is not None:
+            forced["timeout"] = (self.timeout, "--timeout", 0, "caller")
+        elif "LOCK_POLICY_TIMEOUT" in environ:
+            value = seconds(environ["LOCK_POLICY_TIMEOUT"], "LOCK_POLICY_TIMEOUT")
+            forced["timeout"] = (value, "LOCK_POLICY_TIMEOUT", 0, "caller")
+        directory, name = self.global_dir, "--global-dir"
+        if directory is None and "LOCK_POLICY_GLOBAL_DIR" in environ:
+            directory, name = environ["LOCK_POLICY_GLOBAL_DIR"], "LOCK_POLICY_GLOBAL_DIR"
+        if directory is not None:
+            if not os.path.isabs(directory) or "\0" in directory:
+                raise UsageError(f"{name} must be an absolute path")
+            forced["global-dir"] = (os.path.normpath(directory), name, 0, "caller")
+        return forced

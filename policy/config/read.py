@@ -1,0 +1,257 @@
+"""The shape of a configuration file, and from the files that were found to one chain of rules."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from attrs import frozen
+
+from policy.config.cases import SCENARIOS, Scenario
+from policy.config.layers import Source, named_table, table
+from policy.errors import ConfigError
+from policy.rules import builtin
+from policy.rules.chain import Chain
+from policy.rules.rule import RULES, TIMEOUT, Rule
+from policy.toml import document as documents
+from policy.toml.diagnostic import Fault, Place
+from policy.toml.shapes import MOST, TEXT, Kind, gather, keyed, refined, refuse, shown
+from policy.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from policy.toml.document import Document
+
+BUILT_IN = tuple(Rule(*row) for row in builtin.ROWS)
+
+
+def _directory_fault(path: str) -> str | None:
+    return None if path and "\0" not in path else "must name a directory"
+
+
+def _version_fault(specifier: str) -> str | None:
+    from packaging.specifiers import SpecifierSet
+
+    try:
+        for clause in SpecifierSet(specifier):
+            clause.contains("0")  # only this finds a number of more digits than Python reads
+    except ValueError:
+        return f'{shown(specifier)} is no version specifier (PEP 440), such as ">=0.1, <1"'
+    return None
+
+
+_CLAUSE = r"(~=|===?|!=|<=?|>=?)\s*v?[0-9][^\s,]*\s*"  # what JSON Schema is told of PEP 440
+
+
+@frozen
+class Shape:
+    """A top-level key of the file.
+
+    Args:
+        kind: How it is read.
+        notes: What the schema says of it.
+    """
+
+    kind: Kind
+    notes: Mapping[str, Any]
+
+
+SETTINGS = {
+    "global-dir": Shape(
+        refined(TEXT, _directory_fault, {"minLength": 1, "pattern": r"^[^\u0000]*$"}),
+        {
+            "description": "Directory of the global locks; it must exist. In a project's file a relative path that "
+            "stays inside the project.",
+            "examples": ["/var/lock/lock-policy"],
+        },
+    ),
+    "timeout": Shape(
+        TIMEOUT, {"description": "How long to wait for a lock, in seconds; absent: for ever.", "examples": [60]}
+    ),
+}
+
+KEYS = {
+    "required-version": Shape(
+        refined(TEXT, _version_fault, {"pattern": rf"^\s*({_CLAUSE}(,\s*{_CLAUSE})*)?,?\s*$"}),
+        {"description": "Versions of lock-policy that can read this file (PEP 440).", "examples": [">=0.1"]},
+    ),
+    **SETTINGS,
+    "rules": Shape(RULES, {"description": "Tried in order; the first whose conditions all hold decides."}),
+    "tests": Shape(SCENARIOS, {"description": "Cases that `policy test` tries against the rules."}),
+}
+
+CONFIGURATION = keyed(
+    {name: shape.kind for name, shape in KEYS.items()}, {name: shape.notes for name, shape in KEYS.items()}
+)
+
+
+@frozen
+class Configuration:
+    """What one file says.
+
+    Args:
+        source: The file.
+        document: Its text, for whoever wants to point into it.
+        rules: In its order.
+        settings: Single settings by key.
+        tests: Its cases for `policy test`.
+    """
+
+    source: Source
+    document: Document
+    rules: tuple[Rule, ...] = ()
+    settings: Mapping[str, tuple[Any, str, int, str]] = attrs.field(factory=dict)
+    tests: tuple[Scenario, ...] = ()
+
+
+def read_file(source: Source) -> Configuration:
+    """One file, judged as a whole.
+
+    Args:
+        source: The file and its layer.
+
+    Returns:
+        What it says.
+
+    Raises:
+        ConfigError: With every fault in it, located.
+    """
+    document = documents.read(source.path, limit=source.limit)
+    try:
+        return _read(source, document)
+    except ConfigError as error:
+        faults = [documents.locate(document, fault) for fault in error.faults[:MOST]]
+        faults.sort(key=lambda fault: (fault.line, fault.column))
+        if len(error.faults) >= MOST:
+            faults.append(Fault(Place(document.file), f"after {MOST} faults the rest of the file was not judged"))
+        raise ConfigError(faults) from None
+
+
+def _read(source: Source, document: Document) -> Configuration:
+    place = Place(document.file)
+    for name in source.keys:
+        place = place.at(name)
+    data = table(document.data, source.keys)
+    if data is None:
+        return Configuration(source, document)
+    _require_version(data, place)
+    content: dict[str, Any] = {}
+
+    def shape() -> None:
+        content.update(CONFIGURATION.read(data, place))
+
+    gather(lambda judge: judge(), [shape, lambda: _limit(source, data, place)])
+    rules = tuple(
+        Rule(
+            **{name.replace("-", "_"): value for name, value in fields.items()},
+            file=document.file,
+            line=_line(document, at.keys),
+            layer=source.layer,
+        )
+        for fields, at in content.get("rules", ())
+    )
+    settings = {
+        name: (_setting(source, name, content[name]), document.file, _line(document, (*place.keys, name)), source.layer)
+        for name in SETTINGS
+        if name in content
+    }
+    tests = tuple(
+        attrs.evolve(scenario, file=document.file, line=_line(document, at.keys))
+        for scenario, at in content.get("tests", ())
+    )
+    return Configuration(source, document, rules, settings, tests)
+
+
+def _line(document: Document, keys: tuple[str | int, ...]) -> int:
+    spot = document.positions.key(keys) or document.positions.value(keys)
+    return spot.line if spot else 0
+
+
+def _require_version(data: object, place: Place) -> None:
+    """Refuses a file that wants another version, before anything else in it is judged."""
+    if not isinstance(data, dict) or not isinstance(wanted := data.get("required-version"), str):
+        return
+    from packaging.specifiers import SpecifierSet
+
+    KEYS["required-version"].kind.read(wanted, place.at("required-version"))
+    if not SpecifierSet(wanted).contains(__version__, prereleases=True):
+        raise refuse(
+            place.at("required-version"),
+            f"this file wants lock-policy {wanted}, but {__version__} is running; install a version that it allows",
+        )
+
+
+def _limit(source: Source, data: Mapping[str, Any], place: Place) -> None:
+    """What a layer may not say: a project's file comes with a checkout, so it may do no harm."""
+    faults: list[Fault] = []
+    if not isinstance(data, dict):
+        return
+    rules = data.get("rules")
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+        if source.layer != "system" and isinstance(rule, dict) and rule.get("mandatory") is True:
+            at = place.at("rules").at(index).at("mandatory")
+            faults += refuse(at, "only the system file may hold mandatory rules", of_key=True).faults
+    directory = data.get("global-dir")
+    if isinstance(directory, str) and _directory_fault(directory) is None:
+        message = _directory_limit(source, directory)
+        if message:
+            faults += refuse(place.at("global-dir"), message).faults
+    if faults:
+        raise ConfigError(faults)
+
+
+def _directory_limit(source: Source, directory: str) -> str | None:
+    if source.layer != "project":
+        if os.path.isabs(os.path.expanduser(directory)) or (source.layer == "file" and directory[0] != "~"):
+            return None
+        return "must be an absolute path, or begin with ~/"
+    inside = os.path.realpath(os.path.join(source.directory, directory))
+    root = os.path.realpath(source.directory)
+    if os.path.isabs(directory) or directory.startswith("~") or os.path.commonpath([inside, root]) != root:
+        return "a project's file may only name a relative path that stays inside the project"
+    return None
+
+
+def _setting(source: Source, name: str, value: Any) -> Any:
+    if name == "global-dir":
+        return os.path.normpath(os.path.join(source.directory, os.path.expanduser(value)))
+    return value
+
+
+def chain(files: Sequence[Configuration]) -> Chain:
+    """One chain: mandatory rules, then each file's in order, then the built-in ones.
+
+    Args:
+        files: The strongest first.
+    """
+    rules = [rule for file in files for rule in file.rules]
+    settings: dict[str, tuple[Any, str, int, str]] = {}
+    for file in files:
+        for name, setting in file.settings.items():
+            settings.setdefault(name, setting)
+    return Chain(
+        (*(rule for rule in rules if rule.mandatory), *(rule for rule in rules if not rule.mandatory), *BUILT_IN),
+        settings,
+    )
+
+
+def read(sources: Iterable[Source]) -> Chain:
+    """The chain that the files make together.
+
+    Args:
+        sources: The files, the strongest first.
+
+    Returns:
+        The chain, ending with the built-in rules.
+
+    Raises:
+        ConfigError: With the faults of all files.
+    """
+    return chain(gather(read_file, sources))
+
+
+def named(path: str, layer: str) -> Source:
+    """A file that someone named, as a source."""
+    return Source(layer, os.path.abspath(path), named_table(path))

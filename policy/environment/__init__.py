@@ -1,0 +1,1 @@
+"""From a path to what is locked, and facts of its file system."""

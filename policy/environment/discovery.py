@@ -1,0 +1,499 @@
+"""What is locked: from a path, or from nothing, to an environment.
+
+Virtual environments are read from their pyvenv.cfg (PEP 405), in the order and with the tolerance of CPython's
+`getpath.py` and `site.py`. Python is started only for what is no virtual environment, or where a launcher stands in the
+interpreter's place, and only if the user named it: what was merely found is never executed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+
+from policy.errors import EnvironmentNotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from policy.environment.interpreter import Version
+
+_WINDOWS = sys.platform == "win32"
+_CONFIG = "pyvenv.cfg"
+_LARGEST_CONFIG = 64 * 1024  # as in pyvenv.py, which reads it
+# Larger files are interpreters, or launchers that nobody makes: Nix's are 16 KiB.
+_LARGEST_LAUNCHER = 256 * 1024
+_MARKER = "EXTERNALLY-MANAGED"
+_YOUNG = 2_000_000_000  # nanoseconds; no file system's clock is coarser
+_MANY = 1024  # directories whose names are remembered
+_WHAT_TO_NAME = "name an interpreter or the root of an environment"
+
+
+class Environment:
+    """A Python environment.
+
+    A plain class: `policy run` stands before every command, and importing attrs costs three times as much as starting
+    Python.
+
+    Args:
+        interpreter: Absolute path of the interpreter, as spelled by whoever named it; where the interpreter had to be
+            asked, its `sys.executable`, from which uv derives its lock.
+        root: `sys.prefix` of that interpreter, or the directory of `--target` or `--prefix`.
+        kind: `virtualenv`, `system`, `target` or `prefix`.
+        base_interpreter: Real path of the interpreter that the environment was made from, or what finds it: few rules
+            ask for it, and it takes as long to find as all the rest.
+        found_by: How it was found: `argument`, `--python`, `UV_PYTHON`, ...
+        stdlib: The interpreter's directory of the standard library, where it was asked; else "".
+    """
+
+    __slots__ = ("_base", "found_by", "interpreter", "kind", "root", "stdlib")
+
+    def __init__(
+        self,
+        interpreter: str,
+        root: str,
+        kind: str,
+        base_interpreter: str | Callable[[], str],
+        found_by: str = "argument",
+        stdlib: str = "",
+    ) -> None:
+        self.interpreter = interpreter
+        self.root = root
+        self.kind = kind
+        self._base = base_interpreter
+        self.found_by = found_by
+        self.stdlib = stdlib
+
+    @property
+    def base_interpreter(self) -> str:
+        """Real path of the interpreter that the environment was made from."""
+        if not isinstance(self._base, str):
+            self._base = self._base()
+        return self._base
+
+    def __repr__(self) -> str:
+        names = ("interpreter", "root", "kind", "base_interpreter", "found_by")
+        return f"Environment({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+
+def find(
+    named: str | None = None,
+    *,
+    python: str | None = None,
+    target: str | None = None,
+    prefix: str | None = None,
+    environ: Mapping[str, str],
+    cwd: str,
+) -> Environment:
+    """Finds the environment that is meant.
+
+    Args:
+        named: An interpreter or the root of an environment; a bare name is looked for on PATH if no such file exists.
+        python: The same, by `--python`; what `named` says is stronger.
+        target: The directory of `--target`.
+        prefix: The directory of `--prefix`.
+        environ: Environment variables.
+        cwd: Working directory, absolute.
+
+    Returns:
+        The environment, with nothing executed but an interpreter that the user named.
+
+    Raises:
+        EnvironmentNotFound: What was named is no environment, or nothing was found.
+    """
+    found = _Search(environ, cwd).first(named, python)
+    for directory, kind in ((target, "target"), (prefix, "prefix")):
+        if directory is not None:
+            if not directory:
+                raise EnvironmentNotFound(f"--{kind}: an empty path; name a directory")
+            found.root, found.kind, found.found_by = _absolute(directory, cwd), kind, f"--{kind}"
+            break
+    return found
+
+
+class _Search:
+    """One search.
+
+    Args:
+        environ: Environment variables.
+        cwd: Working directory, absolute.
+    """
+
+    __slots__ = ("cwd", "environ")
+
+    def __init__(self, environ: Mapping[str, str], cwd: str) -> None:
+        self.environ = environ
+        self.cwd = cwd
+
+    def first(self, named: str | None, python: str | None) -> Environment:
+        """Takes the first that says anything, in the order of the design."""
+        if named is not None:
+            return self._named(named, "argument")
+        if python is not None:
+            return self._named(python, "--python")
+        # uv takes an empty variable for one that is not set.
+        if value := self.environ.get("UV_PYTHON"):
+            return self._named(value, "UV_PYTHON")
+        command = "python" if _WINDOWS else "python3"
+        if found := self._found((command,)):
+            return found
+        raise EnvironmentNotFound(
+            f"no Python environment found: none is active, no .venv in {self.cwd} or above it, no {command} on PATH; "
+            + _WHAT_TO_NAME
+        )
+
+    def _found(self, commands: tuple[str, ...], wanted: Version | None = None) -> Environment | None:
+        """What is active, near or on PATH."""
+        if value := self.environ.get("VIRTUAL_ENV"):
+            active = self._named(value, "VIRTUAL_ENV")
+            if self._satisfies(active, wanted):
+                return active
+        # uv takes conda's base environment, which conda activates by itself, for a part of the system.
+        by_itself = self.environ.get("CONDA_DEFAULT_ENV") in {"base", "root"}
+        for look in (self._near, self._conda) if by_itself else (self._conda, self._near):
+            if (found := look()) and self._satisfies(found, wanted):
+                return found
+        return self._command(commands, "PATH", wanted)
+
+    def _command(self, commands: tuple[str, ...], found_by: str, wanted: Version | None = None) -> Environment | None:
+        """The first of some commands on PATH that is an interpreter."""
+        fault = None
+        for command in commands:
+            for path in self._on_path(command):
+                try:
+                    found = self._interpreter(path, path, found_by)
+                    if self._satisfies(found, wanted):
+                        return found
+                except EnvironmentNotFound as error:
+                    # As uv: a shim of pyenv may stand before the interpreter and have none to start.
+                    fault = fault or error
+        if fault and not wanted:
+            raise fault
+        return None
+
+    def _on_path(self, command: str) -> Iterator[str]:
+        """The files that a command may be, by PATH's absolute folders: one relative to the checkout names nothing."""
+        if _WINDOWS and not command.endswith(".exe"):
+            command += ".exe"
+        for folder in self.environ.get("PATH", "").split(os.pathsep):
+            path = os.path.join(folder, command)
+            if os.path.isabs(folder) and os.path.isfile(path) and os.access(path, os.X_OK):
+                yield path
+
+    def _near(self) -> Environment | None:
+        """The virtual environment that the working directory lies in, or the nearest `.venv`; nothing is executed."""
+        folder = self.cwd
+        while True:
+            # As uv: whoever stands inside an environment means it.
+            for root in (folder, os.path.join(folder, ".venv")):
+                if _seems_virtual(root):
+                    return _virtualenv(_interpreter_in(root), root, ".venv")
+            above = os.path.dirname(folder)
+            if above == folder:
+                return None
+            folder = above
+
+    def _conda(self) -> Environment | None:
+        """The active conda environment, if it holds Python: many do not."""
+        value = self.environ.get("CONDA_PREFIX")
+        if value and os.path.isfile(_interpreter_in(_absolute(value, self.cwd))):
+            return self._named(value, "CONDA_PREFIX")
+        return None
+
+    def _satisfies(self, found: Environment, wanted: Version | None) -> bool:
+        """Whether an environment is of the version that is wanted; one that was merely found is not executed for it."""
+        if wanted is None:
+            return True
+        from policy.environment import pyvenv
+
+        if (config := pyvenv.read(found.root)) is not None:
+            return wanted.holds(pyvenv.version(config), config.get("implementation", ""))
+        if found.found_by == ".venv":
+            return False
+        from policy.environment.interpreter import ask
+
+        answer = ask(found.interpreter, self.environ, self.cwd)
+        return wanted.holds(answer.version, answer.implementation)
+
+    def _named(self, value: str, found_by: str) -> Environment:
+        """What a user's argument, option or variable names."""
+        try:
+            return self._meant(value, found_by)
+        except EnvironmentNotFound as error:
+            if found_by == "argument":
+                raise
+            unset = "" if found_by == "--python" else f", or unset {found_by}"
+            raise EnvironmentNotFound(f"{found_by}: {error}{unset}") from None
+
+    def _meant(self, value: str, found_by: str) -> Environment:
+        """An interpreter, a root, a command on PATH, or a version."""
+        if not value or "\0" in value:
+            raise EnvironmentNotFound(f"{'a path with a NUL' if value else 'an empty path'}; {_WHAT_TO_NAME}")
+        path = _absolute(value, self.cwd)
+        folder = os.sep in value or (_WINDOWS and "/" in value)
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            if folder or os.path.lexists(path) or found_by == "VIRTUAL_ENV":
+                raise EnvironmentNotFound(f"{_unusable(path, error)}; {_WHAT_TO_NAME}") from None
+            return self._word(value, found_by)
+        if stat.S_ISDIR(status.st_mode):
+            return self._root(path, found_by)
+        # Python makes sys.executable of the spelling, and its releases differ in what they do with `..`.
+        return self._interpreter(path, value if folder else path, found_by)
+
+    def _word(self, value: str, found_by: str) -> Environment:
+        """A name without a folder that is no file here: a command on PATH, or a version."""
+        from policy.environment.interpreter import requested
+
+        version = requested(value)
+        found = None
+        if version and found_by == "UV_PYTHON":
+            # As uv does with its own variable: what is active or near is preferred if it is of that version.
+            found = self._found(version.commands(), version)
+        else:
+            found = self._command((value,), found_by)
+            if version and not found:
+                found = self._command(version.commands(), found_by, version)
+        if found:
+            return found
+        fault = "no such Python is active, near or on PATH" if version else "no such file, and no such command on PATH"
+        raise EnvironmentNotFound(f"{value}: {fault}; {_WHAT_TO_NAME}")
+
+    def _root(self, root: str, found_by: str) -> Environment:
+        """The environment that a directory is the root of."""
+        interpreter = _interpreter_in(root)
+        if _has_configuration(root) and not _is_launcher(interpreter):
+            return _virtualenv(interpreter, root, found_by)
+        if os.path.isfile(interpreter):
+            if os.path.isdir(os.path.join(root, "conda-meta")) and not _is_launcher(interpreter):
+                # Conda's interpreters are not virtual to Python, nor to uv: both prefixes are the root.
+                return Environment(interpreter, root, "system", lambda: os.path.realpath(interpreter), found_by)
+            return self._interpreter(interpreter, interpreter, found_by)
+        if os.path.islink(interpreter):
+            raise EnvironmentNotFound(f"{_dangling(interpreter)}; {_WHAT_TO_NAME}")
+        inner = os.path.join(root, ".venv")
+        instead = f"name {inner}" if _seems_virtual(inner) else _WHAT_TO_NAME
+        raise EnvironmentNotFound(f"{root}: a directory without pyvenv.cfg and without an interpreter; {instead}")
+
+    def _interpreter(self, path: str, spelled: str, found_by: str) -> Environment:
+        """The environment that an interpreter belongs to."""
+        if not os.path.isfile(path):
+            raise EnvironmentNotFound(f"{path}: neither a file nor a directory; {_WHAT_TO_NAME}")
+        if not os.access(path, os.X_OK):
+            raise EnvironmentNotFound(f"{path}: not executable; {_WHAT_TO_NAME}")
+        root = os.path.dirname(os.path.dirname(path))
+        # A pyvenv.cfg beside the interpreter is left to Python: its releases differ in what the root is then.
+        if _has_configuration(root) and not _is_launcher(path):
+            return _virtualenv(path, root, found_by)
+        from policy.environment.interpreter import ask
+
+        answer = ask(path, self.environ, self.cwd, spelled=spelled)
+        return Environment(
+            answer.executable,
+            answer.prefix,
+            # As uv's Interpreter::is_virtualenv; so Nix's python environments are virtual without a pyvenv.cfg.
+            "system" if answer.prefix == answer.base_prefix else "virtualenv",
+            lambda: os.path.realpath(answer.base_executable or answer.executable),
+            found_by,
+            answer.stdlib,
+        )
+
+
+def externally_managed(environment: Environment) -> str | None:
+    """Finds the PEP 668 marker that speaks of an environment.
+
+    As pip and uv have it, a marker of the base says nothing about a virtual environment, which may have its own, and
+    none speaks of a `--target` or `--prefix` directory.
+
+    Args:
+        environment: Any environment; nothing is executed.
+
+    Returns:
+        The marker's path, or None.
+    """
+    if environment.kind == "virtualenv":
+        folders = list(_libraries(environment.root))
+    elif environment.kind == "system":
+        folders = [environment.stdlib or _stdlib(environment.base_interpreter)]
+    else:
+        return None
+    for folder in folders:
+        path = f"{folder}{os.sep}{_MARKER}"
+        if folder and os.access(path, os.F_OK) and os.path.isfile(path):
+            return path
+    return None
+
+
+def _stdlib(interpreter: str) -> str:
+    """The standard library of an interpreter that was not asked, by its place; "" if there is none."""
+    name = os.path.basename(interpreter)
+    prefix = os.path.dirname(interpreter)
+    # bin/ on POSIX, the prefix itself on Windows.
+    for _ in range(2):
+        found = [folder for folder in _libraries(prefix) if os.path.isfile(os.path.join(folder, "os.py"))]
+        exact = [folder for folder in found if os.path.basename(folder) == name]
+        if exact or len(found) == 1:
+            return (exact or found)[0]
+        prefix = os.path.dirname(prefix)
+    return ""
+
+
+def _libraries(prefix: str) -> Iterator[str]:
+    """The directories in which a prefix may have its standard library: lib/python3.11, lib/pypy3.10, Lib."""
+    for library in ("lib", "lib64") if not _WINDOWS else ("Lib",):
+        folder = os.path.join(prefix, library)
+        if _WINDOWS:
+            yield folder
+        for name in _names(folder):
+            if name.startswith(("python3", "pypy3", "graalpy3")):
+                yield f"{folder}{os.sep}{name}"
+
+
+_listed: dict[str, tuple[int, int, list[str]]] = {}
+
+
+def _names(folder: str) -> list[str]:
+    """What a directory holds, read again when it has changed."""
+    try:
+        status = os.stat(folder)
+        known = _listed.get(folder)
+        # A change within the clock's tick of a listing could go unseen, so a young directory is read each time.
+        if known is None or known[:2] != (status.st_ino, status.st_mtime_ns):
+            names = sorted(os.listdir(folder))
+            if time.time_ns() - status.st_mtime_ns < _YOUNG:
+                return names
+            if len(_listed) >= _MANY:
+                _listed.clear()
+            known = _listed[folder] = (status.st_ino, status.st_mtime_ns, names)
+    except OSError:
+        return []
+    return known[2]
+
+
+def _absolute(path: str, cwd: str) -> str:
+    """A path made absolute and normal, unless `..` behind a symlink leads elsewhere than its spelling."""
+    path = os.path.join(cwd, path)
+    normal = os.path.normpath(path)
+    # POSIX lets two slashes at the beginning mean something else, and normpath keeps them; Linux and macOS do not.
+    if normal.startswith("//") and not _WINDOWS:
+        normal = normal[1:]
+    if ".." in path:
+        try:
+            if not os.path.samefile(path, normal):
+                return path
+        except OSError:
+            return path if os.path.lexists(path) else normal
+    return normal
+
+
+def _unusable(path: str, error: OSError) -> str:
+    """Why a path that was named cannot be used."""
+    if isinstance(error, FileNotFoundError) and os.path.islink(path):
+        return _dangling(path)
+    return f"{path}: {(error.strerror or str(error)).lower()}"
+
+
+def _dangling(path: str) -> str:
+    """What is wrong with a broken link."""
+    return f"{path}: a broken link to {os.readlink(path)}"
+
+
+def _interpreter_in(root: str) -> str:
+    """The interpreter of a root, where uv looks for it.
+
+    As uv 0.13 has it. Older uv prefers `python3` in bin: the same lock for a virtual environment, and a global plan
+    for a system interpreter holds both.
+    """
+    if _WINDOWS:
+        paths = [
+            os.path.join(root, *place) for place in (("Scripts", "python.exe"), ("bin", "python.exe"), ("python.exe",))
+        ]
+    else:
+        paths = [os.path.join(root, "bin", name) for name in ("python", "python3")]
+    for path in paths:
+        if os.path.exists(path):
+            return path
+    return paths[0]
+
+
+def _is_launcher(path: str) -> bool:
+    """Whether a file is a script, or a small binary that executes another program, as Nix's makeBinaryWrapper makes it.
+
+    Such a file decides by itself which interpreter it starts, so pyvenv.cfg does not say what that one's root is.
+    """
+    if _WINDOWS or sys.platform == "win32":
+        return False  # venv's own python.exe is a launcher there, and honours pyvenv.cfg
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    if not stat.S_ISREG(status.st_mode):
+        return False
+    identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    if identity not in _judged:
+        _judged[identity] = _launches(path, status)
+    return _judged[identity]
+
+
+_judged: dict[tuple[int, ...], bool] = {}
+
+
+def _launches(path: str, status: os.stat_result) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return False
+    try:
+        begin = os.read(descriptor, 2)
+        if begin == b"#!" or status.st_size > _LARGEST_LAUNCHER:
+            return begin == b"#!"
+        data = os.read(descriptor, status.st_size)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    # A real one of this size calls into libpython (Py_BytesMain) or libpypy (pypy_main_startup).
+    return b"execv" in data and b"Py_" not in data and b"pypy" not in data
+
+
+def _has_configuration(root: str) -> bool:
+    """Whether a root has a pyvenv.cfg, which makes it a virtual environment to uv and to PEP 405.
+
+    Raises:
+        EnvironmentNotFound: Something else stands there, on which Python itself would hang or fail.
+    """
+    path = os.path.join(root, _CONFIG)
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise EnvironmentNotFound(f"{path}: {(error.strerror or str(error)).lower()}; {_WHAT_TO_NAME}") from None
+    # A link is fine: Nix's buildEnv makes them.
+    if not stat.S_ISREG(status.st_mode):
+        raise EnvironmentNotFound(f"{path}: not a regular file; {_WHAT_TO_NAME}")
+    if status.st_size > _LARGEST_CONFIG:
+        raise EnvironmentNotFound(f"{path}: larger than {_LARGEST_CONFIG // 1024} KiB; {_WHAT_TO_NAME}")
+    return True
+
+
+def _seems_virtual(root: str) -> bool:
+    """Whether a root that nobody named has a pyvenv.cfg; what is wrong with it is not this user's concern."""
+    try:
+        return _has_configuration(root)
+    except EnvironmentNotFound:
+        return False
+
+
+def _virtualenv(interpreter: str, root: str, found_by: str) -> Environment:
+    """The virtual environment that an interpreter and a root with a pyvenv.cfg make."""
+
+    def base() -> str:
+        from policy.environment.pyvenv import base_interpreter
+
+        return base_interpreter(interpreter, root)
+
+    return Environment(interpreter, root, "virtualenv", base, found_by)

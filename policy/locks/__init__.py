@@ -1,0 +1,1 @@
+"""What can be held, and how; it knows no rules."""

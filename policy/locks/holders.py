@@ -1,0 +1,234 @@
+"""Who holds a lock file, as far as this user may know: process, user, command line, and since when it runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+
+from attrs import frozen
+
+from policy.escape import printable
+from policy.locks import proc
+
+_COMMAND_LENGTH = 80  # characters of a command line that a message shows
+_CREDENTIALS = re.compile(r"(?<=//)[^/@\s]+(?=@)")  # of an index URL: ps shows them, a log kept by others need not
+
+
+@frozen
+class Holder:
+    """A process that holds a lock.
+
+    Args:
+        pid: Its number.
+        user: The name of its effective user.
+        command: Its command line, fit to be shown.
+        since: When the process was started, in seconds since the epoch. The kernel does not say when it took the lock.
+    """
+
+    pid: int
+    user: str
+    command: str
+    since: float | None = None
+
+    def __str__(self) -> str:
+        facts = [self.user, self.command]
+        if self.since is not None:
+            facts.append(f"since {moment(self.since)}")
+        return f"pid {self.pid} ({', '.join(fact for fact in facts if fact)})"
+
+
+@frozen
+class Lock:
+    """A lock file and who holds it.
+
+    Args:
+        path: The file.
+        locked: Whether the kernel says that it is locked now; None where the kernel cannot be asked.
+        holders: By whom; empty where that cannot be known.
+    """
+
+    path: str
+    locked: bool | None
+    holders: tuple[Holder, ...] = ()
+
+
+def holders(path: str) -> tuple[Holder, ...]:
+    """Who holds a lock file with flock; empty where nobody does or it cannot be known.
+
+    Args:
+        path: The lock file; every mount of it will do.
+    """
+    file = proc.identity(path)
+    return _of(file, proc.flocks()) if file is not None else ()
+
+
+def locks(directories: tuple[str, ...], *more: str) -> tuple[Lock, ...]:
+    """The lock files that lie in some directories, and some more, with those who hold them.
+
+    Args:
+        directories: Where files named `lock-policy-*.lock` and `uv-*.lock` are looked for.
+        more: Further lock files; those that do not exist are left out.
+    """
+    paths: list[str] = []
+    for directory in directories:
+        try:
+            names = sorted(os.listdir(directory))
+        except OSError:
+            continue
+        paths += [os.path.join(directory, name) for name in names if is_name(name)]
+    known = proc.flocks()
+    found: list[Lock] = []
+    for path in dict.fromkeys((*paths, *more)):
+        file = proc.identity(path)
+        if file is not None:
+            found.append(Lock(path, file in known, _of(file, known)))
+        elif not proc.has_locks() and os.path.lexists(path):
+            found.append(Lock(path, None))
+    return tuple(found)
+
+
+def locked() -> tuple[Lock, ...]:
+    """The locks on environments that are held on this host now, wherever their files lie, as far as it can be known."""
+    known = proc.flocks()
+    found: dict[str, Lock] = {}
+    for file, pids in known.items():
+        for pid in pids or _processes():
+            for path in _opened(pid, file):
+                if is_name(os.path.basename(path)) or _is_local(path, pid):
+                    found[path] = Lock(path, locked=True, holders=_of(file, known))
+    return tuple(found[path] for path in sorted(found))
+
+
+def places(pid: int) -> tuple[str, ...]:
+    """Directories that a process may work on as environments: what its variables and its arguments name.
+
+    Args:
+        pid: Its number; nothing is found for another user's process, unless root asks.
+    """
+    words = [os.fsdecode(word) for word in _words(f"/proc/{pid}/cmdline")]
+    for entry in _words(f"/proc/{pid}/environ"):
+        name, _, value = os.fsdecode(entry).partition("=")
+        if name in {"LOCK_POLICY_ENVIRONMENT", "UV_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PROJECT_ENVIRONMENT"}:
+            words.append(value)
+    try:
+        cwd = os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ()
+    named = [os.path.normpath(os.path.join(cwd, word)) for word in (*words, ".venv") if word]
+    # an interpreter stands two levels below the root
+    return tuple(dict.fromkeys(place for path in named for place in (path, os.path.dirname(os.path.dirname(path)))))
+
+
+def _words(path: str) -> list[bytes]:
+    try:
+        with open(path, "rb") as file:
+            return file.read(128 * 1024).rstrip(b"\0").split(b"\0")
+    except OSError:
+        return []
+
+
+def is_name(name: str) -> bool:
+    """Whether a file name is that of a lock of uv's or ours in a directory for locks."""
+    return name.startswith(("lock-policy-", "uv-")) and name.endswith(".lock")
+
+
+def moment(since: float) -> str:
+    """A moment as a message shows it: the time, and the date unless it is today's."""
+    then = time.localtime(since)
+    today = time.localtime()[:3] == then[:3]
+    return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S", then)
+
+
+def _of(file: proc.Identity, known: dict[proc.Identity, tuple[int, ...]]) -> tuple[Holder, ...]:
+    """The processes behind a lock.
+
+    The kernel keeps the one that took it. That may have ended and left the lock to a child, or may be one that only
+    waited for another; then every process that has the file locked through a descriptor is one that holds it.
+    """
+    takers = known.get(file)
+    if takers is None:
+        return ()
+    pids = [pid for pid in takers if _has(pid, file) is not False]
+    if not pids:
+        pids = [pid for pid in _processes() if _has(pid, file)]
+    return tuple(holder for pid in pids if (holder := _holder(pid)) is not None)
+
+
+def _has(pid: int, file: proc.Identity) -> bool | None:
+    """Whether a process has a file locked through one of its descriptors; None where it exists but may not be asked."""
+    try:
+        numbers = os.listdir(f"/proc/{pid}/fdinfo")
+    except PermissionError:
+        return None
+    except OSError:
+        return False
+    return any(proc.locked_through(pid, number) == file for number in numbers)
+
+
+def _opened(pid: int, file: proc.Identity) -> list[str]:
+    """The paths of the descriptors through which a process has locked a file."""
+    found: list[str] = []
+    try:
+        for number in os.listdir(f"/proc/{pid}/fdinfo"):
+            if proc.locked_through(pid, number) == file:
+                found.append(os.readlink(f"/proc/{pid}/fd/{number}"))  # noqa: PERF401  (what was found stays found)
+    except OSError:
+        pass  # ended, or another user's
+    return found
+
+
+def _is_local(path: str, pid: int) -> bool:
+    """Whether a file is the lock of an environment: of a virtual one, or of a directory that its holder works on."""
+    directory, name = os.path.split(path)
+    return name == ".lock" and (os.path.lexists(os.path.join(directory, "pyvenv.cfg")) or directory in places(pid))
+
+
+def _processes() -> list[int]:
+    try:
+        return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+    except OSError:
+        return []
+
+
+def _holder(pid: int) -> Holder | None:
+    """What may be known of a process; None when it is gone."""
+    try:
+        user = os.stat(f"/proc/{pid}").st_uid
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read(8192).rstrip(b"\0").split(b"\0")
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            name = file.read().rstrip(b"\n")
+    except OSError:
+        return None
+    text = " ".join(os.fsdecode(word) for word in words) or f"[{os.fsdecode(name)}]"
+    return Holder(pid, _user(user), _shown(text), _started(pid))
+
+
+def _shown(command: str) -> str:
+    """A command line in one short line."""
+    text = printable(_CREDENTIALS.sub("***", command))
+    return text if len(text) <= _COMMAND_LENGTH else text[: _COMMAND_LENGTH - 1] + "…"
+
+
+def _user(number: int) -> str:
+    if sys.platform != "win32":
+        import pwd  # POSIX only
+
+        try:
+            return printable(pwd.getpwuid(number).pw_name)
+        except (KeyError, OSError):
+            pass
+    return f"uid {number}"
+
+
+def _started(pid: int) -> float | None:
+    """When a process was started: field 22 of /proc/PID/stat counts clock ticks since the boot (proc_pid_stat(5))."""
+    fields = proc.stat_fields(pid)
+    if sys.platform == "win32" or not fields:
+        return None
+    for line in proc.lines("/proc/stat"):
+        if line.startswith("btime "):
+            return int(line.split()[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return None

@@ -1,0 +1,165 @@
+"""What `policy test` found, as text, JSON or the XML of JUnit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from policy.escape import printable
+from policy.render.record import label, rule, shorten
+from policy.render.style import BOLD, DIM, GREEN, RED, YELLOW, paint
+from policy.render.text import conditions
+from policy.rules import engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from policy.checks.run_cases import Trial, Trials
+
+VERSION = 1
+
+
+def as_text(files: Sequence[Trials], *, color: bool, verbose: bool) -> str:
+    """Each failure with its explanation, the rules that no test reaches, and the sum."""
+    lines: list[str] = []
+    for trials in files:
+        for trial in trials.trials:
+            if not trial.passed:
+                lines += [*_failure(trial, color=color), ""]
+            elif verbose:
+                lines.append(f"{paint('pass', BOLD, GREEN, color=color)} {_where(trial)}")
+    for trials in files:
+        lines += _unreached(trials, color=color)
+    total, failed = sum(len(trials.trials) for trials in files), sum(trials.failed for trials in files)
+    return "\n".join([*lines, _sum(total, failed, len(files), color=color)]) + "\n"
+
+
+def _sum(total: int, failed: int, files: int, *, color: bool) -> str:
+    if not total:
+        return paint("no [[tests]] here", YELLOW, color=color)
+    where = "1 file" if files == 1 else f"{files} files"
+    passed = paint(f"{total - failed} passed", BOLD, GREEN, color=color)
+    return (
+        f"{paint(f'{failed} failed', BOLD, RED, color=color)}, {passed} in {where}"
+        if failed
+        else f"{passed} in {where}"
+    )
+
+
+def _where(trial: Trial) -> str:
+    scenario = trial.scenario
+    return f"{printable(shorten(scenario.file))}:{scenario.line}: {printable(scenario.name)}"
+
+
+def _failure(trial: Trial, *, color: bool) -> list[str]:
+    """The diff of what was expected and what came, then why."""
+    scenario, decision = trial.scenario, trial.decision
+    lines = [f"{paint('FAIL', BOLD, RED, color=color)} {paint(_where(trial), BOLD, color=color)}"]
+    if decision.lock == scenario.lock:
+        lines.append(f'    lock = "{decision.lock}"')
+    else:
+        lines.append(paint(f'  - lock = "{scenario.lock}"', RED, color=color))
+        lines.append(paint(f'  + lock = "{decision.lock}"', GREEN, color=color))
+    decided = printable(label(rule(decision.row)))
+    if scenario.rule is None:
+        lines.append(f"    decided by {decided}")
+    elif scenario.rule != decision.row[engine.NAME]:
+        lines.append(paint(f"  - decided by {printable(scenario.rule)}", RED, color=color))
+        lines.append(paint(f"  + decided by {decided}", GREEN, color=color))
+    return [*lines, *_why(trial, color=color)]
+
+
+def _why(trial: Trial, *, color: bool) -> list[str]:
+    """The conditions of the rule that was expected, where they fail; else those of the rule that decided."""
+    wanted, row = trial.wanted, trial.decision.row
+    lines: list[str] = []
+    if trial.scenario.rule is not None and wanted is None and trial.scenario.rule != row[engine.NAME]:
+        lines.append(f"  no rule here is named {printable(trial.scenario.rule)}")
+    if wanted is not None:
+        checks = trial.checks(wanted)
+        name = printable(label(rule(wanted)))
+        if not all(check["passed"] for check in checks):
+            return [f"  {name} does not match:", *conditions(checks, color=color)]
+        lines.append(f"  {name} matches too, but stands after {printable(label(rule(row)))}, which matches:")
+    else:
+        lines.append(f"  {printable(label(rule(row)))} matches:")
+    found = conditions(trial.checks(row), color=color)
+    return lines + (found or ["         no conditions: always matches"])
+
+
+def _unreached(trials: Trials, *, color: bool) -> list[str]:
+    """The rules that decide no test of their file."""
+    if not trials.trials or not trials.unreached:
+        return []
+    names = [label(rule(one.row)) for one in trials.unreached]
+    title = f"no test of {printable(shorten(trials.file))} reaches {len(names)} of its {trials.rules} rules:"
+    return [paint(title, YELLOW, color=color), *(paint(f"  {printable(name)}", DIM, color=color) for name in names), ""]
+
+
+def as_json(files: Sequence[Trials]) -> str:
+    """Version 1."""
+    import json
+
+    total, failed = sum(len(trials.trials) for trials in files), sum(trials.failed for trials in files)
+    record = {
+        "version": VERSION,
+        "files": [
+            {
+                "file": trials.file,
+                "tests": [_record(trial) for trial in trials.trials],
+                "unreached": [rule(one.row) for one in trials.unreached],
+            }
+            for trials in files
+        ],
+        "passed": total - failed,
+        "failed": failed,
+    }
+    return json.dumps(record, indent=2) + "\n"
+
+
+def _record(trial: Trial) -> dict[str, Any]:
+    scenario, decision = trial.scenario, trial.decision
+    result: dict[str, Any] = {
+        "name": scenario.name,
+        "line": scenario.line,
+        "passed": trial.passed,
+        "expected": {"lock": scenario.lock, "rule": scenario.rule},
+        "decided": {"lock": decision.lock, "rule": rule(decision.row)},
+    }
+    if not trial.passed:
+        result["steps"] = [
+            {"rule": rule(row), "outcome": outcome, "checks": checks} for row, outcome, checks in engine.steps(decision)
+        ]
+    return result
+
+
+def as_junit(files: Sequence[Trials]) -> str:
+    """The XML that CI servers read: a suite for each file, a case for each test."""
+    from xml.etree import ElementTree as ET
+
+    total, failed = sum(len(trials.trials) for trials in files), sum(trials.failed for trials in files)
+    root = ET.Element("testsuites", {"name": "policy test", "tests": str(total), "failures": str(failed)})
+    for trials in files:
+        file = printable(shorten(trials.file))
+        counts = {"tests": str(len(trials.trials)), "failures": str(trials.failed), "errors": "0", "skipped": "0"}
+        suite = ET.SubElement(root, "testsuite", {"name": file, **counts})
+        for trial in trials.trials:
+            # what is not printable may not stand in XML 1.0
+            fields = {"classname": file, "name": printable(trial.scenario.name), "file": file}
+            case = ET.SubElement(suite, "testcase", {**fields, "line": str(trial.scenario.line), "time": "0"})
+            if not trial.passed:
+                told = "\n".join(_failure(trial, color=False)[1:])
+                failure = ET.SubElement(case, "failure", {"message": _message(trial), "type": "decision"})
+                failure.text = told
+    ET.indent(root)
+    # ASCII, so that no locale can spoil it
+    content: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=True)
+    return content.decode() + "\n"
+
+
+def _message(trial: Trial) -> str:
+    scenario, decision = trial.scenario, trial.decision
+    wanted = f" by {printable(scenario.rule)}" if scenario.rule is not None else ""
+    return f"expected {scenario.lock}{wanted}, got {decision.lock} by {printable(label(rule(decision.row)))}"
+
+
+FORMATS: dict[str, Callable[[Sequence[Trials]], str]] = {"json": as_json, "junit": as_junit}

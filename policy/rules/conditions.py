@@ -1,0 +1,530 @@
+"""What a rule may ask about a request; a new condition is a class here and a name in CONDITIONS.
+
+`observe` looks at the world once per request, `accepts` only compares. The reader of `match`, its JSON Schema,
+`explain`, `check`, `--assume` and the reference page are made from what a class says of itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from policy.environment.writability import lock_errno
+from policy.rules import globs
+from policy.toml.shapes import FLAG, TEXT, Kind, array, choice, flag_or, keyed, mapping, refined, refuse, several
+from policy.variables import boolean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from policy.rules.request import Request
+    from policy.toml.diagnostic import Place
+
+    Match = tuple[tuple[str, Any], ...]
+
+PLAIN_ROOT, PLAIN_PREFIX = "/environment", "/python"  # neither exists, and no rule is about them
+DEEPEST = 8  # combinators within combinators; a rule that needs more is two rules
+
+_compiled: dict[tuple[str, bool], Callable[[str], bool]] = {}
+
+
+def _matcher(pattern: str, *, path: bool) -> Callable[[str], bool]:
+    """The compiled form of a glob; the first use pays for it."""
+    try:
+        return _compiled[pattern, path]
+    except KeyError:
+        glob = globs.compile_path(pattern, os.path.expanduser("~")) if path else globs.compile_text(pattern)
+        return _compiled.setdefault((pattern, path), glob.matches)
+
+
+# What JSON Schema can say of a glob: every [...] is closed. It cannot say that a range such as [z-a] is empty.
+_IN_PATH = r"[^\[\u0000]|\[([!^][^/\u0000]|[^!^/\u0000])[^\]/\u0000]*\]"
+_IN_TEXT = r"[^\[\u0000]|\[([!^][^\u0000]|[^!^\u0000])[^\]\u0000]*\]"
+_PATH = {
+    "pattern": rf"^(~|(/|~/|\*\*|[A-Za-z]:[/\\]|\\\\)({_IN_PATH})*)$",
+    "not": {"pattern": r"(^|/)\.\.(/|$)"},
+    "maxLength": globs.LONGEST,
+}
+_TEXT = {"pattern": f"^({_IN_TEXT})*$", "maxLength": globs.LONGEST}
+
+PATHS = several(refined(TEXT, globs.fault, _PATH))
+TEXTS = several(refined(TEXT, globs.text_fault, _TEXT))
+
+
+def _path_fault(path: str) -> str | None:
+    """What is wrong with a path that somebody gives as a fact."""
+    known = path[:1] == "/" or path == "~" or path[:2] in ("~/", "\\\\") or path[1:3] in (":/", ":\\")
+    return None if known and "\0" not in path else "expected an absolute path, or one that begins with ~"
+
+
+class Condition:
+    """One question about one fact.
+
+    Attributes:
+        key: Its name in `match`, in JSON and in `--assume`.
+        kind: How its value is read, and its schema.
+        help: One sentence for the schema, the reference and the editor.
+        fact: How a fact that somebody gives, in a test of the rules, is read.
+        plain: The fact where a test of the rules does not give it: a writable virtual environment on Linux, a caller
+            without variables, project or operation. Never this machine's.
+        examples: Values as TOML would have them.
+        caller: Whether two callers of one environment may see different answers.
+        cost: Roughly how many microseconds it takes to observe; cheap ones are asked first.
+    """
+
+    key: str
+    kind: Kind
+    fact: Kind = TEXT
+    help: str
+    plain: Any = ""
+    examples: tuple[Any, ...]
+    caller = False
+    cost = 0
+
+    def observe(self, request: Request) -> Any:
+        """Looks at the world."""
+        raise NotImplementedError
+
+    def accepts(self, expected: Any, seen: Any) -> bool:
+        """Compares."""
+        raise NotImplementedError
+
+    def seen(self, request: Request) -> Any:
+        """The fact, observed when it is first asked for."""
+        try:
+            return request.facts[self.key]
+        except KeyError:
+            fact = request.facts[self.key] = self.observe(request)
+            return fact
+
+    def holds(self, expected: Any, request: Request) -> bool:
+        """Whether the fact is as the rule wants it."""
+        return self.accepts(expected, self.seen(request))
+
+    def assumed(self, value: str) -> object:
+        """The fact that `--assume` spells; raises ValueError for one that cannot be."""
+        return value
+
+    def told(self, expected: Any, seen: Any) -> object:
+        """What was seen, as it may be shown."""
+        del expected
+        return seen
+
+
+class _PathCondition(Condition):
+    """A glob over a path, or over a folder above it."""
+
+    kind = PATHS
+    fact = refined(TEXT, _path_fault, {"pattern": r"^(/|~/|~$|\\\\|[A-Za-z]:[/\\])[^\u0000]*$"})
+    examples: tuple[Any, ...] = ("/nix/store/*", ["/opt/**", "~/shared/*"])
+
+    def accepts(self, expected: tuple[str, ...], seen: str) -> bool:
+        """True when one of the patterns matches the path or a folder above it; where there is no path none does."""
+        if seen:
+            for pattern in expected:  # a generator costs more than the question
+                if (_compiled.get((pattern, True)) or _matcher(pattern, path=True))(seen):
+                    return True
+        return False
+
+    def assumed(self, value: str) -> object:
+        """The path, made absolute."""
+        return globs.normal(os.path.abspath(value))
+
+
+class Interpreter(_PathCondition):
+    """The interpreter's path."""
+
+    key = "interpreter"
+    plain = f"{PLAIN_ROOT}/bin/python"
+    help = "Glob over the interpreter's path as spelled, or any folder above it."
+
+    def observe(self, request: Request) -> str:
+        """The path as spelled, with `..` and `//` resolved."""
+        return globs.normal(request.environment.interpreter)
+
+
+class BaseInterpreter(_PathCondition):
+    """The real path of the base interpreter."""
+
+    key = "base-interpreter"
+    plain = f"{PLAIN_PREFIX}/bin/python3"
+    help = "Glob over the real path of the interpreter that the environment was made from, or any folder above it."
+
+    def observe(self, request: Request) -> str:
+        """The real path."""
+        return globs.normal(request.environment.base_interpreter)
+
+
+class Root(_PathCondition):
+    """The environment's root."""
+
+    key = "environment"
+    plain = PLAIN_ROOT
+    help = "Glob over the environment's root directory, or any folder above it."
+    examples = ("/srv/**/.venv", ["/builds/**"])
+
+    def observe(self, request: Request) -> str:
+        """The root, with `..` and `//` resolved."""
+        return globs.normal(request.environment.root)
+
+
+class Project(_PathCondition):
+    """The project directory."""
+
+    key = "project"
+    help = "Glob over the project's directory, or any folder above it."
+    examples = ("~/work/*",)
+    caller = True
+
+    def observe(self, request: Request) -> str:
+        """The directory of the project's configuration, or the one that was named; empty where there is none."""
+        project = request.project or request.caller.project
+        return globs.normal(project) if project else ""
+
+
+class _TextCondition(Condition):
+    """A glob over a whole value."""
+
+    kind = TEXTS
+
+    def accepts(self, expected: tuple[str, ...], seen: str) -> bool:
+        """True when one of the patterns matches the whole value."""
+        return any(_matcher(pattern, path=False)(seen) for pattern in expected)
+
+
+KINDS = ("virtualenv", "system", "target", "prefix")
+
+
+class EnvironmentKind(Condition):
+    """The kind of the environment."""
+
+    key = "kind"
+    plain = "virtualenv"
+    kind = several(choice(KINDS))
+    fact = choice(KINDS)
+    help = (
+        "What the environment is: a virtual environment (PEP 405), a system interpreter, or a directory of --target or "
+        "--prefix."
+    )
+    examples = ("virtualenv", ["target", "prefix"])
+
+    def observe(self, request: Request) -> str:
+        """The kind that was found out when the environment was."""
+        return request.environment.kind
+
+    def accepts(self, expected: tuple[str, ...], seen: str) -> bool:
+        """True when it is one of them."""
+        return seen in expected
+
+    def assumed(self, value: str) -> object:
+        """One of the four."""
+        if value not in KINDS:
+            raise ValueError(f"must be one of {', '.join(KINDS)}")
+        return value
+
+
+class _FlagCondition(Condition):
+    """A fact that is true or false."""
+
+    kind = FLAG
+    fact = FLAG
+    examples = (True, False)
+
+    def accepts(self, expected: bool, seen: bool) -> bool:  # noqa: FBT001
+        """True when both are the same."""
+        return expected is seen
+
+    def assumed(self, value: str) -> object:
+        """A boolean, spelled as uv spells them."""
+        flag = boolean(value)
+        if flag is None:
+            raise ValueError("must be true or false")
+        return flag
+
+
+class ExternallyManaged(_FlagCondition):
+    """A PEP 668 marker."""
+
+    key = "externally-managed"
+    plain = False
+    help = (
+        "Whether an EXTERNALLY-MANAGED marker (PEP 668) stands in the interpreter's standard library or in the virtual "
+        "environment's own."
+    )
+    cost = 50
+
+    def observe(self, request: Request) -> bool:
+        """Looks for the marker."""
+        from policy.environment.discovery import externally_managed
+
+        marker = externally_managed(request.environment)
+        if marker:
+            request.details[self.key] = marker
+        return marker is not None
+
+
+class Writable(_FlagCondition):
+    """Whether the lock file in the environment can be had."""
+
+    key = "writable"
+    plain = True
+    help = "Whether this process could make or open `.lock` in the environment's root for writing."
+    cost = 5
+
+    def observe(self, request: Request) -> bool:
+        """Asks the kernel, and keeps the errno as the detail."""
+        number = lock_errno(request.environment.root)
+        if number:
+            request.details[self.key] = os.strerror(number)
+        return number == 0
+
+
+class Filesystem(_TextCondition):
+    """The type of the file system."""
+
+    key = "filesystem"
+    plain = "ext4"
+    help = "Type of the file system that holds the environment's root."
+    examples = ("nfs*", ["overlay", "squashfs", "tmpfs"])
+    cost = 200
+
+    def observe(self, request: Request) -> str:
+        """Asks the mount table; empty where the type cannot be known."""
+        from policy.environment.mounts import mount_of
+
+        mount = mount_of(request.environment.root)
+        return mount.type if mount else ""
+
+
+class Platform(_TextCondition):
+    """`sys.platform`."""
+
+    key = "platform"
+    plain = "linux"
+    help = "Python's `sys.platform`."
+    examples = ("linux", ["darwin", "win32"])
+
+    def observe(self, request: Request) -> str:
+        """The running Python's."""
+        del request
+        return sys.platform
+
+
+class Host(_TextCondition):
+    """The host name."""
+
+    key = "host"
+    plain = "host"
+    help = "The host's name."
+    examples = ("login*", ["build-[0-9]*"])
+    cost = 1
+
+    def observe(self, request: Request) -> str:
+        """The kernel's node name."""
+        del request
+        if sys.platform == "win32":
+            import platform
+
+            return platform.node()
+        return os.uname().nodename
+
+
+class Environ(Condition):
+    """Environment variables."""
+
+    key = "env"
+    plain = ()
+    kind = mapping(flag_or(TEXTS, "globs"))
+    fact = mapping(TEXT)
+    help = (
+        "Environment variables, all of which must hold: true or false for a boolean as uv reads one (unset is false), "
+        "or globs."
+    )
+    examples = ({"CI": True}, {"DEPLOY": ["staging", "prod*"]})
+    caller = True
+
+    def seen(self, request: Request) -> Any:
+        """All variables: which of them matter only the rule knows."""
+        return request.caller.environ
+
+    def accepts(self, expected: tuple[tuple[str, Any], ...], seen: Any) -> bool:
+        """True when every variable that is named holds."""
+        return all(self._holds(wanted, seen.get(name)) for name, wanted in expected)
+
+    @staticmethod
+    def _holds(wanted: Any, value: str | None) -> bool:
+        if isinstance(wanted, bool):
+            return wanted is (False if value is None else boolean(value))
+        return value is not None and any(_matcher(pattern, path=False)(value) for pattern in wanted)
+
+    def told(self, expected: Any, seen: Any) -> object:
+        """Never a value: a variable may hold a secret."""
+        return {name: self._told(wanted, seen.get(name)) for name, wanted in expected}
+
+    def _told(self, wanted: Any, value: str | None) -> str:
+        if value is None:
+            return "unset"
+        if isinstance(wanted, bool):
+            flag = boolean(value)
+            return "set, but no boolean" if flag is None else "true" if flag else "false"
+        return "set, matches" if self._holds(wanted, value) else "set, does not match"
+
+
+class User(_TextCondition):
+    """The effective user."""
+
+    key = "user"
+    plain = "user"
+    help = "Name of the effective user."
+    examples = ("root", ["ci-*"])
+    caller = True
+    cost = 20
+
+    def observe(self, request: Request) -> str:
+        """The name from the user database, or the number where there is none."""
+        del request
+        if sys.platform == "win32":
+            import getpass
+
+            return getpass.getuser()
+        import pwd
+
+        try:
+            return pwd.getpwuid(os.geteuid()).pw_name
+        except KeyError:
+            return str(os.geteuid())
+
+
+class Operation(_TextCondition):
+    """What the caller is about to do."""
+
+    key = "operation"
+    help = "What the caller is about to do, as uv names it."
+    examples = ("sync", ["add", "pip install"])
+    caller = True
+
+    def observe(self, request: Request) -> str:
+        """What the caller said; empty where it said nothing."""
+        return request.caller.operation or ""
+
+
+class Combinator(Condition):
+    """Match tables combined; what it asks about is what they ask about."""
+
+    def tables(self, expected: Any) -> tuple[Match, ...]:
+        """The match tables inside."""
+        return expected  # type: ignore[no-any-return]
+
+    def holds(self, expected: Any, request: Request) -> bool:
+        """Combines the answers of the tables."""
+        raise NotImplementedError
+
+
+class AnyOf(Combinator):
+    """One of several."""
+
+    key = "any"
+    help = "Holds when one of these match tables does."
+
+    def holds(self, expected: tuple[Match, ...], request: Request) -> bool:
+        """True when one table holds."""
+        return any(holds(match, request) for match in expected)
+
+
+class AllOf(Combinator):
+    """Each of several."""
+
+    key = "all"
+    help = "Holds when each of these match tables does."
+
+    def holds(self, expected: tuple[Match, ...], request: Request) -> bool:
+        """True when every table holds."""
+        return all(holds(match, request) for match in expected)
+
+
+class Not(Combinator):
+    """The opposite."""
+
+    key = "not"
+    help = "Holds when this match table does not."
+
+    def tables(self, expected: Match) -> tuple[Match, ...]:
+        """The one table."""
+        return (expected,)
+
+    def holds(self, expected: Match, request: Request) -> bool:
+        """True when the table does not hold."""
+        return not holds(expected, request)
+
+
+CONDITIONS: dict[str, Condition] = {
+    condition.key: condition
+    for condition in (
+        Interpreter(),
+        BaseInterpreter(),
+        Root(),
+        EnvironmentKind(),
+        ExternallyManaged(),
+        Writable(),
+        Filesystem(),
+        Host(),
+        Project(),
+        Environ(),
+        User(),
+        Operation(),
+        AnyOf(),
+        AllOf(),
+        Not(),
+        Platform(),
+    )
+}
+
+
+def holds(match: Match, request: Request) -> bool:
+    """Whether every condition of a match table holds."""
+    for key, expected in match:  # noqa: SIM110  (a generator costs more than the question)
+        if not CONDITIONS[key].holds(expected, request):
+            return False
+    return True
+
+
+def asks_caller(match: Match) -> bool:
+    """Whether the answer may differ between two callers of one environment."""
+    return any(
+        any(asks_caller(table) for table in condition.tables(expected))
+        if isinstance(condition, Combinator)
+        else condition.caller
+        for condition, expected in ((CONDITIONS[key], expected) for key, expected in match)
+    )
+
+
+REFERENCE = {"$ref": "#/definitions/match"}
+
+
+def _match(depth: int) -> Kind:
+    """The kind of a match table that stands inside `depth` others."""
+
+    def inner(value: object, place: Place) -> Match:
+        if depth == DEEPEST:
+            raise refuse(place, f"any, all and not stand more than {DEEPEST} deep; write two rules instead")
+        return _match(depth + 1).read(value, place)  # type: ignore[no-any-return]
+
+    table = Kind(inner, REFERENCE)
+    combined = {AnyOf.key: array(table, least=1), AllOf.key: array(table, least=1), Not.key: table}
+    kinds = {key: combined[key] if key in combined else CONDITIONS[key].kind for key in CONDITIONS}
+    notes = {key: _notes(condition) for key, condition in CONDITIONS.items()}
+    shape = keyed(kinds, notes, least=1)
+    return Kind(lambda value, place: tuple(shape.read(value, place).items()), shape.schema)
+
+
+def _notes(condition: Condition) -> dict[str, Any]:
+    notes: dict[str, Any] = {"description": condition.help}
+    examples = getattr(condition, "examples", ())
+    return {**notes, "examples": list(examples)} if examples else notes
+
+
+def match_kind() -> Kind:
+    """The kind of `match`: read as a tuple of (key, value) in the file's order."""
+    return _match(0)

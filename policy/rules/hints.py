@@ -1,0 +1,141 @@
+"""Well-known traps that apply to one request; a new hint is a function here and a name in HINTS."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from policy.rules import engine
+from policy.variables import boolean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Trace = list[tuple[engine.Row, str, list[dict[str, Any]]]]
+
+
+def disagreement(decision: engine.Decision, trace: Trace) -> str | None:
+    """Two callers of one environment that would both get in."""
+    del trace
+    if decision.agrees:
+        return None
+    name = engine.label(decision.row)
+    if decision.lock == decision.other.lock:
+        return (
+            "without environment variables the same lock lies in another directory, so two shells may both be inside: "
+            "name the directory in a file that every shell reads (global-dir), not in a variable"
+        )
+    return (
+        f"without environment variables another file is locked, so two shells may both be inside: "
+        f'give rule {name} lock = "both", or decide by something that every shell sees'
+    )
+
+
+def unwritable(decision: engine.Decision, trace: Trace) -> str | None:
+    """The case that uv fails on, or passes over in silence."""
+    del trace
+    environment = decision.environment
+    if environment.kind != "virtualenv" or decision.request.facts.get("writable") is not False:
+        return None
+    return (
+        f"uv cannot lock this environment itself: 0.7.12 to 0.7.18 fail (UV_PYTHON={environment.base_interpreter} "
+        "makes them work), 0.7.19 and later go on unlocked and say nothing; `policy run -- uv ...` holds this lock "
+        "around uv"
+    )
+
+
+def local_system(decision: engine.Decision, trace: Trace) -> str | None:
+    """A local lock where uv has none."""
+    del trace
+    if decision.environment.kind != "system" or decision.lock != "local":
+        return None
+    return 'uv locks a system interpreter outside of it, so it does not see this file; lock = "both" excludes it'
+
+
+def no_boolean(decision: engine.Decision, trace: Trace) -> str | None:
+    """A flag of ours that is set to something that is no flag."""
+    del trace
+    value = decision.request.caller.environ.get("UV_ONLY_GLOBAL_LOCKS")
+    if value is None or boolean(value) is not None:
+        return None
+    return "UV_ONLY_GLOBAL_LOCKS is set, but to no boolean, so it asks for nothing: use true or false"
+
+
+def private_temporary_directory(decision: engine.Decision, trace: Trace) -> str | None:
+    """Uv's own locks of a system interpreter in a directory that only this shell uses."""
+    del trace
+    directory = decision.request.caller.environ.get("TMPDIR")
+    if directory in {None, "/tmp", "/tmp/"} or decision.environment.kind != "system":  # noqa: S108
+        return None
+    return (
+        "TMPDIR is set, and uv locks a system interpreter there: a uv in a shell with another TMPDIR is not excluded "
+        "by uv's own lock; start it with `policy run -- uv ...`, whose lock does not depend on TMPDIR"
+    )
+
+
+def remote(decision: engine.Decision, trace: Trace) -> str | None:
+    """A file system whose locks do not reach other hosts."""
+    del trace
+    for file in decision.plan:
+        if not _may_be_remote(file.path):
+            continue
+        from policy.environment.mounts import lock_reach, mount_of
+
+        mount = mount_of(file.path)
+        reach = lock_reach(mount) if mount else None
+        if reach:
+            return f"{file.path}: {reach}"
+    return None
+
+
+def _may_be_remote(path: str) -> bool:
+    """Whether a file can lie on a file system without a disk of its own; Linux gives those the major number 0."""
+    try:
+        return sys.platform != "linux" or os.major(os.stat(os.path.dirname(path)).st_dev) == 0
+    except OSError:
+        return False
+
+
+def nearest_miss(decision: engine.Decision, trace: Trace) -> str | None:
+    """A rule of the user's that failed by one condition only."""
+    del decision
+    for row, outcome, checks in trace:
+        failed = [check for check in checks if not check["passed"]]
+        if outcome == "no" and row[engine.LAYER] != "built-in" and len(failed) == 1 and len(checks) > 1:
+            return f"rule {engine.label(row)} failed by one condition only: {failed[0]['key']}"
+    return None
+
+
+HINTS: tuple[Callable[[engine.Decision, Trace], str | None], ...] = (
+    disagreement,
+    unwritable,
+    local_system,
+    no_boolean,
+    private_temporary_directory,
+    remote,
+    nearest_miss,
+)
+
+
+IN_RUN = (disagreement, local_system, no_boolean, private_temporary_directory, remote)
+
+
+def hints(decision: engine.Decision, trace: Trace) -> list[str]:
+    """Every hint that applies, one sentence each.
+
+    Args:
+        decision: What was decided.
+        trace: Its steps, as `engine.steps` gives them.
+    """
+    return [hint for hint in (ask(decision, trace) for ask in HINTS) if hint]
+
+
+def hints_in_run(decision: engine.Decision) -> list[str]:
+    """The hints that matter to someone who did not ask: those about a lock that may not exclude.
+
+    Args:
+        decision: What was decided.
+    """
+    return [hint for hint in (ask(decision, []) for ask in IN_RUN) if hint]

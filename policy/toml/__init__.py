@@ -1,0 +1,1 @@
+"""A TOML reader that knows where everything stands; it knows nothing of locks."""

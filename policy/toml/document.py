@@ -1,0 +1,370 @@
+"""TOML files, read so that no file can hang the program, exhaust its memory or end it with a traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import tomllib
+import unicodedata
+from typing import Any, TypeAlias
+
+from attrs import evolve, frozen
+
+from policy.errors import ConfigError
+from policy.escape import escaped, printable
+from policy.toml.diagnostic import Fault, Place
+from policy.toml.positions import BoundError, Positions, Spot, scan
+
+LIMIT = 256 * 1024
+"""Bytes of a file, unless LOCK_POLICY_MAX_SIZE allows more."""
+
+TRIES = 3
+"""How often a file is read that changes meanwhile; an editor that puts another file in its place does so once."""
+
+Identity: TypeAlias = tuple[int, int, int, int, int, int, int]
+"""What tells one state of a file from another: st_dev, st_ino, st_size, st_mtime_ns, st_ctime_ns, st_uid, st_mode."""
+
+
+@frozen(eq=False)
+class Document:
+    """A TOML file that has been read.
+
+    Args:
+        file: The file as it is shown to people.
+        data: What tomllib made of it.
+        text: Its text, line ends as they are.
+        positions: Where everything in it stands.
+        identity: Of the very file that was read, taken from its descriptor.
+    """
+
+    file: str
+    data: dict[str, Any]
+    text: str
+    positions: Positions
+    identity: Identity
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines without their ends."""
+        return [self.positions.source(number) for number in range(1, self.positions.lines + 1)]
+
+
+def read(path: str, *, limit: int = LIMIT) -> Document:
+    """Reads a TOML file.
+
+    Args:
+        path: The file; also how it is shown.
+        limit: How many bytes it may have.
+
+    Raises:
+        ConfigError: The file is not there, cannot be read or is no TOML, with one located fault.
+    """
+    document = read_if_there(path, limit=limit)
+    if document is None:
+        raise _refusal(path, "no such file")
+    return document
+
+
+def read_if_there(path: str, *, limit: int = LIMIT) -> Document | None:
+    """Reads a TOML file, or gives None if there is none; see `read`."""
+    try:
+        content, identity = _content(path, limit)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError:  # a NUL in the path
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _refusal(path, "cannot be read: its symbolic links lead in a circle") from None
+        raise _refusal(path, f"cannot be read: {error.strerror or error}") from None
+    text = _decode(path, content)
+    positions = _measure(path, text)
+    return Document(path, _parse(path, text, positions), text, positions, identity)
+
+
+def parse(file: str, text: str) -> Document:
+    """Makes a document of a text that was not read from a file.
+
+    Args:
+        file: How it is shown.
+        text: TOML.
+
+    Raises:
+        ConfigError: It is no TOML, with one located fault.
+    """
+    positions = _measure(file, text)
+    return Document(file, _parse(file, text, positions), text, positions, (0, 0, len(text), 0, 0, 0, 0))
+
+
+def locate(document: Document, fault: Fault) -> Fault:
+    """Fills in the line, the column, the width and the source of a fault from its place's keys.
+
+    Where the keys lead to nothing, such as a key that is missing, the nearest thing around it is meant.
+
+    Args:
+        document: The file that the fault is in.
+        fault: One that has its line already is returned as it is.
+    """
+    if fault.line:
+        return fault
+    keys = fault.place.keys
+    spot = document.positions.key(keys) if fault.of_key else document.positions.value(keys)
+    return fault if spot is None else _at(document.positions, fault, spot)
+
+
+def _at(positions: Positions, fault: Fault, spot: Spot) -> Fault:
+    source = positions.source(spot.line)
+    return evolve(fault, line=spot.line, column=spot.column, width=spot.width, source=source)
+
+
+def _refusal(path: str, message: str) -> ConfigError:
+    """A fault of the whole file."""
+    return ConfigError([Fault(Place(path), message)])
+
+
+def _located(path: str, text: str, message: str, spot: Spot) -> ConfigError:
+    """A fault of a text that could not be parsed."""
+    return ConfigError([_at(Positions(text), Fault(Place(path), message), spot)])
+
+
+_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+# O_NONBLOCK: opening a FIFO that took the place of the file since it was looked at must not wait for a writer
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NOINHERIT", 0)
+)
+
+
+def _content(path: str, limit: int) -> tuple[bytes, Identity]:
+    """The bytes of a regular file.
+
+    Raises:
+        ConfigError: It is another kind of file, too large, or changes whenever it is read.
+        OSError: It cannot be read.
+    """
+    for _ in range(TRIES):
+        found = _attempt(path, limit)
+        if found is not None:
+            return found
+    raise _refusal(path, "changed while it was read; try again")
+
+
+def _attempt(path: str, limit: int) -> tuple[bytes, Identity] | None:
+    """The same, once; None when the file changed meanwhile."""
+    _regular(path, os.stat(path))  # first, since opening some devices does something
+    descriptor = os.open(path, _FLAGS)
+    try:
+        before = os.fstat(descriptor)
+        _regular(path, before)
+        chunks = []
+        size = before.st_size
+        read = 0
+        while size <= limit and read <= limit and (chunk := os.read(descriptor, min(limit + 1 - read, 1 << 20))):
+            chunks.append(chunk)
+            read += len(chunk)
+        if size > limit or read > limit:
+            more = f"at least {max(size, read)}"
+            raise _refusal(path, f"too large: {more} bytes, {limit} are allowed; LOCK_POLICY_MAX_SIZE can allow more")
+        identity = _identity(before)
+        if identity != _identity(os.fstat(descriptor)) or (size and read != size):
+            return None
+    finally:
+        os.close(descriptor)
+    return b"".join(chunks), identity
+
+
+def _regular(path: str, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), "something else")
+        raise _refusal(path, f"is {kind}, not a regular file")
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_uid,
+        status.st_mode,
+    )
+
+
+def _decode(path: str, content: bytes) -> str:
+    """The text of a file: UTF-8 without a byte order mark and without NUL (TOML 1.0, section "Spec")."""
+    if content.startswith(b"\xef\xbb\xbf"):
+        content = content[3:]
+        message = "begins with a byte order mark; save it as UTF-8 without BOM"
+        raise _located(path, content[:1000].decode("utf-8", "backslashreplace"), message, Spot(1, 1, 1))
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise _located(path, "", "is UTF-16, not UTF-8; save it as UTF-8 without BOM", Spot(1, 1, 1))
+    at = content.find(b"\0")
+    message = "a NUL byte is not allowed; a TOML file is UTF-8 text"
+    if at < 0:
+        try:
+            return content.decode()
+        except UnicodeDecodeError as error:
+            at = error.start
+            message = f"byte 0x{content[at]:02x} is not valid UTF-8 ({error.reason})"
+    start = content.rfind(b"\n", 0, at) + 1
+    line = content.count(b"\n", 0, at) + 1
+    column = len(content[start:at].decode("utf-8", "backslashreplace")) + 1
+    end = content.find(b"\n", at)
+    source = content[start : end if end >= 0 else len(content)].decode("utf-8", "backslashreplace").removesuffix("\r")
+    raise ConfigError([Fault(Place(path), message, line=line, column=column, source=source)])
+
+
+def _measure(path: str, text: str) -> Positions:
+    """Scans a text.
+
+    Raises:
+        ConfigError: It breaks a bound.
+    """
+    try:
+        return scan(text)
+    except BoundError as error:
+        raise _located(path, text, error.message, error.spot) from None
+    except RecursionError:  # the caller's stack is nearly used up
+        raise _located(path, text, "not valid TOML: nested too deeply", Spot(1, 1, 1)) from None
+
+
+_POSITION = re.compile(r"(.*) \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)", re.DOTALL)
+
+
+def _parse(path: str, text: str, positions: Positions) -> dict[str, Any]:
+    """What tomllib makes of a text.
+
+    Args:
+        path: How the file is shown.
+        text: The text.
+        positions: Its scan. Where that understood nothing more, tomllib gets no more than the line: the bounds have not
+            been measured beyond.
+
+    Raises:
+        ConfigError: tomllib refuses it.
+    """
+    understood = positions.understood
+    if understood < len(text):
+        end = text.find("\n", understood)
+        text = text if end < 0 else text[: end + 1]
+    spot = positions.spot(understood)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = _POSITION.fullmatch(str(error))
+        message = found[1] if found else str(error)
+        if found and found[2]:
+            spot = Spot(int(found[2]), int(found[3]), 1)
+        raise _located(path, positions.text, f"not valid TOML: {message}", spot) from None
+    except RecursionError:
+        raise _located(path, positions.text, "not valid TOML: nested too deeply", Spot(1, 1, 1)) from None
+    except ValueError as error:
+        raise _located(path, positions.text, f"not valid TOML: {error}", Spot(1, 1, 1)) from None
+    if understood < len(positions.text):
+        raise _located(path, positions.text, "not valid TOML: this cannot be understood", spot)
+    return data
+
+
+TAB = 4
+"""Columns from one tab stop to the next."""
+
+WIDTH = 100
+"""Columns of a source line that are shown; a longer line is cut around the caret."""
+
+BEFORE = 40
+"""Columns that are left before the caret when a line is cut."""
+
+
+def show(fault: Fault, severity: str = "error") -> str:
+    """A fault as people see it: file, line, column and message, then the line of the file and a caret below it.
+
+    Args:
+        fault: It.
+        severity: What it is called: `error` or `warning`.
+    """
+    file = printable(fault.place.file)
+    message = printable(fault.message)
+    if not fault.line:
+        return f"{file}: {severity}: {message}"
+    headline = f"{file}:{fault.line}:{fault.column}: {severity}: {message}"
+    if not fault.source.strip():
+        return headline
+    line, indent, width = _window(fault.source, fault.column - 1, fault.width)
+    return f"{headline}\n  {line}\n  {' ' * indent}{'^' * width}"
+
+
+def _window(source: str, at: int, width: int) -> tuple[str, int, int]:
+    """The part of a line around a caret.
+
+    Args:
+        source: The whole line.
+        at: Which character the caret points to, counted from 0.
+        width: How many characters it underlines.
+
+    Returns:
+        What is printed, the columns before the caret and the columns of the caret.
+    """
+    columns, glyphs = _glyphs(source[max(0, at - WIDTH) : at])
+    ellipsis = "\N{HORIZONTAL ELLIPSIS}"
+    fits = len(source) <= WIDTH and _glyphs(source)[0] <= WIDTH
+    if not fits and (at > WIDTH or columns > WIDTH - BEFORE):
+        first = 0
+        while columns > BEFORE:
+            columns -= glyphs[first][1]
+            first += 1
+        glyphs[:first] = [(ellipsis, 1)]
+        columns += 1
+    line = "".join(shown for shown, _ in glyphs)
+    begin = end = columns
+    for number, character in enumerate(source[at : at + WIDTH]):
+        if columns >= WIDTH:
+            line += ellipsis
+            break
+        shown, wide = _glyph(character, columns)
+        line += shown
+        columns += wide
+        if number < width:
+            end = columns
+    return line.rstrip(), begin, max(end - begin, 1)
+
+
+def _glyphs(text: str) -> tuple[int, list[tuple[str, int]]]:
+    """How many columns a text takes, and its glyphs."""
+    columns = 0
+    glyphs = []
+    for character in text:
+        glyphs.append(_glyph(character, columns))
+        columns += glyphs[-1][1]
+    return columns, glyphs
+
+
+def _glyph(character: str, column: int) -> tuple[str, int]:
+    """A character as it is printed and the columns that it takes on a terminal.
+
+    Args:
+        character: It.
+        column: Where it begins.
+    """
+    if character == "\t":
+        wide = TAB - column % TAB
+        return " " * wide, wide
+    if not character.isprintable():
+        text = escaped(character)
+        return text, len(text)
+    if unicodedata.east_asian_width(character) in "WF":
+        return character, 2
+    return character, 0 if unicodedata.category(character) in ("Mn", "Me") else 1

@@ -1,0 +1,32 @@
+"""Environment variables, read as uv reads them."""
+
+from __future__ import annotations
+
+from policy.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TRUE = frozenset({"y", "yes", "t", "true", "on", "1"})
+FALSE = frozenset({"n", "no", "f", "false", "off", "0"})
+
+
+def boolean(value: str) -> bool | None:
+    """A boolean as uv reads one from an environment variable, in any case; None for anything else, empty too."""
+    word = value.lower()
+    return True if word in TRUE else False if word in FALSE else None
+
+
+def flag(environ: Mapping[str, str], name: str) -> bool:
+    """The boolean in an environment variable of ours; an unset one is false.
+
+    Raises:
+        UsageError: When it is set to something else.
+    """
+    if name not in environ:
+        return False
+    value = boolean(environ[name])
+    if value is None:
+        raise UsageError(f"{name} must be a boolean (true, false, yes, no, on, off, 1 or 0)")
+    return value

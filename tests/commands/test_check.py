@@ -1,0 +1,210 @@
+"""`policy check` as it is called."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML  # check-jsonschema brings it
+
+from policy.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+# where the files of the user and of the system are looked for, on POSIX and on Windows
+HOMES = {"XDG_CONFIG_HOME": "config", "XDG_CONFIG_DIRS": "system", "APPDATA": "config", "PROGRAMDATA": "system"}
+WARNED = '[[rules]]\nlock = "global"\nmatch.user = "a"\n'
+FAULTY = 'timout = 60\n\n[[rules]]\nlock = "x"\n'
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory, and a configuration home, where nothing stands."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name, folder in HOMES.items():
+        monkeypatch.setenv(name, str(tmp_path / folder))
+    for name in [name for name in os.environ if name.startswith("LOCK_POLICY_")]:
+        monkeypatch.delenv(name)
+    return tmp_path
+
+
+def _write(file: Path, text: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_all_good(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files without a finding are counted on stdout, and nothing stands on stderr."""
+    _write(here / "a.toml", '[[rules]]\nlock = "both"\n')
+    _write(here / "b.toml", "")
+    assert main(["check", "a.toml", "b.toml"]) == 0
+    assert capsys.readouterr() == ("All good: 2 files, 1 rule\n", "")
+
+
+def test_nothing_applies(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without any file that is said, and is fine."""
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out == "No configuration file applies here: the built-in rules decide\n"
+
+
+def test_faults_of_every_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All faults of all files are said at once, located, with a caret; the exit code is 2."""
+    _write(here / "a.toml", FAULTY)
+    assert main(["check", "a.toml", "missing.toml"]) == 2
+    out, err = capsys.readouterr()
+    assert err == (
+        'a.toml:1:1: error: unknown key "timout"; did you mean "timeout"?\n'
+        "  timout = 60\n"
+        "  ^^^^^^\n"
+        'a.toml:4:8: error: expected "local", "global" or "both", found "x"\n'
+        '  lock = "x"\n'
+        "         ^^^\n"
+        "missing.toml: error: no such file\n"
+    )
+    assert out == "Found 3 errors in 2 files\n"
+
+
+def test_warnings_are_findings_when_strict(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A warning is exit code 0, and 1 with --strict."""
+    _write(here / "a.toml", WARNED)
+    assert main(["check", "a.toml"]) == 0
+    out, err = capsys.readouterr()
+    assert err.startswith("a.toml:3:7: warning: callers may disagree")
+    assert err.endswith('  match.user = "a"\n        ^^^^\n')
+    assert out == "Found 1 warning in 1 file\n"
+    assert main(["check", "--strict", "a.toml"]) == 1
+
+
+def test_quiet_says_only_what_is_found(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """-q leaves the sum out, not the findings."""
+    _write(here / "a.toml", WARNED)
+    assert main(["check", "-q", "a.toml"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "warning" in err
+
+
+def test_files_that_apply(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without FILE the project's, the user's and the system's files are checked together."""
+    _write(here / "lock-policy.toml", WARNED)
+    _write(here / "config/lock-policy/lock-policy.toml", "timeout = -1\n")
+    _write(here / "system/lock-policy/lock-policy.toml", "lock = 1\n")
+    assert main(["check"]) == 2
+    err = capsys.readouterr().err
+    assert [line.partition(":")[0] for line in err.splitlines() if "error" in line] == [
+        "config/lock-policy/lock-policy.toml",
+        "system/lock-policy/lock-policy.toml",
+    ]
+    assert main(["check", "--no-config"]) == 0
+    assert main(["check", "--config-file", "config/lock-policy/lock-policy.toml"]) == 2
+
+
+def test_a_table_that_is_ignored_is_a_warning(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was noticed while looking for files is said, and counts with --strict."""
+    _write(here / "lock-policy.toml", "")
+    _write(here / "pyproject.toml", "[tool.lock-policy]\n")
+    assert main(["check", "--strict"]) == 1
+    assert "is ignored" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("folder", "arguments", "code"),
+    [("project", [], 2), ("config", [], 2), ("system", [], 0), ("project", ["--layer", "system"], 0)],
+)
+def test_the_layer_of_a_file(here: Path, folder: str, arguments: list[str], code: int) -> None:
+    """A named file is judged as what stands in its place, unless --layer says otherwise."""
+    file = _write(here / folder / "lock-policy/lock-policy.toml", '[[rules]]\nlock = "both"\nmandatory = true\n')
+    assert main(["check", *arguments, str(file)]) == code
+
+
+def test_pyproject(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of pyproject.toml only our table is judged; one without it is fine."""
+    _write(here / "pyproject.toml", '[project]\nname = "x"\n')
+    assert main(["check", "pyproject.toml"]) == 0
+    _write(here / "pyproject.toml", '[project]\nname = "x"\n[tool.lock-policy]\nx = 1\n')
+    assert main(["check", "pyproject.toml"]) == 2
+    assert "pyproject.toml:4:1: error: unknown key" in capsys.readouterr().err
+
+
+def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The JSON holds every finding with its place, and stderr stays empty."""
+    file = _write(here / "a.toml", WARNED)
+    assert main(["check", "--output-format", "json", "a.toml", "missing.toml"]) == 2
+    out, err = capsys.readouterr()
+    record = json.loads(out)
+    assert err == ""
+    assert (record["version"], record["errors"], record["warnings"], record["rules"]) == (1, 1, 1, 1)
+    assert record["files"][0] == {"file": str(file), "layer": "project"}
+    warning, error = record["findings"]
+    assert {key: warning[key] for key in warning if key != "message"} == {
+        "severity": "warning",
+        "code": "disagreement",
+        "file": str(file),
+        "line": 3,
+        "column": 7,
+        "end_column": 11,
+        "key": ["rules", 0, "match", "user"],
+    }
+    assert (error["code"], error["line"], error["column"], error["end_column"]) == ("invalid", None, None, None)
+
+
+def test_github(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """GitHub's runner gets one command for each finding, escaped as its toolkit does."""
+    _write(here / "a,b:c%.toml", '"new\\nline%" = 1\n')
+    assert main(["check", "--output-format", "github", "a,b:c%.toml"]) == 2
+    out = capsys.readouterr().out
+    assert out.startswith("::error file=a%2Cb%3Ac%25.toml,line=1,col=1,endColumn=13,title=policy check (invalid)::")
+    assert out.count("\n") == 1
+    assert "line%25" in out
+
+
+def test_colours(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With colours the place and the word stand out, the text stays the same."""
+    _write(here / "a.toml", FAULTY)
+    main(["check", "a.toml"])
+    plain = capsys.readouterr().err
+    main(["check", "--color", "always", "a.toml"])
+    painted = capsys.readouterr().err
+    assert painted != plain
+    for code in ("\033[1m", "\033[1;31m", "\033[0m"):
+        painted = painted.replace(code, "")
+    assert painted == plain
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--config-file", "a.toml", "b.toml"], ["--no-config", "b.toml"], ["--layer", "user"]]
+)
+def test_contradictory_options(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Options that contradict each other are refused in one line."""
+    assert main(["check", *arguments]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_text_cannot_fool_the_terminal(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Escape sequences in a file reach neither stderr nor stdout."""
+    _write(here / "a.toml", '"\\u001b[31m" = 1\n[[rules]]\nlock = "both"\nname = "\u202e"\n')
+    for style in ("text", "github", "json"):
+        assert main(["check", "--output-format", style, "a.toml"]) == 2
+        out, err = capsys.readouterr()
+        assert not {"\x1b", "\u202e"} & set(out + err)
+
+
+def test_the_hook(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pre-commit would run exists, passes a good file and fails one that is warned of."""
+    (hook,) = YAML(typ="safe").load(ROOT / ".pre-commit-hooks.yaml")
+    entry = [*hook["entry"].split(), *hook["args"]]
+    names = ["lock-policy.toml", "pyproject.toml", "sub/lock-policy.toml", "lock-policy.toml.orig"]
+    assert [name for name in names if re.search(hook["files"], name)] == names[:2]
+    assert entry[0] in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for text, code in (("", 0), (WARNED, 1)):
+        _write(here / "lock-policy.toml", text)
+        command = [sys.executable, "-m", "policy", *entry[1:], "lock-policy.toml"]
+        assert subprocess.run(command, check=False, capture_output=True).returncode == code

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from policy.config import cases
+from policy.config.cases import FACTS, Scenario
+from policy.errors import ConfigError
+from policy.rules.conditions import CONDITIONS, Combinator
+from policy.toml.diagnostic import Place
+
+HERE = Place("a.toml", ("tests",))
+
+
+def faults(value: object) -> list[tuple[tuple[str | int, ...], str]]:
+    """Where and why a case is refused."""
+    with pytest.raises(ConfigError) as caught:
+        cases.SCENARIOS.read([value], HERE)
+    return [(fault.place.keys[2:], fault.message) for fault in caught.value.faults]
+
+
+def test_facts() -> None:
+    """Any fact that a rule can ask about can be given."""
+    assert set(FACTS) == {key for key, condition in CONDITIONS.items() if not isinstance(condition, Combinator)}
+
+
+def test_reads() -> None:
+    """A case has a name, the facts that are given, and what is expected."""
+    given = {
+        "interpreter": "/nix/store/x/bin/python",
+        "kind": "virtualenv",
+        "writable": False,
+        "env": {"CI": "true"},
+        "operation": "pip install",
+        "filesystem": "overlay",
+    }
+    value = {"name": "store", "given": given, "expect": {"lock": "global", "rule": "nix-store"}}
+    (((case, place),)) = cases.SCENARIOS.read([value], HERE)
+    assert place == Place("a.toml", ("tests", 0))
+    assert case == Scenario("store", {**given, "env": (("CI", "true"),)}, "global", "nix-store")
+
+
+def test_least() -> None:
+    """A name and the lock are enough."""
+    (((case, _),)) = cases.SCENARIOS.read([{"name": "plain", "expect": {"lock": "local"}}], HERE)
+    assert (case.given, case.lock, case.rule) == ({}, "local", None)
+
+
+@pytest.mark.parametrize(
+    ("value", "keys", "message"),
+    [
+        ({"expect": {"lock": "local"}}, (), '"name" is missing'),
+        ({"name": "x"}, (), '"expect" is missing'),
+        ({"name": "x", "expect": {}}, ("expect",), '"lock" is missing'),
+        ({"name": "x", "expect": {"lock": "x"}}, ("expect", "lock"), 'expected "local", "global" or "both", found "x"'),
+        (
+            {"name": "x", "expect": {"lock": "local"}, "given": {"writeable": True}},
+            ("given", "writeable"),
+            'unknown key "writeable"; did you mean "writable"?',
+        ),
+        (
+            {"name": "x", "expect": {"lock": "local"}, "given": {"env": {"CI": True}}},
+            ("given", "env", "CI"),
+            "expected a string, found true",
+        ),
+        (
+            {"name": "x", "expect": {"lock": "local"}, "given": {"kind": ["system"]}},
+            ("given", "kind"),
+            'expected "virtualenv", "system", "target" or "prefix", found an array',
+        ),
+        ({"name": "x", "expect": {"lock": "local"}, "given": {"not": {}}}, ("given", "not"), 'unknown key "not"'),
+    ],
+)
+def test_faults(value: object, keys: tuple[str, ...], message: str) -> None:
+    """A fact is one value as it would be observed; what cannot be is an error where it stands."""
+    ((at, text),) = faults(value)
+    assert (at, text.partition("; known here")[0]) == (keys, message)

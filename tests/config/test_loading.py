@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from policy.config import compiled
+from policy.config.loading import Rules, seconds
+from policy.errors import ConfigError, UsageError
+from policy.rules.request import Caller, Request
+from tests import factories
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from policy.rules import engine
+
+if sys.platform == "win32":
+    pytest.skip("needs POSIX paths", allow_module_level=True)
+
+GLOBAL = '[[rules]]\nname = "mine"\nlock = "global"\n'
+BOTH = '[[rules]]\nname = "mine"\nlock = "both"\n'
+
+
+def request(tmp_path: Path, environ: Mapping[str, str] | None = None, **caller: Any) -> Request:
+    """A question about an environment in the test's directory."""
+    variables = {**factories.alone(tmp_path), **(environ or {})}
+    return Request(factories.environment(str(tmp_path / "env")), Caller(variables, str(tmp_path), **caller))
+
+
+# Timeouts
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0, 0), (1.5, 1.5), ("1.5", 1.5), (86400, 86400), ("0", 0), ("1e3", 1000)]
+)
+def test_seconds(value: object, expected: float) -> None:
+    """A timeout is a number of seconds, or text of one."""
+    assert seconds(value, "--timeout") == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "x",
+        "nan",
+        "inf",
+        "-inf",
+        "-1",
+        "86401",
+        -1,
+        float("nan"),
+        float("inf"),
+        86400.5,
+        10**400,
+        True,
+        False,
+        None,
+        [],
+    ],
+)
+def test_no_seconds(value: object) -> None:
+    """A timeout is finite, not negative, within a day, and no boolean."""
+    with pytest.raises(UsageError, match=r"^--timeout must be a number of seconds from 0 to 86400$"):
+        seconds(value, "--timeout")
+
+
+@pytest.mark.parametrize("value", [float("nan"), -1, True, 10**400])
+def test_rules_refuse(value: float) -> None:
+    """A timeout of the caller's is judged when it is said."""
+    with pytest.raises(UsageError, match=r"^timeout must be a number of seconds from 0 to 86400$"):
+        Rules(timeout=value)
+
+
+def test_timeout_layers(tmp_path: Path) -> None:
+    """The caller's timeout stands before LOCK_POLICY_TIMEOUT, that before the rule's, that before the files'."""
+    asked, variable = request(tmp_path), {"LOCK_POLICY_TIMEOUT": "2"}
+    assert Rules().decide(asked).timeout is None
+    factories.written(tmp_path / "lock-policy.toml", "timeout = 4\n")
+    assert Rules().decide(asked).timeout == 4
+    factories.written(tmp_path / "lock-policy.toml", "timeout = 4\n" + GLOBAL + "timeout = 3\n")
+    assert Rules().decide(asked).timeout == 3
+    assert Rules().decide(request(tmp_path, variable)).timeout == 2
+    assert Rules(timeout=1).decide(request(tmp_path, variable)).timeout == 1
+
+
+@pytest.mark.parametrize("value", ["", "soon", "nan", "inf", "-1", "86401"])
+def test_bad_timeout_variable(tmp_path: Path, value: str) -> None:
+    """A LOCK_POLICY_TIMEOUT that cannot be one is an error, empty too."""
+    with pytest.raises(UsageError, match=r"^LOCK_POLICY_TIMEOUT must be a number of seconds from 0 to 86400$"):
+        Rules().decide(request(tmp_path, {"LOCK_POLICY_TIMEOUT": value}))
+
+
+# Global directories
+
+
+def test_directory_layers(tmp_path: Path) -> None:
+    """The caller's global-dir stands before LOCK_POLICY_GLOBAL_DIR, that before the files', that before the default."""
+    asked, variable = (
+        request(tmp_path, {"UV_ONLY_GLOBAL_LOCKS": "1"}),
+        {"UV_ONLY_GLOBAL_LOCKS": "1", "LOCK_POLICY_GLOBAL_DIR": "/v/./x"},
+    )
+
+    def directory(rules: Rules, asked: Request) -> str:
+        return os.path.dirname(rules.decide(asked).plan[0].path)
+
+    assert directory(Rules(), asked) == "/tmp"  # noqa: S108
+    factories.written(tmp_path / "home/.config/lock-policy/lock-policy.toml", 'global-dir = "/u"\n')
+    assert directory(Rules(), asked) == "/u"
+    assert directory(Rules(), request(tmp_path, variable)) == "/v/x"
+    assert directory(Rules(global_dir="/o/"), request(tmp_path, variable)) == "/o"
+
+
+@pytest.mark.parametrize("value", ["", "locks", "./locks", "~/locks"])
+def test_relative_directory(tmp_path: Path, value: str) -> None:
+    """A global-dir of the caller's is absolute."""
+    with pytest.raises(UsageError, match=r"^LOCK_POLICY_GLOBAL_DIR must be an absolute path$"):
+        Rules().decide(request(tmp_path, {"LOCK_POLICY_GLOBAL_DIR": value}))
+    with pytest.raises(UsageError, match=r"^--global-dir must be an absolute path$"):
+        Rules(global_dir=value).decide(request(tmp_path))
+
+
+def test_directory_with_nul(tmp_path: Path) -> None:
+    """A directory that no file system can have is an error."""
+    with pytest.raises(UsageError, match=r"^--global-dir must be an absolute path$"):
+        Rules(global_dir="/a\0b").decide(request(tmp_path))
+
+
+# Files that change
+
+
+def test_notices_changes(tmp_path: Path) -> None:
+    """A file that is made, changed, replaced, made unusable or removed is noticed by the next question."""
+    rules, file = Rules(), tmp_path / "lock-policy.toml"
+
+    def decided() -> str:
+        return rules.decide(request(tmp_path)).lock
+
+    assert decided() == "global"  # read-only: there is no such environment
+    factories.written(file, BOTH)
+    assert decided() == "both"
+    factories.written(file, GLOBAL + "timeout = 5\n")
+    assert rules.decide(request(tmp_path)).timeout == 5
+    os.replace(factories.written(tmp_path / "new", BOTH), file)
+    assert decided() == "both"
+    factories.written(file, "lock = 1\n")
+    with pytest.raises(ConfigError):
+        decided()
+    file.unlink()
+    assert rules.decide(request(tmp_path)).rule.name == "read-only"
+
+
+def test_notices_same_size_and_time(tmp_path: Path) -> None:
+    """A change that keeps size and mtime is noticed: the ctime tells."""
+    rules = Rules()
+    file = factories.written(tmp_path / "lock-policy.toml", '[[rules]]\nlock = "both" \n')
+    before = file.stat()
+    assert rules.decide(request(tmp_path)).lock == "both"
+    factories.written(file, '[[rules]]\nlock = "local"\n')
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size
+    assert rules.decide(request(tmp_path)).lock == "local"
+
+
+def test_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that do not change are read once, however many questions there are."""
+    factories.written(tmp_path / "lock-policy.toml", BOTH)
+    times: list[int] = []
+    program = compiled.program
+
+    def counting(*arguments: Any) -> engine.Program:
+        times.append(1)
+        return program(*arguments)
+
+    monkeypatch.setattr(compiled, "program", counting)
+    rules = Rules()
+    for _ in range(5):
+        rules.decide(request(tmp_path))
+    assert len(times) == 1
+    factories.written(tmp_path / "lock-policy.toml", GLOBAL)
+    for _ in range(5):
+        rules.decide(request(tmp_path))
+    assert len(times) == 2
+
+
+def test_two_environments(tmp_path: Path) -> None:
+    """One set of rules answers for environments of several projects, each by its own files, for one caller."""
+    rules = Rules()
+    caller = Caller(factories.alone(tmp_path), str(tmp_path))
+    factories.written(tmp_path / "a" / "lock-policy.toml", '[[rules]]\nlock = "both"\nmatch.project = "**/a"\n')
+    factories.written(tmp_path / "b" / "lock-policy.toml", '[[rules]]\nlock = "global"\nmatch.project = "**/b"\n')
+    for name, expected in [("a", "both"), ("b", "global"), ("a", "both")]:
+        asked = Request(factories.environment(f"{tmp_path}/{name}/.venv"), caller)
+        assert (rules.decide(asked).lock, rules.decide(asked).rule.layer) == (expected, "project")
+    assert caller.project is None
+
+
+# Which files
+
+
+def test_arguments(tmp_path: Path) -> None:
+    """`project`, `config_file` and `no_config` mean what the options of the command line mean."""
+    factories.written(tmp_path / "p" / "lock-policy.toml", BOTH)
+    named = factories.written(tmp_path / "named.toml", '[[rules]]\nlock = "local"\n')
+    assert Rules(project="p").decide(request(tmp_path)).lock == "both"
+    assert Rules(config_file=str(named)).decide(request(tmp_path)).lock == "local"
+    assert Rules(config_file="named.toml").decide(request(tmp_path)).rule.layer == "file"
+    assert Rules(project="p", no_config=True).decide(request(tmp_path)).rule.layer == "built-in"
+
+
+def test_setting(tmp_path: Path) -> None:
+    """A single setting can be asked for without an environment: as it applies in the working directory."""
+    factories.written(tmp_path / "lock-policy.toml", "timeout = 5\n")
+    rules = Rules(global_dir="/g")
+    caller = Caller(factories.alone(tmp_path), str(tmp_path))
+    assert (rules.setting("timeout", caller), rules.setting("global-dir", caller)) == (5, "/g")
+    assert Rules().setting("global-dir", caller) is None
+
+
+def test_warnings(tmp_path: Path) -> None:
+    """What was noticed while looking for files is kept for whoever wants to tell it, of the last question only."""
+    rules, file = Rules(), factories.written(tmp_path / "lock-policy.toml", BOTH)
+    file.chmod(0o666)
+    rules.decide(request(tmp_path))
+    assert rules.warnings == [f"{file} is ignored: everyone can write it; `chmod o-w` it to have it used"]
+    file.chmod(0o644)
+    rules.decide(request(tmp_path))
+    assert rules.warnings == []
+
+
+def test_project_fact(tmp_path: Path) -> None:
+    """`project` is the directory that was named, else the one whose configuration was found, else nothing."""
+    text = '[[rules]]\nlock = "both"\nmatch.project = "**/p"\n'
+    factories.written(tmp_path / "home/.config/lock-policy/lock-policy.toml", text)
+    assert Rules().decide(request(tmp_path)).lock == "global"
+    factories.written(tmp_path / "p" / "lock-policy.toml", "timeout = 5\n")
+    assert Rules(project="p").decide(request(tmp_path)).lock == "both"
+    assert Rules(project=f"{tmp_path}/p/./").decide(request(tmp_path)).lock == "both"
+    assert Rules().decide(request(tmp_path, project=f"{tmp_path}/p")).lock == "both"
+    inside = Request(factories.environment(f"{tmp_path}/p/.venv"), Caller(factories.alone(tmp_path), str(tmp_path)))
+    assert Rules().decide(inside).lock == "both"
+
+
+# The other caller
+
+
+def test_agreement_without_files(tmp_path: Path) -> None:
+    """A caller whose variables keep a file out does not agree with one who reads it."""
+    factories.written(tmp_path / "lock-policy.toml", GLOBAL)
+    decision = Rules().decide(
+        Request(factories.environment(str(tmp_path / "env")), Caller(factories.alone(tmp_path), str(tmp_path)))
+    )
+    assert decision.agrees
+    (tmp_path / "env").mkdir()
+    decision = Rules().decide(request(tmp_path, {"LOCK_POLICY_NO_CONFIG": "1"}))
+    assert (decision.lock, decision.other.lock, decision.agrees) == ("local", "global", False)
+
+
+def test_agreement_with_named_file(tmp_path: Path) -> None:
+    """A caller who names a file by a variable is compared with one who finds the project's."""
+    factories.written(tmp_path / "lock-policy.toml", GLOBAL)
+    named = factories.written(tmp_path / "elsewhere" / "deep" / "x.toml", '[[rules]]\nlock = "local"\n')
+    factories.written(tmp_path / "elsewhere" / "lock-policy.toml", '[[rules]]\nlock = "local"\n')
+    rules = Rules()
+    for _ in range(2):
+        decision = rules.decide(request(tmp_path, {"LOCK_POLICY_CONFIG_FILE": str(named)}))
+        assert (decision.lock, decision.other.lock, decision.agrees) == ("local", "global", False)
+
+
+def test_agreement_with_own_home(tmp_path: Path) -> None:
+    """A caller with a HOME of its own is compared with one who has the user's."""
+    factories.written(
+        tmp_path / "home/.config/lock-policy/lock-policy.toml", '[[rules]]\nname = "at-home"\nlock = "local"\n'
+    )
+    asked = request(tmp_path)
+    assert isinstance(asked.caller.environ, dict)
+    del asked.caller.environ["XDG_CONFIG_HOME"]
+    decision = Rules().decide(asked)
+    assert (decision.rule.name, decision.lock) == ("at-home", "local")
+    assert decision.other.rule.name != "at-home"
+
+
+def test_agreement_with_broken_file(tmp_path: Path) -> None:
+    """A file that a variable keeps out does not fail who keeps it out, whatever is wrong with it."""
+    factories.written(tmp_path / "lock-policy.toml", "= broken")
+    decision = Rules().decide(request(tmp_path, {"LOCK_POLICY_NO_CONFIG": "1"}))
+    assert decision.agrees
+
+
+def test_agreement_with_options(tmp_path: Path) -> None:
+    """What the caller says by options holds for the other caller, too: it is no variable."""
+    decision = Rules(no_config=True, global_dir="/g").decide(request(tmp_path, {"UV_ONLY_GLOBAL_LOCKS": "1"}))
+    assert decision.plan[0].path.startswith("/g/")
+    assert decision.other.plan == decision.plan  # read-only: there is no such environment

@@ -1,0 +1,146 @@
+"""The schema is what the code says, and says what the reader does."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import tomli_w
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from validate_pyproject.api import Validator
+from validate_pyproject.errors import ValidationError
+from validate_pyproject.plugins import PluginWrapper
+
+from policy.__main__ import main
+from policy.config import schema
+from policy.config.layers import Source
+from policy.config.read import KEYS, read_file
+from policy.errors import ConfigError
+from policy.rules import globs
+from policy.rules.conditions import CONDITIONS, PATHS, TEXTS
+from tests.strategies import files
+
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+FILES = {"lock-policy.schema.json": [], "pyproject.schema.json": ["--pyproject"]}
+FILE_SCHEMA = schema.file_schema()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_files_are_fresh(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The schemas in the repository are what `policy schema` prints."""
+    assert main(["schema", *FILES[name]]) == 0
+    fresh = SCHEMAS.joinpath(name).read_text(encoding="utf-8") == capsys.readouterr().out
+    assert fresh, f"stale: policy schema {' '.join(FILES[name])} > schemas/{name}"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_they_are_schemas(name: str) -> None:
+    """check-jsonschema finds them to be valid draft-07."""
+    command = [sys.executable, "-m", "check_jsonschema", "--check-metaschema", str(SCHEMAS / name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_key_is_described() -> None:
+    """An editor has a sentence for each key that can be written."""
+    undescribed = []
+
+    def visit(node: object, path: str) -> None:
+        if isinstance(node, list):
+            for item in node:
+                visit(item, path)
+        if isinstance(node, dict):
+            properties = node.get("properties")
+            for key, value in properties.items() if isinstance(properties, dict) else ():
+                if not value.get("description"):
+                    undescribed.append(f"{path}.{key}")
+            for key, value in node.items():
+                visit(value, f"{path}.{key}")
+
+    visit(FILE_SCHEMA, "")
+    assert undescribed == []
+
+
+def test_a_new_condition_is_in_it() -> None:
+    """Every condition of CONDITIONS, and every key of the file, is a property."""
+    assert set(FILE_SCHEMA["definitions"]["match"]["properties"]) == set(CONDITIONS)
+    assert set(FILE_SCHEMA["properties"]) == set(KEYS)
+
+
+@pytest.mark.parametrize("key", [key for key, condition in CONDITIONS.items() if hasattr(condition, "examples")])
+def test_examples_of_conditions_are_right(key: str) -> None:
+    """What the schema shows as an example, the schema accepts."""
+    validator = jsonschema.Draft7Validator(FILE_SCHEMA)
+    for example in CONDITIONS[key].examples:
+        content = {"rules": [{"lock": "both", "match": {key: example}}]}
+        assert list(validator.iter_errors(content)) == []
+
+
+def _pyproject(table: dict[str, Any]) -> dict[str, Any]:
+    return {"project": {"name": "a", "version": "1"}, "tool": {"lock-policy": table}}
+
+
+def test_validate_pyproject_takes_it() -> None:
+    """validate-pyproject accepts a right table and refuses a wrong one, however deep inside."""
+    validator = Validator(plugins=[PluginWrapper("lock-policy", schema.tool_schema)])  # type: ignore[arg-type]
+    right = {"rules": [{"lock": "both", "match": {"any": [{"not": {"env": {"CI": True}}}]}}]}
+    wrong = {"rules": [{"lock": "both", "match": {"any": [{"not": {"writable": "no"}}]}}]}
+    validator(_pyproject(right))
+    with pytest.raises(ValidationError, match="lock-policy"):
+        validator(_pyproject(wrong))
+
+
+def test_validate_pyproject_finds_it() -> None:
+    """The entry point is declared, and leads to the function."""
+    text = Path(__file__).parents[2].joinpath("pyproject.toml").read_text(encoding="utf-8")
+    group = "validate_pyproject.tool_schema"
+    declared = tomllib.loads(text)["project"]["entry-points"][group]
+    entry = importlib.metadata.EntryPoint("lock-policy", declared["lock-policy"], group)
+    assert entry.load()("lock-policy") == schema.tool_schema()
+
+
+def _accepts(part: dict[str, Any], value: object) -> bool:
+    return jsonschema.Draft7Validator(part).is_valid(value)
+
+
+PATTERNS = st.text("ab/[]!^-*?~.é", max_size=12)
+
+
+@given(PATTERNS)
+@settings(max_examples=1000)
+def test_the_rule_of_path_patterns(pattern: str) -> None:
+    """The schema refuses exactly the path patterns that the reader refuses, but for empty ranges."""
+    wrong = globs.fault(pattern, windows=False)
+    assume(wrong is None or "range" not in wrong)
+    assert _accepts(dict(PATHS.schema), pattern) is (wrong is None)
+
+
+@given(PATTERNS)
+@settings(max_examples=1000)
+def test_the_rule_of_other_patterns(pattern: str) -> None:
+    """The schema refuses exactly the patterns that the reader refuses, but for empty ranges."""
+    wrong = globs.text_fault(pattern)
+    assume(wrong is None or "range" not in wrong)
+    assert _accepts(dict(TEXTS.schema), pattern) is (wrong is None)
+
+
+@pytest.mark.slow
+@given(files())
+@settings(max_examples=150, deadline=None)
+def test_the_reader_accepts_what_the_schema_does(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
+    """Files that are generated from the schema can be read."""
+    assert _accepts(FILE_SCHEMA, json.loads(json.dumps(content)))
+    file = tmp_path_factory.getbasetemp() / "generated.toml"
+    file.write_text(tomli_w.dumps(content), encoding="utf-8")
+    try:
+        read_file(Source("system", str(file)))
+    except ConfigError as error:
+        pytest.fail(f"{error}\n{file.read_text(encoding='utf-8')}")

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from policy import errors
+from policy.locks import hold, inherit, proc
+from tests import processes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+if sys.platform == "win32":
+    pytest.skip("needs descriptors are inherited", allow_module_level=True)
+
+NESTED = """
+try:
+    held = locks.hold([sys.argv[1]], timeout=0, environ=os.environ)
+except errors.LockTimeout:
+    print("waits")
+else:
+    print("joined" if not lockfiles._opened else "locked")
+    held.release()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """A lock file to be made."""
+    return str(tmp_path / "lock-policy-1.lock")
+
+
+def nested(path: str, held: str, *, descriptors: tuple[int, ...] = ()) -> str:
+    """What a command makes of a marker."""
+    result = subprocess.run(
+        processes.command(NESTED, path),
+        env={**processes.environment(), inherit.MARKER: held},
+        pass_fds=descriptors,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return result.stdout.strip()
+
+
+def test_joins_inherited_descriptor(path: str) -> None:
+    """A command that has inherited the locked descriptor joins the lock, and its release leaves it locked."""
+    with hold.hold([path]) as held:
+        held.inherit()
+        assert nested(path, held.marker, descriptors=held.descriptors) == "joined"
+        assert processes.probe(path)["outcome"] == "LockTimeout"
+
+
+@pytest.mark.skipif(not proc.has_locks(), reason="needs /proc")
+def test_joins_ancestor(path: str) -> None:
+    """A command whose descriptor was closed on the way joins what one of its ancestors holds."""
+    with hold.hold([path]) as held:
+        assert nested(path, held.marker) == "joined"
+
+
+def test_joins_without_proc(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without /proc an inherited descriptor is known by being granted the lock that another one is refused."""
+    monkeypatch.setattr(proc, "has_locks", lambda: False)
+    held = hold.hold([path])
+    held.inherit()
+    assert inherit.joined(path, held.marker) is not None
+    copy = os.open(path, os.O_RDWR)
+    seen = os.stat(path)
+    assert inherit._locked(path, copy) is False  # noqa: SLF001  (the ancestors would be found otherwise)
+    os.close(copy)
+    held.release()
+    assert inherit.joined(path, f"9:{seen.st_dev}:{seen.st_ino}") is None
+
+
+def test_liars(path: str) -> None:
+    """A marker that the kernel does not confirm is worth nothing: the lock is taken, or waited for."""
+    hold.hold([path]).release()
+    seen = os.stat(path)
+    file = f"{seen.st_dev}:{seen.st_ino}"
+    for text in (f"0:{file}", f"-1:{file}", f"9999999999999:{file}", f"x:{file}", "0:0", "", ":::", f"٣:{file}"):
+        assert nested(path, text) == "locked"
+    opened = os.open(path, os.O_RDWR)
+    assert nested(path, f"{opened}:{file}", descriptors=(opened,)) == "locked"
+    other = processes.holder(path)  # a process that is no ancestor of the nested one
+    assert nested(path, f"{opened}:{file}", descriptors=(opened,)) == "waits"
+    processes.end(other)
+    os.close(opened)
+
+
+def test_own_lock_is_not_joined(path: str) -> None:
+    """A thread does not join what another thread of its process has locked, whatever number its descriptor has."""
+    with hold.hold([path]) as held, pytest.raises(errors.LockTimeout):
+        hold.hold([path], timeout=0, environ={inherit.MARKER: held.marker})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_passed_on(path: str) -> None:
+    """Who has joined passes the ancestor's descriptor on to its own commands."""
+    with hold.hold([path]) as held:
+        held.inherit()
+        marker = f"{held.descriptors[0]}:{os.stat(path).st_dev}:{os.stat(path).st_ino}"
+        assert held.marker == marker
+        joined = hold.hold([path], timeout=0, environ={inherit.MARKER: marker})
+        assert (joined.descriptors, joined.marker, joined.lost) == (held.descriptors, marker, ())
+        joined.release()
+        assert processes.probe(path)["outcome"] == "LockTimeout"

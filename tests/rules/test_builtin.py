@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import marshal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from policy.config.read import read
+from policy.rules import engine
+from policy.rules.builtin import LAYER, ROWS
+from policy.rules.request import Caller, Request
+from policy.rules.rule import Rule
+from tests import factories
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WRITABLE: dict[str, object] = {"writable": True, "externally-managed": False}
+
+
+def decided(
+    environ: dict[str, str] | None = None, facts: dict[str, object] | None = None, kind: str = "virtualenv"
+) -> tuple[str, str]:
+    """The rule and the lock that a request gets from the built-in rules."""
+    decision = engine.decide(
+        engine.Program(ROWS, {}), factories.request(environ, {**WRITABLE, **(facts or {})}, kind=kind)
+    )
+    return decision.row[engine.NAME], decision.lock
+
+
+@pytest.mark.parametrize("kind", ["virtualenv", "target", "prefix"])
+def test_environments_are_locked_in_themselves(kind: str) -> None:
+    """A writable environment of one's own is locked where uv locks it."""
+    assert decided(kind=kind) == ("environment", "local")
+
+
+@pytest.mark.parametrize(
+    ("environ", "facts", "kind", "rule"),
+    [
+        ({"UV_ONLY_GLOBAL_LOCKS": "1"}, {"writable": False, "externally-managed": True}, "system", 0),
+        ({"UV_ONLY_GLOBAL_LOCKS": "Yes"}, {}, "virtualenv", 0),
+        ({}, {"writable": False, "externally-managed": True}, "virtualenv", 1),
+        ({}, {"writable": False}, "virtualenv", 2),
+        ({}, {"writable": False}, "system", 2),
+        ({}, {}, "system", 4),
+    ],
+)
+def test_all_others_are_locked_outside(environ: dict[str, str], facts: dict[str, object], kind: str, rule: int) -> None:
+    """What asks for it, is managed by others, is read-only or is the system's gets a global lock, in this order."""
+    assert decided(environ, facts, kind) == (ROWS[rule][engine.NAME], "global")
+
+
+@pytest.mark.parametrize("value", ["0", "off", "", "maybe"])
+def test_uv_only_global_locks_is_a_boolean(value: str) -> None:
+    """UV_ONLY_GLOBAL_LOCKS counts when it is true as uv reads booleans, and not merely because it is set."""
+    assert decided({"UV_ONLY_GLOBAL_LOCKS": value}) == ("environment", "local")
+
+
+def test_order() -> None:
+    """The names and their order are a contract: they stand in `explain` and in the documentation."""
+    names = [row[engine.NAME] for row in ROWS]
+    assert names == ["uv-only-global-locks", "externally-managed", "read-only", "environment", "default"]
+
+
+def test_the_last_one_matches_everything() -> None:
+    """A chain that ends with these always has an answer."""
+    assert ROWS[-1][engine.MATCH] == ()
+    assert all(row[engine.MATCH] for row in ROWS[:-1])
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[engine.NAME])
+def test_each_is_a_rule(row: engine.Row) -> None:
+    """A built-in rule is what a rule from a file is, of a layer of its own, with a reason, and never mandatory."""
+    rule = Rule(*row)
+    assert rule.row == row
+    assert (rule.layer, rule.file, rule.line, rule.mandatory, rule.required) == (LAYER, LAYER, 0, False, True)
+    assert rule.reason
+    assert rule.timeout is None
+    assert marshal.loads(marshal.dumps(row)) == row  # noqa: S302  (made here)
+
+
+def test_they_follow_every_file(tmp_path: Path) -> None:
+    """With files or without, the built-in rules come last, the same ones."""
+    assert tuple(rule.row for rule in read([]).rules) == ROWS
+    source = factories.source(tmp_path / "a.toml", '[[rules]]\nname = "mine"\nlock = "local"\n')
+    assert tuple(rule.row for rule in read([source]).rules)[1:] == ROWS
+
+
+def test_each_is_visible(tmp_path: Path) -> None:
+    """`explain` names each of them."""
+    root = factories.virtualenv(tmp_path / "env")
+    done = factories.policy("explain", root, "--no-config", environ=factories.alone(tmp_path), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for row in ROWS:
+        assert row[engine.NAME] in done.stdout
+
+
+def test_a_caller_without_variables(tmp_path: Path) -> None:
+    """Where UV_ONLY_GLOBAL_LOCKS decides, a caller without it is said to be locked elsewhere."""
+    caller = Caller({"UV_ONLY_GLOBAL_LOCKS": "1"}, str(tmp_path))
+    decision = engine.decide(engine.Program(ROWS, {}), Request(factories.environment(), caller, WRITABLE))
+    assert not decision.agrees
+    assert decision.other.row[engine.NAME] == "environment"

@@ -1,0 +1,527 @@
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policy.environment import writability
+from policy.environment.discovery import Environment
+from policy.errors import ConfigError
+from policy.rules import conditions, engine
+from policy.rules.conditions import CONDITIONS, DEEPEST, Combinator
+from policy.rules.request import Caller, Request
+from policy.toml.diagnostic import Place
+from tests import factories, requirements
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+if sys.platform == "win32":
+    pytest.skip("needs POSIX paths, links and users", allow_module_level=True)
+
+MATCH = conditions.match_kind()
+HERE = Place("a.toml")
+
+
+def match(**table: Any) -> conditions.Match:
+    """A match table as a file has it, read; `_` stands for `-`, and a last one is dropped."""
+    return tuple(MATCH.read({key.rstrip("_").replace("_", "-"): value for key, value in table.items()}, HERE))
+
+
+def faults(table: object) -> list[tuple[tuple[str | int, ...], str]]:
+    """Where and why a match table is refused."""
+    with pytest.raises(ConfigError) as caught:
+        MATCH.read(table, HERE)
+    return [(fault.place.keys, fault.message) for fault in caught.value.faults]
+
+
+def is_ours(key: str) -> bool:
+    """Whether a condition asks one question, and combines no others."""
+    return not isinstance(CONDITIONS[key], Combinator)
+
+
+SIMPLE = [key for key in CONDITIONS if is_ours(key)]
+
+
+# The table of the design, row by row.
+
+
+def test_all_of_the_design() -> None:
+    """Every key of the design's table is there, and no other."""
+    assert set(CONDITIONS) == {
+        "interpreter",
+        "base-interpreter",
+        "environment",
+        "kind",
+        "externally-managed",
+        "writable",
+        "filesystem",
+        "platform",
+        "host",
+        "project",
+        "env",
+        "user",
+        "operation",
+        "any",
+        "all",
+        "not",
+    }
+
+
+@pytest.mark.parametrize("key", SIMPLE)
+def test_asks_about(key: str) -> None:
+    """A condition asks about the environment or about the caller, as the design says."""
+    assert CONDITIONS[key].caller is (key in {"project", "env", "user", "operation"})
+
+
+@pytest.mark.parametrize("key", CONDITIONS)
+def test_documents_itself(key: str) -> None:
+    """Every condition has a sentence, and each of its examples is one that it reads."""
+    condition = CONDITIONS[key]
+    assert condition.key == key
+    assert condition.help.endswith(".")
+    for example in getattr(condition, "examples", ()):
+        condition.kind.read(example, HERE)
+        jsonschema.Draft7Validator(dict(condition.kind.schema)).validate(example)
+
+
+PATH_OF = {
+    "interpreter": lambda path: factories.request(interpreter=path),
+    "base-interpreter": lambda path: factories.request(base=path),
+    "environment": lambda path: factories.request(root=path),
+    "project": lambda path: factories.request(project=path),
+}
+
+
+@pytest.mark.parametrize("key", PATH_OF)
+@pytest.mark.parametrize(
+    ("pattern", "path", "expected"),
+    [
+        ("/nix/store/*", "/nix/store/abc-env", True),
+        ("/nix/store/*", "/nix/store/abc-env/bin/python3", True),
+        ("/nix/store/*", "/nix/store", False),
+        ("/nix/store/*", "/nix/stores/abc", False),
+        ("/a/*/c", "/a/b/b/c", False),
+        ("/a/**/c", "/a/b/b/c/d", True),
+        ("**/.venv", "/home/x/.venv/bin/python", True),
+        ("/a/b", "/a//x/../b", True),
+        (["/x", "/a/b"], "/a/b", True),
+        (["/x", "/y"], "/a/b", False),
+    ],
+)
+def test_paths(key: str, pattern: str | list[str], path: str, expected: bool) -> None:  # noqa: FBT001
+    """A path condition holds when one of its globs matches the path, or a folder above it."""
+    assert conditions.holds(match(**{key: pattern}), PATH_OF[key](path)) is expected
+
+
+@pytest.mark.parametrize("key", PATH_OF)
+def test_home(key: str) -> None:
+    """`~` is the home directory."""
+    inside = os.path.join(os.path.expanduser("~"), "shared", "env")
+    assert conditions.holds(match(**{key: "~/shared/*"}), PATH_OF[key](inside))
+    assert not conditions.holds(match(**{key: "~/shared/*"}), PATH_OF[key]("/elsewhere/shared/env"))
+
+
+def test_links_stay(tmp_path: Path) -> None:
+    """A symlink in a path is not resolved, but for the base interpreter, whose real path counts."""
+    root = factories.virtualenv(tmp_path / "env")
+    (tmp_path / "link").symlink_to(root)
+    found = Environment(
+        f"{tmp_path}/link/bin/python", f"{tmp_path}/link", "virtualenv", os.path.realpath(sys.executable)
+    )
+    asked = Request(found, Caller({}, "/"))
+    assert conditions.holds(match(environment=f"{tmp_path}/link", interpreter=f"{tmp_path}/link/bin/*"), asked)
+    assert not conditions.holds(match(environment=f"{tmp_path}/env"), asked)
+    assert conditions.holds(match(base_interpreter=os.path.realpath(sys.executable)), asked)
+
+
+@pytest.mark.parametrize("key", PATH_OF)
+@pytest.mark.parametrize("pattern", ["nix/store", "./env", ""])
+def test_useless_path(key: str, pattern: str) -> None:
+    """A path pattern that can never match is an error where it stands."""
+    ((keys, message),) = faults({key: ["/fine", pattern]})
+    assert keys == (key, 1)
+    assert "can never match" in message
+
+
+@pytest.mark.parametrize("kind", conditions.KINDS)
+def test_kind(kind: str) -> None:
+    """`kind` holds when the kind is one of those named."""
+    asked = factories.request(kind=kind)
+    assert conditions.holds(match(kind=kind), asked)
+    assert conditions.holds(match(kind=list(conditions.KINDS)), asked)
+    assert not conditions.holds(match(kind=[other for other in conditions.KINDS if other != kind]), asked)
+
+
+def test_kind_misspelled() -> None:
+    """An unknown kind is an error with the nearest one."""
+    assert faults({"kind": "virtualenvs"}) == [
+        (
+            ("kind",),
+            'expected "virtualenv", "system", "target" or "prefix", found "virtualenvs"; did you mean "virtualenv"?',
+        )
+    ]
+
+
+def test_externally_managed(tmp_path: Path) -> None:
+    """A PEP 668 marker in the interpreter's standard library makes a system environment externally managed."""
+    (tmp_path / "lib").mkdir()
+    found = Environment(f"{tmp_path}/bin/python", str(tmp_path), "system", "/nowhere", stdlib=str(tmp_path / "lib"))
+    assert conditions.holds(match(externally_managed=False), Request(found, Caller({}, "/")))
+    marker = factories.written(tmp_path / "lib" / "EXTERNALLY-MANAGED", "[externally-managed]\n")
+    asked = Request(found, Caller({}, "/"))
+    assert conditions.holds(match(externally_managed=True), asked)
+    assert asked.details == {"externally-managed": str(marker)}
+
+
+def test_externally_managed_virtualenv(tmp_path: Path) -> None:
+    """A virtual environment is externally managed by its own marker only."""
+    root = factories.virtualenv(tmp_path / "env")
+    library = root / "lib" / "python3.11"
+    library.mkdir(parents=True)
+    found = Environment(f"{root}/bin/python", str(root), "virtualenv", "/usr/bin/python3")
+    assert not conditions.holds(match(externally_managed=True), Request(found, Caller({}, "/")))
+    factories.written(library / "EXTERNALLY-MANAGED", "")
+    assert conditions.holds(match(externally_managed=True), Request(found, Caller({}, "/")))
+
+
+def test_writable(tmp_path: Path) -> None:
+    """An environment is writable when `.lock` could be made or opened for writing; looking makes nothing."""
+    asked = factories.request(root=str(tmp_path))
+    assert conditions.holds(match(writable=True), asked)
+    assert os.listdir(tmp_path) == []
+    (tmp_path / ".lock").touch()
+    assert writability.lock_errno(str(tmp_path)) == 0
+    assert asked.details == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        ("missing", errno.ENOENT),
+        ("file", errno.ENOTDIR),
+        ("folder", 0),
+        ("link", 0),
+        ("fifo", 0),
+    ],
+)
+def test_not_writable(tmp_path: Path, kind: str, number: int) -> None:
+    """Why no lock file can be had is known by its errno; what is no file is left to the locking, which refuses it."""
+    root = tmp_path / "env"
+    if kind == "file":
+        root.touch()
+    elif kind != "missing":
+        root.mkdir()
+    if kind == "folder":
+        (root / ".lock").mkdir()
+    elif kind == "link":
+        (root / ".lock").symlink_to(tmp_path / "elsewhere")
+    elif kind == "fifo":
+        os.mkfifo(root / ".lock")
+    asked = factories.request(root=str(root))
+    assert writability.lock_errno(str(root)) == number
+    assert conditions.holds(match(writable=number == 0), asked)
+    assert asked.details == ({"writable": os.strerror(number)} if number else {})
+
+
+LOOK = """
+from policy.environment.writability import lock_errno
+print(lock_errno(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("existing", [True, False], ids=["file", "folder"])
+def test_no_permission(tmp_path: Path, existing: bool) -> None:  # noqa: FBT001
+    """Another user's environment is not writable: EACCES."""
+    root = factories.open_to_all(tmp_path) / "env"
+    root.mkdir()
+    if existing:
+        (root / ".lock").touch()
+        (root / ".lock").chmod(0o444)
+    root.chmod(0o555)
+    seen = factories.as_nobody(LOOK, root, environ=factories.alone(tmp_path), cwd=tmp_path)
+    assert (seen.stdout, seen.stderr) == (f"{errno.EACCES}\n", "")
+
+
+def mounted(*arguments: str | Path) -> bool:
+    """Whether a mount succeeded."""
+    return subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("existing", [True, False], ids=["file", "folder"])
+def test_read_only_mount(tmp_path: Path, existing: bool) -> None:  # noqa: FBT001
+    """On a read-only mount the errno is EROFS, for root too."""
+    requirements.need_root()
+    root = tmp_path / "env"
+    root.mkdir()
+    if existing:
+        (root / ".lock").touch()
+    requirements.need(mounted("--bind", root, root), "needs bind mounts")
+    try:
+        assert mounted("-o", "remount,bind,ro", root)
+        assert writability.lock_errno(str(root)) == errno.EROFS
+    finally:
+        subprocess.run(["umount", root], check=True)
+
+
+def test_filesystem(tmp_path: Path) -> None:
+    """`filesystem` holds for the type of the file system that holds the root."""
+    requirements.need_root()
+    requirements.need(mounted("-t", "tmpfs", "none", tmp_path), "needs mounts")
+    try:
+        root = tmp_path / "not" / "made" / "yet"
+        assert conditions.holds(match(filesystem=["nfs*", "tmp*"]), factories.request(root=str(root)))
+        assert not conditions.holds(match(filesystem="tmp"), factories.request(root=str(root)))
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_filesystem_of_proc() -> None:
+    """`filesystem` is asked of the kernel, where it tells."""
+    requirements.need(os.path.exists("/proc/self/mountinfo"), "needs Linux")
+    assert CONDITIONS["filesystem"].observe(factories.request(root="/proc/self")) == "proc"
+
+
+def test_platform() -> None:
+    """`platform` is `sys.platform`."""
+    assert conditions.holds(match(platform=sys.platform), factories.request())
+    assert conditions.holds(match(platform=["cp/m", f"{sys.platform[:2]}*"]), factories.request())
+    assert not conditions.holds(match(platform="cp/m"), factories.request())
+
+
+def test_host() -> None:
+    """`host` is this host's name."""
+    assert CONDITIONS["host"].observe(factories.request()) == socket.gethostname()
+    assert not conditions.holds(match(host="no-such-host-*"), factories.request())
+
+
+def test_user() -> None:
+    """`user` is the effective user's name."""
+    assert CONDITIONS["user"].observe(factories.request()) == pwd.getpwuid(os.geteuid()).pw_name
+
+
+def test_user_without_name(tmp_path: Path) -> None:
+    """A user without an entry in the user database goes by number."""
+    requirements.need_root()
+    code = "os.setuid(65011)\nfrom policy.rules.conditions import User\nprint(User().observe(None))"
+    prelude = "import os, pwd, sys\nfrom policy.rules import conditions\n"
+    seen = factories.policy(
+        environ=factories.alone(tmp_path), cwd=tmp_path, program=[sys.executable, "-c", prelude + code]
+    )
+    assert seen.stdout == "65011\n", seen.stderr
+
+
+def test_project_named() -> None:
+    """`project` is the directory that the caller named, and empty where there is none."""
+    assert CONDITIONS["project"].observe(factories.request(project="/work/app/")) == "/work/app"
+    assert CONDITIONS["project"].observe(factories.request()) == ""
+    assert not conditions.holds(match(project="**"), factories.request())
+
+
+def test_operation() -> None:
+    """`operation` is what the caller said, and empty where it said nothing."""
+    wanted = match(operation=["add", "pip *"])
+    assert conditions.holds(wanted, factories.request(operation="pip install"))
+    assert not conditions.holds(wanted, factories.request(operation="sync"))
+    assert not conditions.holds(wanted, factories.request())
+
+
+# env
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value", "expected", "told"),
+    [
+        (True, "1", True, "true"),
+        (True, "Yes", True, "true"),
+        (True, "off", False, "false"),
+        (True, None, False, "unset"),
+        (True, "maybe", False, "set, but no boolean"),
+        (True, "", False, "set, but no boolean"),
+        (False, "0", True, "false"),
+        (False, "N", True, "false"),
+        (False, None, True, "unset"),
+        (False, "true", False, "true"),
+        (False, "maybe", False, "set, but no boolean"),
+        ("stag*", "staging", True, "set, matches"),
+        (["prod", "stag*"], "staging", True, "set, matches"),
+        ("stag", "staging", False, "set, does not match"),
+        ("a/*", "a/b/c", True, "set, matches"),
+        ("*", "", True, "set, matches"),
+        ("*", None, False, "unset"),
+    ],
+)
+def test_env(wanted: Any, value: str | None, expected: bool, told: str) -> None:  # noqa: FBT001
+    """A variable holds as a boolean as uv reads one, or by a glob over all of it; a value is never told."""
+    asked = factories.request({} if value is None else {"SECRET": value})
+    read = match(env={"SECRET": wanted})
+    assert conditions.holds(read, asked) is expected
+    (record,) = engine.checks(read, asked)
+    assert record["seen"] == {"SECRET": told}
+    assert record["expected"] == {"SECRET": wanted}
+
+
+def test_env_all() -> None:
+    """Every variable that is named must hold."""
+    wanted = match(env={"CI": True, "DEPLOY": "prod"})
+    assert conditions.holds(wanted, factories.request({"CI": "1", "DEPLOY": "prod"}))
+    assert not conditions.holds(wanted, factories.request({"CI": "1"}))
+
+
+@given(name=st.sampled_from("AB"), value=st.text(min_size=12), flag=st.booleans() | st.sampled_from(["x*", "*", "y"]))
+def test_env_keeps_secrets(name: str, value: str, flag: Any) -> None:
+    """Whatever a variable holds, no word of it is told."""
+    (record,) = engine.checks(match(env={name: flag}), factories.request({"A": value}))
+    assert record["seen"][name] in {
+        "unset",
+        "true",
+        "false",
+        "set, but no boolean",
+        "set, matches",
+        "set, does not match",
+    }
+
+
+@pytest.mark.parametrize(
+    ("table", "keys", "message"),
+    [
+        ({"env": {}}, ("env",), "must not be empty"),
+        ({"env": {"CI": 1}}, ("env", "CI"), "expected true, false or globs, found 1"),
+        ({"env": {"CI": []}}, ("env", "CI"), "must not be empty"),
+        ({"env": {"CI": [True]}}, ("env", "CI", 0), "expected a string, found true"),
+        ({"env": {"A=B": True}}, ("env", "A=B"), "is no name of an environment variable"),
+        ({"env": "CI"}, ("env",), 'expected a table, found "CI"'),
+    ],
+)
+def test_env_faults(table: object, keys: tuple[str | int, ...], message: str) -> None:
+    """What no variable can be is an error where it stands."""
+    assert faults(table) == [(keys, message)]
+
+
+# Combinators
+
+
+TRUE, FALSE = {"kind": "virtualenv"}, {"kind": "system"}
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ({"any": [FALSE, TRUE]}, True),
+        ({"any": [FALSE, FALSE]}, False),
+        ({"all": [TRUE, TRUE]}, True),
+        ({"all": [TRUE, FALSE]}, False),
+        ({"not": FALSE}, True),
+        ({"not": TRUE}, False),
+        ({"not": {"not": TRUE}}, True),
+        ({"not": {"any": [{"all": [TRUE, FALSE]}, {"not": TRUE}]}}, True),
+        ({"any": [TRUE], "kind": "system"}, False),
+        ({"any": [TRUE], "all": [TRUE], "not": FALSE, "kind": "virtualenv"}, True),
+    ],
+)
+def test_combinators(table: object, expected: bool) -> None:  # noqa: FBT001
+    """`any`, `all` and `not` combine match tables, nested at will, and all keys of one table must hold."""
+    assert conditions.holds(MATCH.read(table, HERE), factories.request()) is expected
+
+
+def nested(depth: int, innermost: object) -> object:
+    """A match table that stands inside as many others."""
+    for number in range(depth):
+        innermost = [{"not": innermost}, {"any": [innermost]}, {"all": [innermost]}][number % 3]
+    return innermost
+
+
+def test_depth() -> None:
+    """Combinators stand at most eight deep; one more is an error that says what to do, placed at the table too many."""
+    assert conditions.holds(MATCH.read(nested(DEEPEST, TRUE), HERE), factories.request()) is False
+    ((keys, message),) = faults(nested(DEEPEST + 1, TRUE))
+    assert message == "any, all and not stand more than 8 deep; write two rules instead"
+    assert len([key for key in keys if isinstance(key, str)]) == DEEPEST + 1
+
+
+@pytest.mark.parametrize(
+    ("table", "keys", "message"),
+    [
+        ({}, (), f"must not be empty; known here: {', '.join(CONDITIONS)}"),
+        ({"not": {}}, ("not",), f"must not be empty; known here: {', '.join(CONDITIONS)}"),
+        ({"any": []}, ("any",), "must not be empty"),
+        ({"all": [{}]}, ("all", 0), f"must not be empty; known here: {', '.join(CONDITIONS)}"),
+        ({"any": TRUE}, ("any",), "expected an array, found a table"),
+        ({"not": [TRUE]}, ("not",), "expected a table, found an array"),
+        ({"all": [TRUE, {"knid": "system"}]}, ("all", 1, "knid"), 'unknown key "knid"; did you mean "kind"?'),
+        ("x", (), 'expected a table, found "x"'),
+    ],
+)
+def test_faults(table: object, keys: tuple[str | int, ...], message: str) -> None:
+    """An empty match, an empty list and an unknown key are errors, at any depth."""
+    assert faults(table) == [(keys, message)]
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        (TRUE, False),
+        ({"env": {"CI": True}}, True),
+        ({"not": {"user": "root"}}, True),
+        ({"any": [TRUE, {"all": [{"operation": "add"}]}]}, True),
+        ({"any": [TRUE, {"not": {"writable": True}}]}, False),
+    ],
+)
+def test_asks_caller(table: object, expected: bool) -> None:  # noqa: FBT001
+    """A table asks about the caller when one of its conditions does, at any depth."""
+    assert conditions.asks_caller(MATCH.read(table, HERE)) is expected
+
+
+# Facts
+
+
+@pytest.mark.parametrize("key", [key for key in SIMPLE if key != "env"])
+def test_assumed(key: str) -> None:
+    """Any fact can be assumed; nothing is observed then."""
+    spelled = {"kind": "target", "externally-managed": "yes", "writable": "off"}.get(key, "/some/where")
+    fact = CONDITIONS[key].assumed(spelled)
+    assert fact == {"kind": "target", "externally-managed": True, "writable": False}.get(key, "/some/where")
+    asked = Request(factories.environment(), Caller({}, "/"), {key: fact})
+    assert CONDITIONS[key].seen(asked) == fact
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("kind", "venv", "must be one of virtualenv, system, target, prefix"),
+        ("writable", "maybe", "must be true or false"),
+        ("externally-managed", "", "must be true or false"),
+    ],
+)
+def test_not_assumed(key: str, value: str, message: str) -> None:
+    """A fact that cannot be is not assumed."""
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        CONDITIONS[key].assumed(value)
+
+
+def test_observed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fact is observed when it is first asked for, then kept for that request."""
+    looked: list[str] = []
+    for key in SIMPLE:
+        condition = CONDITIONS[key]
+        observe = condition.observe
+
+        def counting(request: Request, key: str = key, observe: Any = observe) -> object:
+            looked.append(key)
+            return observe(request)
+
+        if key != "env":
+            monkeypatch.setattr(condition, "observe", counting)
+    asked = factories.request()
+    for _ in range(3):
+        assert conditions.holds(match(kind="virtualenv", writable=False, host="*", user="*"), asked)
+    assert looked == ["kind", "writable", "host", "user"]

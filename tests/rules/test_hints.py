@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from policy.config.loading import Rules
+from policy.rules import engine, hints
+from policy.rules.builtin import ROWS
+from policy.rules.rule import Rule
+from tests import factories, requirements
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from policy.rules.request import Request
+
+if sys.platform == "win32":
+    pytest.skip("needs POSIX paths", allow_module_level=True)
+
+
+def told(asked: Request, *rules: Rule) -> list[str]:
+    """The hints for a request."""
+    decision = engine.decide(engine.Program([*(rule.row for rule in rules), *ROWS], {}), asked)
+    return hints.hints(decision, engine.steps(decision))
+
+
+def plain(root: Path, environ: dict[str, str] | None = None, **more: Any) -> Request:
+    """A question about an environment that can be written."""
+    root.mkdir(exist_ok=True)
+    return factories.request(environ, root=str(root), **more)
+
+
+def test_none(tmp_path: Path) -> None:
+    """A plain virtual environment gives no hint."""
+    assert told(plain(tmp_path)) == []
+
+
+def test_disagreement(tmp_path: Path) -> None:
+    """Where two shells may both be inside, the rule and the remedy are named."""
+    (hint,) = told(plain(tmp_path, {"UV_ONLY_GLOBAL_LOCKS": "1"}))
+    assert hint == (
+        "without environment variables another file is locked, so two shells may both be inside: "
+        'give rule uv-only-global-locks lock = "both", or decide by something that every shell sees'
+    )
+    assert told(plain(tmp_path, {"CI": "1"}), Rule("both", (("env", (("CI", True),)),), "ci")) == []
+
+
+def test_directory_by_variable(tmp_path: Path) -> None:
+    """Where the two shells differ by the directory of the same lock, that is named."""
+    asked = plain(tmp_path, {**factories.alone(tmp_path), "LOCK_POLICY_GLOBAL_DIR": "/elsewhere"}, cwd=str(tmp_path))
+    factories.written(tmp_path / "lock-policy.toml", '[[rules]]\nlock = "global"\n')
+    decision = Rules().decide(asked)
+    assert hints.hints(decision, engine.steps(decision)) == [
+        (
+            "without environment variables the same lock lies in another directory, so two shells may both be inside: "
+            "name the directory in a file that every shell reads (global-dir), not in a variable"
+        )
+    ]
+
+
+def test_in_run(tmp_path: Path) -> None:
+    """`policy run` tells what may keep its lock from excluding, not what is merely good to know."""
+    assert set(hints.IN_RUN) == set(hints.HINTS) - {hints.unwritable, hints.nearest_miss}
+    decision = engine.decide(engine.Program(ROWS, {}), plain(tmp_path, {"UV_ONLY_GLOBAL_LOCKS": "maybe"}))
+    assert hints.hints_in_run(decision) == [
+        "UV_ONLY_GLOBAL_LOCKS is set, but to no boolean, so it asks for nothing: use true or false"
+    ]
+
+
+def test_local_file_systems(tmp_path: Path) -> None:
+    """A file system without a disk whose locks are this host's own gives no hint."""
+    requirements.need_root()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path], capture_output=True, check=False)
+    requirements.need(mount.returncode == 0, "needs mounts")
+    try:
+        assert told(plain(tmp_path / "env")) == []
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_unwritable(tmp_path: Path) -> None:
+    """On an environment that cannot be written, what each uv does is told."""
+    gone = str(tmp_path / "gone")
+    (hint,) = told(factories.request(root=gone))
+    assert hint.startswith(
+        "uv cannot lock this environment itself: 0.7.12 to 0.7.18 fail (UV_PYTHON=/usr/bin/python3.11 "
+    )
+    assert hint.endswith("`policy run -- uv ...` holds this lock around uv")
+    assert told(factories.request(root=gone, kind="target")) == []
+
+
+def test_local_system(tmp_path: Path) -> None:
+    """A local lock of a system interpreter is one that uv does not see."""
+    asked = plain(tmp_path, kind="system", interpreter="/nowhere/python")
+    assert told(asked, Rule("local", name="mine")) == [
+        'uv locks a system interpreter outside of it, so it does not see this file; lock = "both" excludes it'
+    ]
+    assert told(asked, Rule("both", name="mine")) == []
+
+
+@pytest.mark.parametrize("value", ["", "2", "maybe"])
+def test_no_boolean(tmp_path: Path, value: str) -> None:
+    """A UV_ONLY_GLOBAL_LOCKS that is no boolean asks for nothing, and that is said without its value."""
+    assert told(plain(tmp_path, {"UV_ONLY_GLOBAL_LOCKS": value})) == [
+        "UV_ONLY_GLOBAL_LOCKS is set, but to no boolean, so it asks for nothing: use true or false"
+    ]
+    assert told(plain(tmp_path, {"UV_ONLY_GLOBAL_LOCKS": "off"})) == []
+
+
+def test_private_temporary_directory(tmp_path: Path) -> None:
+    """A TMPDIR of one's own keeps two uv apart on a system interpreter only."""
+    system = {"kind": "system", "interpreter": "/nowhere/python"}
+    (hint,) = told(plain(tmp_path, {"TMPDIR": "/own"}, **system))
+    assert hint.startswith("TMPDIR is set, and uv locks a system interpreter there: ")
+    assert told(plain(tmp_path, {"TMPDIR": "/tmp/"}, **system)) == []  # noqa: S108
+    assert told(plain(tmp_path, {"TMPDIR": "/own"})) == []
+
+
+def test_nearest_miss(tmp_path: Path) -> None:
+    """A rule of the user's that failed by one condition of several is named, and the condition."""
+    one = Rule("both", (("kind", ("virtualenv",)), ("host", ("nowhere",))), "near", layer="project")
+    two = Rule("both", (("kind", ("system",)), ("host", ("nowhere",))), "far", layer="project")
+    single = Rule("both", (("kind", ("system",)),), "single", layer="project")
+    assert told(plain(tmp_path), two, single, one) == ["rule near failed by one condition only: host"]
+    assert told(plain(tmp_path), two, single) == []
+
+
+def test_every_hint_is_asked() -> None:
+    """Hints are one line each, and each is a function of the module."""
+    assert len(set(hints.HINTS)) == len(hints.HINTS) == 7
+    assert all(hint.__doc__ for hint in hints.HINTS)

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from policy.environment.discovery import find
+from policy.rules import plan as locations
+from policy.rules.plan import LOCATIONS, LockFile
+from policy.rules.request import Caller, Request
+from policy.uv import names
+from tests import factories
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+if sys.platform == "win32":
+    pytest.skip("needs POSIX paths and links", allow_module_level=True)
+
+
+def plan(
+    location: str, root: Path | str, directory: str = "/g", environ: Mapping[str, str] | None = None, cwd: str = "/"
+) -> list[tuple[str, str]]:
+    """The plan of a virtual environment: (path, purpose)."""
+    asked = factories.request(environ, root=str(root), cwd=cwd)
+    return [(file.path, file.purpose) for file in LOCATIONS[location](asked, directory)]
+
+
+def test_names() -> None:
+    """The three locations of the design, and no other."""
+    assert list(LOCATIONS) == ["local", "global", "both"]
+
+
+@pytest.mark.parametrize("kind", ["virtualenv", "target", "prefix", "system"])
+def test_local(kind: str) -> None:
+    """A local lock is uv's own file in the root."""
+    assert locations.local(factories.request(root="/e", kind=kind), "/g") == (LockFile("/e/.lock", "local"),)
+
+
+def test_global() -> None:
+    """A global lock is one file in the directory, named after the root."""
+    ((path, purpose),) = plan("global", "/e")
+    assert path == f"/g/lock-policy-{names.digest('/e')}.lock"
+    assert purpose == "global"
+
+
+def test_both() -> None:
+    """`both` takes the global one, then the local one."""
+    assert plan("both", "/e") == plan("global", "/e") + plan("local", "/e")
+
+
+def test_every_spelling_meets(tmp_path: Path) -> None:
+    """Every spelling of an environment, through links, `..`, `.` and slashes, meets in one global file."""
+    root = factories.virtualenv(tmp_path / "real" / "env")
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+    (tmp_path / "link").symlink_to(root)
+    spellings = [
+        root,
+        f"{root}/",
+        f"{tmp_path}/folder/env",
+        f"{tmp_path}/link",
+        f"{tmp_path}/link/../env",
+        f"{root}/./",
+    ]
+    spellings += [f"{root}/bin/python", f"{tmp_path}/link/bin/python"]
+    caller = Caller({}, str(tmp_path))
+    plans = {
+        locations.global_(Request(find(str(spelling), environ={}, cwd=caller.cwd), caller), "/g")
+        for spelling in [*spellings, "link", "real/env", "./folder//env"]
+    }
+    assert len(plans) == 1
+
+
+def test_others_do_not_meet(tmp_path: Path) -> None:
+    """Two environments have two global files."""
+    assert plan("global", factories.virtualenv(tmp_path / "a")) != plan("global", factories.virtualenv(tmp_path / "b"))
+
+
+def test_no_utf8(tmp_path: Path) -> None:
+    """A root whose name is no UTF-8 has a lock like any other."""
+    root = os.path.join(os.fsencode(tmp_path), b"\xff")
+    os.mkdir(root)
+    ((path, _),) = plan("global", os.fsdecode(root))
+    assert path.isascii()
+
+
+def system(tmp_path: Path) -> Path:
+    """An interpreter under three names in one folder."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    factories.written(folder / "python3.11", "")
+    (folder / "python3").symlink_to("python3.11")
+    (folder / "python").symlink_to("python3")
+    factories.written(folder / "python3.12", "")
+    return folder
+
+
+@pytest.mark.parametrize("spelling", ["python", "python3", "python3.11"])
+def test_system(tmp_path: Path, spelling: str) -> None:
+    """A global plan of a system interpreter holds uv's locks of every spelling in its folder, whichever was given."""
+    folder = system(tmp_path)
+    asked = factories.request(root=str(tmp_path), kind="system", interpreter=f"{folder}/{spelling}")
+    files = locations.global_(asked, "/g")
+    spellings = [f"{folder}/{name}" for name in ("python", "python3", "python3.11")]
+    uvs = sorted(f"/tmp/uv-{names.digest(path)}.lock" for path in spellings)  # noqa: S108
+    assert files[0] == LockFile(f"/g/lock-policy-{names.digest(os.path.realpath(tmp_path))}.lock", "global")
+    assert [(file.path, file.purpose) for file in files[1:]] == [(path, "uv") for path in uvs]
+    assert locations.both(asked, "/g") == (*files, LockFile(f"{tmp_path}/.lock", "local"))
+
+
+@pytest.mark.parametrize(
+    ("environ", "directory"),
+    [
+        ({}, "/tmp"),  # noqa: S108
+        ({"TMPDIR": "/var/own"}, "/var/own"),
+        ({"TMPDIR": "own"}, "/work/own"),
+        ({"TMPDIR": ""}, "/work"),
+        ({"TMP": "/var/own", "TEMP": "/var/own"}, "/tmp"),  # noqa: S108
+    ],
+)
+def test_uvs_directory(tmp_path: Path, environ: dict[str, str], directory: str) -> None:
+    """Uv's locks lie where uv of the caller puts them, by the caller's TMPDIR and working directory."""
+    asked = factories.request(
+        environ, root=str(tmp_path), kind="system", interpreter=f"{system(tmp_path)}/python", cwd="/work"
+    )
+    assert {os.path.dirname(file.path) for file in locations.global_(asked, "/g") if file.purpose == "uv"} == {
+        directory
+    }
+
+
+@pytest.mark.parametrize("environ", [{}, {"TMPDIR": "/var/own"}, {"TMP": "/x", "TEMP": "/y"}])
+def test_default_directory(environ: dict[str, str]) -> None:
+    """Every shell of a host meets in the same place, whatever its TMPDIR."""
+    assert locations.default_global_directory(environ) == "/tmp"  # noqa: S108
+
+
+def test_lock_file() -> None:
+    """A file of a plan is a value."""
+    one = LockFile("/e/.lock", "local")
+    assert one == LockFile("/e/.lock", "local")
+    assert one != LockFile("/e/.lock", "global")
+    assert one != "/e/.lock"
+    assert len({one, LockFile("/e/.lock", "local")}) == 1
+    assert repr(one) == "LockFile(path='/e/.lock', purpose='local')"
