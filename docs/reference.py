@@ -76,7 +76,7 @@ def _files() -> str:
         "In `lock-policy.toml`, or under `[tool.lock-policy]` in `pyproject.toml`. "
         "`policy schema` prints the JSON Schema, `policy show` what all files come to."
     )
-    rows = [(f"`{name}`", _type(shape.kind.schema), _notes(shape.notes)) for name, shape in FILE_KEYS.items()]
+    rows = [(f"`{name}`", _type(key.shape.schema), _notes(key.notes)) for name, key in FILE_KEYS.items()]
     settings = ", ".join(f"`{name}`" for name in SETTINGS)
     rest = (
         f"The strongest file that has a single setting ({settings}) wins: project, then user, then system. "
@@ -87,7 +87,7 @@ def _files() -> str:
 
 def _rules() -> str:
     rows = [
-        (f"`{name}`", _type(field.metadata["kind"].schema), _notes(field.metadata["notes"]))
+        (f"`{name}`", _type(field.metadata["shape"].schema), _notes(field.metadata["notes"]))
         for name, field in RULE_KEYS.items()
     ]
     return _table("Rules", ("key of `[[rules]]`", "value", "meaning"), rows)
@@ -100,7 +100,7 @@ def _conditions() -> str:
         if isinstance(condition, Combinator):
             kind, about = ("match table" if key == "not" else "list of match tables"), ""
         else:
-            kind = _PATTERNS.get(condition.kind) or _type(condition.kind.schema)
+            kind = _PATTERNS.get(condition.shape) or _type(condition.shape.schema)
             about = "caller" if condition.caller else "environment"
         rows.append((f"`{key}`", kind, condition.help + _examples(getattr(condition, "examples", ())), about))
     return _table("Conditions", ("key of `match`", "value", "meaning", "asks about"), rows, intro)

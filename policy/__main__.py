@@ -98,12 +98,12 @@ def _show_faults(error: ConfigError) -> None:
     from attrs import evolve
 
     from policy.render.record import shorten
-    from policy.toml.diagnostic import Place
+    from policy.toml.diagnostic import Location
     from policy.toml.document import show
 
-    for fault in error.faults:
-        place = Place(shorten(fault.place.file), fault.place.keys)
-        sys.stderr.write(show(evolve(fault, place=place)) + "\n")
+    for diagnostic in error.diagnostics:
+        location = Location(shorten(diagnostic.location.file), diagnostic.location.keys)
+        sys.stderr.write(show(evolve(diagnostic, location=location)) + "\n")
 
 
 if __name__ == "__main__":

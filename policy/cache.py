@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-FORMAT = 2  # another one when what is kept changes its shape
+VERSION = 2  # another one when what is kept changes its shape
 LARGEST = 64 * 1024 * 1024
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -47,7 +47,7 @@ def directory(environ: Mapping[str, str] | None = None) -> str:
     return os.path.join(base, "lock-policy")
 
 
-def read(name: str, environ: Mapping[str, str] | None = None) -> bytes | None:
+def load(name: str, environ: Mapping[str, str] | None = None) -> bytes | None:
     """Reads a cached file if it can be trusted.
 
     Args:
@@ -55,7 +55,7 @@ def read(name: str, environ: Mapping[str, str] | None = None) -> bytes | None:
         environ: Environment variables; this process's own if not given.
 
     Returns:
-        What `write` was given last, or None: not there, not ours, not private, or not readable.
+        What `store` was given last, or None: not there, not ours, not private, or not readable.
     """
     folder = directory(environ)
     if not folder:
@@ -85,12 +85,12 @@ def read(name: str, environ: Mapping[str, str] | None = None) -> bytes | None:
         os.close(descriptor)
 
 
-def write(name: str, data: bytes, environ: Mapping[str, str] | None = None) -> None:
+def store(name: str, data: bytes, environ: Mapping[str, str] | None = None) -> None:
     """Replaces a cached file whole; does nothing where that cannot be done.
 
     Args:
         name: The file's name in the directory.
-        data: What `read` is to return.
+        data: What `load` is to return.
         environ: Environment variables; this process's own if not given.
     """
     folder = directory(environ)
@@ -118,7 +118,7 @@ def write(name: str, data: bytes, environ: Mapping[str, str] | None = None) -> N
         _remove(temporary)
 
 
-def kept(name: str, key: Any, make: Callable[[], Any], environ: Mapping[str, str]) -> Any:
+def cached(name: str, key: Any, make: Callable[[], Any], environ: Mapping[str, str]) -> Any:
     """A plain value that is made once for a key.
 
     Args:
@@ -130,17 +130,17 @@ def kept(name: str, key: Any, make: Callable[[], Any], environ: Mapping[str, str
     Returns:
         The value, from the file or from `make`.
     """
-    data = read(name, environ)
+    data = load(name, environ)
     if data is not None:
         try:
             found_format, found_key, value = marshal.loads(data)  # noqa: S302  (only this user can write the file)
         except (ValueError, TypeError, EOFError, MemoryError):
             pass
         else:
-            if found_format == FORMAT and found_key == key:
+            if found_format == VERSION and found_key == key:
                 return value
     value = make()
-    write(name, marshal.dumps((FORMAT, key, value)), environ)
+    store(name, marshal.dumps((VERSION, key, value)), environ)
     return value
 
 

@@ -29,19 +29,19 @@ class ConfigError(PolicyError):
     """All the faults of the configuration files.
 
     Args:
-        faults: One for each thing that is wrong, in the order of the files.
+        diagnostics: One for each thing that is wrong, in the order of the files.
     """
 
-    def __init__(self, faults: Sequence[Any]) -> None:
-        super().__init__(faults)
-        self.faults = tuple(faults)
+    def __init__(self, diagnostics: Sequence[Any]) -> None:
+        super().__init__(diagnostics)
+        self.diagnostics = tuple(diagnostics)
 
     def __str__(self) -> str:
         return "\n".join(
-            f"{fault.place.file}:{fault.line}:{fault.column}: error: {fault.message}"
-            if fault.line
-            else f"{fault.place.file}: error: {fault.message}"
-            for fault in self.faults
+            f"{diagnostic.location.file}:{diagnostic.line}:{diagnostic.column}: error: {diagnostic.message}"
+            if diagnostic.line
+            else f"{diagnostic.location.file}: error: {diagnostic.message}"
+            for diagnostic in self.diagnostics
         )
 
 

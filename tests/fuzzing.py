@@ -107,14 +107,14 @@ def read_configuration(data: bytes) -> None:
     layer = LAYERS[len(data) % len(LAYERS)]
     found = _or_error(ConfigError, read.read_file, Source(layer, str(file)))
     if isinstance(found, ConfigError):
-        assert found.faults
+        assert found.diagnostics
         assert str(found)
         lines = data.count(b"\n") + 1
-        for fault in found.faults:
-            assert fault.message
-            assert 0 <= fault.line <= lines
-            assert (fault.column > 0) is (fault.line > 0)
-            assert document.show(fault).encode()
+        for diagnostic in found.diagnostics:
+            assert diagnostic.message
+            assert 0 <= diagnostic.line <= lines
+            assert (diagnostic.column > 0) is (diagnostic.line > 0)
+            assert document.show(diagnostic).encode()
         return
     chain = read.chain([found])
     rows = [rule.row for rule in chain.rules]

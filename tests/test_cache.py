@@ -41,10 +41,10 @@ def test_the_directory_is_that_of_platformdirs(
 
 def test_what_was_written_is_read(environ: dict[str, str]) -> None:
     """A file holds what was written last, empty or with any bytes."""
-    assert cache.read("name", environ) is None
+    assert cache.load("name", environ) is None
     for data in (b"", b"one", bytes(range(256)) * 5000):
-        cache.write("name", data, environ)
-        assert cache.read("name", environ) == data
+        cache.store("name", data, environ)
+        assert cache.load("name", environ) == data
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
@@ -53,7 +53,7 @@ def test_directory_and_files_are_private(environ: dict[str, str], folder: Path, 
     """Whatever the umask, the directory is 0700 and a file 0600, and no temporary file is left."""
     before = os.umask(mask)
     try:
-        cache.write("name", b"data", environ)
+        cache.store("name", b"data", environ)
     finally:
         os.umask(before)
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -65,9 +65,9 @@ def test_directory_and_files_are_private(environ: dict[str, str], folder: Path, 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_a_file_that_others_may_write_is_not_trusted(environ: dict[str, str], folder: Path, mode: int) -> None:
     """A file with a write bit for the group or for others is as good as none."""
-    cache.write("name", b"data", environ)
+    cache.store("name", b"data", environ)
     (folder / "name").chmod(mode)
-    assert cache.read("name", environ) is None
+    assert cache.load("name", environ) is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
@@ -76,10 +76,10 @@ def test_a_directory_that_others_may_write_is_neither_read_nor_written(
     environ: dict[str, str], folder: Path, mode: int
 ) -> None:
     """Whoever may rename files in the directory could hand us an old one under another's name."""
-    cache.write("name", b"data", environ)
+    cache.store("name", b"data", environ)
     folder.chmod(mode)
-    assert cache.read("name", environ) is None
-    cache.write("other", b"data", environ)
+    assert cache.load("name", environ) is None
+    cache.store("other", b"data", environ)
     assert not (folder / "other").exists()
 
 
@@ -88,13 +88,13 @@ def test_a_file_of_another_user_is_not_trusted(environ: dict[str, str], folder: 
     requirements.need_root()
     if sys.platform == "win32":
         return
-    cache.write("name", b"data", environ)
+    cache.store("name", b"data", environ)
     os.chown(folder / "name", real_uv.NOBODY, real_uv.NOBODY)
-    assert cache.read("name", environ) is None
+    assert cache.load("name", environ) is None
     os.chown(folder / "name", 0, 0)
-    assert cache.read("name", environ) == b"data"
+    assert cache.load("name", environ) == b"data"
     os.chown(folder, real_uv.NOBODY, real_uv.NOBODY)
-    assert cache.read("name", environ) is None
+    assert cache.load("name", environ) is None
 
 
 def test_root_leaves_nothing_in_a_users_home(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_root_leaves_nothing_in_a_users_home(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     os.chown(home, real_uv.NOBODY, real_uv.NOBODY)
-    cache.write("name", b"data", {"HOME": str(home)})
+    cache.store("name", b"data", {"HOME": str(home)})
     assert os.listdir(home) == []
 
 
@@ -114,28 +114,28 @@ def test_what_is_no_regular_file_is_not_read(environ: dict[str, str], folder: Pa
     """A link, a FIFO or a directory in the file's place is no answer, hangs nobody, and leaves the victim's file."""
     if sys.platform == "win32":
         return
-    cache.write("other", b"data", environ)
+    cache.store("other", b"data", environ)
     target = tmp_path / "target"
     target.write_bytes(b"victim")
     (folder / "link").symlink_to(target)
     os.mkfifo(folder / "fifo")
     (folder / "directory").mkdir()
     for name in ("link", "fifo", "directory"):
-        assert cache.read(name, environ) is None
-        cache.write(name, b"data", environ)
+        assert cache.load(name, environ) is None
+        cache.store(name, b"data", environ)
     assert target.read_bytes() == b"victim"
-    assert cache.read("link", environ) == b"data"
+    assert cache.load("link", environ) == b"data"
 
 
 def test_it_may_be_deleted_at_any_time(environ: dict[str, str], folder: Path) -> None:
     """After the directory was deleted, it is made again."""
-    cache.write("name", b"data", environ)
+    cache.store("name", b"data", environ)
     for path in folder.iterdir():
         path.unlink()
     folder.rmdir()
-    assert cache.read("name", environ) is None
-    cache.write("name", b"again", environ)
-    assert cache.read("name", environ) == b"again"
+    assert cache.load("name", environ) is None
+    cache.store("name", b"again", environ)
+    assert cache.load("name", environ) == b"again"
 
 
 @pytest.mark.parametrize("base", ["/proc/nothing/here", "/dev/null/x", "/dev/null"])
@@ -143,8 +143,8 @@ def test_it_may_be_deleted_at_any_time(environ: dict[str, str], folder: Path) ->
 def test_where_it_cannot_be_written_nothing_happens(base: str) -> None:
     """A cache that cannot be had is done without, in silence."""
     environ = {"XDG_CACHE_HOME": base}
-    cache.write("name", b"data", environ)
-    assert cache.read("name", environ) is None
+    cache.store("name", b"data", environ)
+    assert cache.load("name", environ) is None
 
 
 def test_a_read_only_directory_is_done_without(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_read_only_directory_is_done_without(tmp_path: Path) -> None:
     home.mkdir()
     real_uv.given_to(home)
     home.chmod(0o500)
-    code = "from policy import cache; cache.write('n', b'd'); assert cache.read('n') is None"
+    code = "from policy import cache; cache.store('n', b'd'); assert cache.load('n') is None"
     environ = {"HOME": str(home), "PYTHONPATH": str(REPOSITORY)}
     done = real_uv.as_user([real_uv.public_python(), "-B", "-c", code], environ=environ)
     assert (done.returncode, done.stderr) == (0, "")
@@ -164,7 +164,7 @@ def test_a_read_only_directory_is_done_without(tmp_path: Path) -> None:
 def test_without_a_home_nothing_is_cached(home: str) -> None:
     """A user that the system does not know, and a home that is no absolute path, have no cache and no error."""
     requirements.need_root()
-    code = "from policy import cache; cache.write('n', b'd'); print([cache.directory(), cache.read('n')])"
+    code = "from policy import cache; cache.store('n', b'd'); print([cache.directory(), cache.load('n')])"
     environ = {"PYTHONPATH": str(REPOSITORY), "HOME": home}
     done = real_uv.as_user([real_uv.public_python(), "-B", "-c", code], environ=environ, uid=54321, cwd="/")
     assert (done.stdout, done.stderr) == ("['', None]\n", "")
@@ -181,14 +181,14 @@ def test_many_writers_and_readers(environ: dict[str, str], folder: Path) -> None
     """While four processes write, a reader sees one's whole file or another's, never a mixture."""
     code = (
         "import sys; from policy import cache\n"
-        "for _ in range(200): cache.write('name', sys.argv[1].encode() * 100_000)\n"
+        "for _ in range(200): cache.store('name', sys.argv[1].encode() * 100_000)\n"
     )
     command = [sys.executable, "-c", code]
     everything = {**environ, "PYTHONPATH": str(REPOSITORY), "PATH": os.environ["PATH"]}
     writers = [subprocess.Popen([*command, letter], env=everything) for letter in "abcd"]
     seen = set()
     while any(writer.poll() is None for writer in writers):
-        if (data := cache.read("name", environ)) is not None:
+        if (data := cache.load("name", environ)) is not None:
             assert len(data) == 100_000
             assert len(set(data)) == 1
             seen.add(data[:1])

@@ -9,11 +9,11 @@ import pytest
 
 from policy import errors
 from policy.locks.holders import Holder
-from policy.toml.diagnostic import Fault, Place
+from policy.toml.diagnostic import Diagnostic, Location
 
 FAULTS = (
-    Fault(Place("a.toml", ("lock",)), "expected a string, found 1", line=3, column=8, source="lock = 1"),
-    Fault(Place("b.toml"), "no such file"),
+    Diagnostic(Location("a.toml", ("lock",)), "expected a string, found 1", line=3, column=8, excerpt="lock = 1"),
+    Diagnostic(Location("b.toml"), "no such file"),
 )
 HELD = errors.LockTimeout("/e/.lock", 1.5, [Holder(pid=7, user="anna", command="uv sync", since=None)])
 REFUSED = errors.LockUnavailable("/e/.lock", errno.EROFS, remedy="choose a global lock", rule="here")

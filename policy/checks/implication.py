@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from policy.rules.conditions import Match
-    from policy.toml.shapes import Kind
+    from policy.toml.shapes import Shape
 
 STEP = 8  # values that are looked at in one step
 HOME = "/\N{HOUSE BUILDING}"  # stands for the home directory, which is another one for each user
@@ -81,7 +81,7 @@ def _negated(key: str, expected: Any) -> Match:
         return tuple(condition for table in expected for condition in flat((("not", table),)))
     if key == "not":
         return flat(expected)
-    if _kind(key) is FLAG:
+    if _shape(key) is FLAG:
         return ((key, not expected),)
     names = _names(key)
     if names and set(expected) < names:
@@ -185,9 +185,9 @@ def _cases(premises: Match) -> Iterable[tuple[Match, tuple[Match, ...]]]:
             yield premises[:index] + premises[index + 1 :], tables
 
 
-def _kind(key: str) -> Kind | None:
+def _shape(key: str) -> Shape | None:
     """How the value of a condition is read; None for a combinator."""
-    return getattr(CONDITIONS[key], "kind", None)
+    return getattr(CONDITIONS[key], "shape", None)
 
 
 def _names(key: str) -> set[str]:
@@ -201,10 +201,10 @@ def _always(key: str, expected: Any) -> bool:
         return any(certain(table) for table in expected)
     if key == "not":
         return False
-    kind = _kind(key)
-    if kind is TEXTS:
+    shape = _shape(key)
+    if shape is TEXTS:
         return any(_only_stars(pattern) for pattern in expected)
-    if kind is PATHS:
+    if shape is PATHS:
         return any(_only_stars(pattern) and len(pattern) > 1 for pattern in expected)
     names = _names(key)
     return bool(names) and names <= set(expected)
@@ -212,14 +212,14 @@ def _always(key: str, expected: Any) -> bool:
 
 def _within(key: str, had: Any, wanted: Any) -> bool:
     """Whether a condition's value is met whenever another value of the same condition is."""
-    kind = _kind(key)
+    shape = _shape(key)
     if had == wanted:
         return True
     if _names(key):
         return set(had) <= set(wanted)
-    if kind is TEXTS:
+    if shape is TEXTS:
         return _each_covered(had, wanted, _text_covered)
-    if kind is PATHS:
+    if shape is PATHS:
         return _each_covered(had, wanted, _path_covered)
     if key == "env":
         known = dict(had)
@@ -229,14 +229,14 @@ def _within(key: str, had: Any, wanted: Any) -> bool:
 
 def _apart(key: str, one: Any, other: Any) -> bool:
     """Whether two values of a condition are never met by the same fact."""
-    kind = _kind(key)
-    if kind is FLAG:
+    shape = _shape(key)
+    if shape is FLAG:
         return one is not other
     if _names(key):
         return set(one).isdisjoint(other)
-    if kind is TEXTS:
+    if shape is TEXTS:
         return all(_texts_apart(mine, yours) for mine in one for yours in other)
-    if kind is PATHS:
+    if shape is PATHS:
         return all(_paths_apart(mine, yours) for mine in one for yours in other)
     if key == "env":
         known = dict(one)

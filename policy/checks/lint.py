@@ -10,8 +10,8 @@ from policy.checks.implication import Effort, TooMuchError, certain, divided, fl
 from policy.config.read import BUILT_IN, read_file
 from policy.errors import ConfigError
 from policy.rules.conditions import CONDITIONS, Combinator, asks_caller
-from policy.toml import document as documents
-from policy.toml.diagnostic import Fault, Place
+from policy.toml.diagnostic import Diagnostic, Location
+from policy.toml.document import locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,11 +46,11 @@ class Finding:
 
     Args:
         code: `invalid` for a fault; else which warning, as the reference lists them.
-        fault: Where and what.
+        diagnostic: Where and what.
     """
 
     code: str
-    fault: Fault
+    diagnostic: Diagnostic
 
     @property
     def severity(self) -> str:
@@ -128,9 +128,9 @@ class Entry:
 
 def _finding(configuration: Configuration, code: str, message: str, *keys: str | int) -> Finding:
     document = configuration.document
-    place = Place(document.file, (*configuration.source.keys, *keys))
+    location = Location(document.file, (*configuration.source.keys, *keys))
     of_key = keys[-1] not in {"name", "rule"}  # what is wrong with these is their value
-    return Finding(code, documents.locate(document, Fault(place, message, of_key)))
+    return Finding(code, locate(document, Diagnostic(location, message, of_key)))
 
 
 @frozen
@@ -176,7 +176,7 @@ def check(sources: Sequence[Source], *, together: bool) -> Report:
         try:
             files.append(read_file(source))
         except ConfigError as error:
-            findings += [Finding(INVALID, fault) for fault in error.faults]
+            findings += [Finding(INVALID, diagnostic) for diagnostic in error.diagnostics]
     chains = [[file] for file in files]
     if together:
         chains = [files] if len(files) == len(sources) else []  # rules that could not be read may stand in between
@@ -187,7 +187,11 @@ def check(sources: Sequence[Source], *, together: bool) -> Report:
         complete = complete and all_compared
     order = {source.path: number for number, source in enumerate(sources)}
     findings.sort(
-        key=lambda finding: (order.get(finding.fault.place.file, -1), finding.fault.line, finding.fault.column)
+        key=lambda finding: (
+            order.get(finding.diagnostic.location.file, -1),
+            finding.diagnostic.line,
+            finding.diagnostic.column,
+        )
     )
     return Report(tuple(sources), tuple(findings), sum(len(file.rules) for file in files), complete)
 

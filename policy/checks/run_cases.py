@@ -20,7 +20,7 @@ from policy.rules.request import Caller, Request
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from policy.config.cases import Scenario
+    from policy.config.cases import Case
     from policy.config.read import Configuration
     from policy.rules.engine import Decision
     from policy.rules.rule import Rule
@@ -67,28 +67,26 @@ class Trial:
     """A test, run.
 
     Args:
-        scenario: The test.
+        case: The test.
         decision: What the rules decided.
     """
 
-    scenario: Scenario
+    case: Case
     decision: Decision
 
     @property
     def passed(self) -> bool:
         """Whether the decision is the expected one."""
-        wanted = self.scenario.rule
-        return self.decision.lock == self.scenario.lock and wanted in {None, self.decision.row[engine.NAME]}
+        wanted = self.case.rule
+        return self.decision.lock == self.case.lock and wanted in {None, self.decision.row[engine.NAME]}
 
     @property
     def wanted(self) -> engine.Row | None:
         """The rule that should have decided, where it did not; None where any may or there is none of that name."""
         rows = self.decision.program.rows
-        if self.scenario.rule in {None, self.decision.row[engine.NAME]}:
+        if self.case.rule in {None, self.decision.row[engine.NAME]}:
             return None
-        return next(
-            (rows[number] for number in range(len(rows)) if rows[number][engine.NAME] == self.scenario.rule), None
-        )
+        return next((rows[number] for number in range(len(rows)) if rows[number][engine.NAME] == self.case.rule), None)
 
     def checks(self, row: engine.Row) -> list[dict[str, Any]]:
         """The conditions of a rule, answered for this test."""
@@ -124,18 +122,18 @@ def run(configuration: Configuration) -> Trials:
         configuration: The file.
     """
     rules = chain([configuration])
-    trials = tuple(_try(rules.program, scenario) for scenario in configuration.tests)
+    trials = tuple(_try(rules.program, case) for case in configuration.tests)
     reached = {trial.decision.index for trial in trials}
     own = range(len(configuration.rules))
     unreached = tuple(rules.rules[number] for number in own if number not in reached)
     return Trials(configuration.document.file, trials, len(configuration.rules), unreached)
 
 
-def _try(program: engine.Program, scenario: Scenario) -> Trial:
-    known = facts(scenario.given)
+def _try(program: engine.Program, case: Case) -> Trial:
+    known = facts(case.given)
     # where the lock files would be does not matter, so nothing on this machine is looked at
     environment = Environment(
         known["interpreter"], known["environment"], known["kind"], known["base-interpreter"], "test"
     )
     caller = Caller(dict(known.pop("env")), "/", known["operation"], known["project"] or None)
-    return Trial(scenario, engine.decide(program, Request(environment, caller, known)))
+    return Trial(case, engine.decide(program, Request(environment, caller, known)))

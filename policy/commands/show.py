@@ -27,13 +27,13 @@ def arguments(parser: ArgumentParser) -> None:
 
 def main(arguments: Namespace) -> int:
     """Prints it."""
-    from policy.config.read import read
+    from policy.config.read import load_chain
     from policy.render import effective
 
     sources, warnings = files.applying(arguments)
     for warning in [] if arguments.quiet else warnings:
         options.warn(warning)
-    program = read(sources).program.with_settings(options.rules(arguments).forced(os.environ))
+    program = load_chain(sources).program.with_settings(options.rules(arguments).forced(os.environ))
     if arguments.output_format == "json":
         sys.stdout.write(effective.as_json(program))
     else:

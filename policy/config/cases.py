@@ -8,16 +8,16 @@ from attrs import frozen
 
 from policy.rules.conditions import CONDITIONS, Combinator
 from policy.rules.plan import LOCATIONS
-from policy.toml.shapes import TEXT, Kind, array, choice, keyed
+from policy.toml.shapes import TEXT, Shape, array, choice, keyed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from policy.toml.diagnostic import Place
+    from policy.toml.diagnostic import Location
 
 
 @frozen
-class Scenario:
+class Case:
     """A case.
 
     Args:
@@ -64,10 +64,10 @@ _SHAPE = keyed(
 )
 
 
-def _read(value: object, place: Place) -> tuple[Scenario, Place]:
-    content = _SHAPE.read(value, place)
+def _read(value: object, location: Location) -> tuple[Case, Location]:
+    content = _SHAPE.parse(value, location)
     expect = content["expect"]
-    return Scenario(content["name"], content.get("given", {}), expect["lock"], expect.get("rule")), place
+    return Case(content["name"], content.get("given", {}), expect["lock"], expect.get("rule")), location
 
 
-SCENARIOS = array(Kind(_read, _SHAPE.schema))
+CASES = array(Shape(_read, _SHAPE.schema))

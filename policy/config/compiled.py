@@ -41,9 +41,9 @@ def program(sources: Sequence[Source], environ: Mapping[str, str], home: str) ->
         return engine.Program(ROWS, {})
 
     def make() -> Any:
-        from policy.config.read import read
+        from policy.config.read import load_chain
 
-        chain = read(sources)
+        chain = load_chain(sources)
         made = [rule.row for rule in chain.rules]
         return tuple([marshal.dumps(row) for row in made]), dict(chain.settings), index.build(made)
 
@@ -52,7 +52,7 @@ def program(sources: Sequence[Source], environ: Mapping[str, str], home: str) ->
     # the version, because another one may have other built-in rules, or not be allowed by `required-version`
     key = (__version__, home, *(source.fingerprint for source in sources))
     young = time.time_ns() - max(source.identity[CTIME] for source in sources) < TICK_NANOSECONDS
-    rows, settings, built = make() if young else cache.kept(name, key, make, environ)
+    rows, settings, built = make() if young else cache.cached(name, key, make, environ)
     if _leads_out(settings):
         rows, settings, built = make()
     return engine.Program(Rows(rows), settings, built)

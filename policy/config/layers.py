@@ -204,7 +204,7 @@ def has_table(path: str, identity: tuple[int, ...], query: Query) -> bool:
         return table(read(path, limit=query.limit).data, TABLE) is not None
 
     if identity not in _tables:
-        _tables[identity] = cache.kept(f"table-{digest(path)}", identity, look, query.environ)
+        _tables[identity] = cache.cached(f"table-{digest(path)}", identity, look, query.environ)
     return _tables[identity]
 
 

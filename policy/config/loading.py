@@ -7,6 +7,7 @@ import os
 from policy.config import compiled, layers
 from policy.errors import PolicyError, UsageError
 from policy.rules import engine
+from policy.variables import MAX_TIMEOUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from policy.rules.request import Caller, Request
 
-LONGEST = 86_400  # seconds; a day
 MANY = 64  # sets of files whose rules are remembered
 
 
@@ -33,8 +33,8 @@ def seconds(value: object, name: str) -> float:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         number = -1.0
-    if isinstance(value, bool) or not 0 <= number <= LONGEST:  # nan compares false
-        raise UsageError(f"{name} must be a number of seconds from 0 to {LONGEST}")
+    if isinstance(value, bool) or not 0 <= number <= MAX_TIMEOUT:  # nan compares false
+        raise UsageError(f"{name} must be a number of seconds from 0 to {MAX_TIMEOUT}")
     return number
 
 

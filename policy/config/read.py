@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs import frozen
 
-from policy.config.cases import SCENARIOS, Scenario
-from policy.config.layers import Source, named_table, table
+from policy.config.cases import CASES, Case
+from policy.config.layers import Source, table
 from policy.errors import ConfigError
 from policy.rules import builtin
 from policy.rules.chain import Chain
 from policy.rules.rule import RULES, TIMEOUT, Rule
-from policy.toml import document as documents
-from policy.toml.diagnostic import Fault, Place
-from policy.toml.shapes import MOST, TEXT, Kind, gather, keyed, refined, refuse, shown
+from policy.toml.diagnostic import Diagnostic, Location
+from policy.toml.document import locate, read
+from policy.toml.shapes import MOST, TEXT, Shape, gather, keyed, refined, refuse, shown
 from policy.version import __version__
 
 if TYPE_CHECKING:
@@ -46,20 +46,20 @@ _CLAUSE = r"(~=|===?|!=|<=?|>=?)\s*v?[0-9][^\s,]*\s*"  # what JSON Schema is tol
 
 
 @frozen
-class Shape:
+class Key:
     """A top-level key of the file.
 
     Args:
-        kind: How it is read.
+        shape: How it is read.
         notes: What the schema says of it.
     """
 
-    kind: Kind
+    shape: Shape
     notes: Mapping[str, Any]
 
 
 SETTINGS = {
-    "global-dir": Shape(
+    "global-dir": Key(
         refined(TEXT, _directory_fault, {"minLength": 1, "pattern": r"^[^\u0000]*$"}),
         {
             "description": "Directory of the global locks; it must exist. In a project's file a relative path that "
@@ -67,24 +67,22 @@ SETTINGS = {
             "examples": ["/var/lock/lock-policy"],
         },
     ),
-    "timeout": Shape(
+    "timeout": Key(
         TIMEOUT, {"description": "How long to wait for a lock, in seconds; absent: for ever.", "examples": [60]}
     ),
 }
 
 KEYS = {
-    "required-version": Shape(
+    "required-version": Key(
         refined(TEXT, _version_fault, {"pattern": rf"^\s*({_CLAUSE}(,\s*{_CLAUSE})*)?,?\s*$"}),
         {"description": "Versions of lock-policy that can read this file (PEP 440).", "examples": [">=0.1"]},
     ),
     **SETTINGS,
-    "rules": Shape(RULES, {"description": "Tried in order; the first whose conditions all hold decides."}),
-    "tests": Shape(SCENARIOS, {"description": "Cases that `policy test` tries against the rules."}),
+    "rules": Key(RULES, {"description": "Tried in order; the first whose conditions all hold decides."}),
+    "tests": Key(CASES, {"description": "Cases that `policy test` tries against the rules."}),
 }
 
-CONFIGURATION = keyed(
-    {name: shape.kind for name, shape in KEYS.items()}, {name: shape.notes for name, shape in KEYS.items()}
-)
+CONFIGURATION = keyed({name: key.shape for name, key in KEYS.items()}, {name: key.notes for name, key in KEYS.items()})
 
 
 @frozen
@@ -103,7 +101,7 @@ class Configuration:
     document: Document
     rules: tuple[Rule, ...] = ()
     settings: Mapping[str, tuple[Any, str, int, str]] = attrs.field(factory=dict)
-    tests: tuple[Scenario, ...] = ()
+    tests: tuple[Case, ...] = ()
 
 
 def read_file(source: Source) -> Configuration:
@@ -118,31 +116,33 @@ def read_file(source: Source) -> Configuration:
     Raises:
         ConfigError: With every fault in it, located.
     """
-    document = documents.read(source.path, limit=source.limit)
+    document = read(source.path, limit=source.limit)
     try:
         return _read(source, document)
     except ConfigError as error:
-        faults = [documents.locate(document, fault) for fault in error.faults[:MOST]]
-        faults.sort(key=lambda fault: (fault.line, fault.column))
-        if len(error.faults) >= MOST:
-            faults.append(Fault(Place(document.file), f"after {MOST} faults the rest of the file was not judged"))
-        raise ConfigError(faults) from None
+        diagnostics = [locate(document, diagnostic) for diagnostic in error.diagnostics[:MOST]]
+        diagnostics.sort(key=lambda diagnostic: (diagnostic.line, diagnostic.column))
+        if len(error.diagnostics) >= MOST:
+            diagnostics.append(
+                Diagnostic(Location(document.file), f"after {MOST} faults the rest of the file was not judged")
+            )
+        raise ConfigError(diagnostics) from None
 
 
 def _read(source: Source, document: Document) -> Configuration:
-    place = Place(document.file)
+    location = Location(document.file)
     for name in source.keys:
-        place = place.at(name)
+        location = location.at(name)
     data = table(document.data, source.keys)
     if data is None:
         return Configuration(source, document)
-    _require_version(data, place)
+    _require_version(data, location)
     content: dict[str, Any] = {}
 
     def shape() -> None:
-        content.update(CONFIGURATION.read(data, place))
+        content.update(CONFIGURATION.parse(data, location))
 
-    gather(lambda judge: judge(), [shape, lambda: _limit(source, data, place)])
+    gather(lambda judge: judge(), [shape, lambda: _limit(source, data, location)])
     rules = tuple(
         Rule(
             **{name.replace("-", "_"): value for name, value in fields.items()},
@@ -153,53 +153,57 @@ def _read(source: Source, document: Document) -> Configuration:
         for fields, at in content.get("rules", ())
     )
     settings = {
-        name: (_setting(source, name, content[name]), document.file, _line(document, (*place.keys, name)), source.layer)
+        name: (
+            _setting(source, name, content[name]),
+            document.file,
+            _line(document, (*location.keys, name)),
+            source.layer,
+        )
         for name in SETTINGS
         if name in content
     }
     tests = tuple(
-        attrs.evolve(scenario, file=document.file, line=_line(document, at.keys))
-        for scenario, at in content.get("tests", ())
+        attrs.evolve(case, file=document.file, line=_line(document, at.keys)) for case, at in content.get("tests", ())
     )
     return Configuration(source, document, rules, settings, tests)
 
 
 def _line(document: Document, keys: tuple[str | int, ...]) -> int:
-    spot = document.positions.key(keys) or document.positions.value(keys)
-    return spot.line if spot else 0
+    span = document.positions.key(keys) or document.positions.value(keys)
+    return span.line if span else 0
 
 
-def _require_version(data: object, place: Place) -> None:
+def _require_version(data: object, location: Location) -> None:
     """Refuses a file that wants another version, before anything else in it is judged."""
     if not isinstance(data, dict) or not isinstance(wanted := data.get("required-version"), str):
         return
     from packaging.specifiers import SpecifierSet
 
-    KEYS["required-version"].kind.read(wanted, place.at("required-version"))
+    KEYS["required-version"].shape.parse(wanted, location.at("required-version"))
     if not SpecifierSet(wanted).contains(__version__, prereleases=True):
         raise refuse(
-            place.at("required-version"),
+            location.at("required-version"),
             f"this file wants lock-policy {wanted}, but {__version__} is running; install a version that it allows",
         )
 
 
-def _limit(source: Source, data: Mapping[str, Any], place: Place) -> None:
+def _limit(source: Source, data: Mapping[str, Any], location: Location) -> None:
     """What a layer may not say: a project's file comes with a checkout, so it may do no harm."""
-    faults: list[Fault] = []
+    diagnostics: list[Diagnostic] = []
     if not isinstance(data, dict):
         return
     rules = data.get("rules")
     for index, rule in enumerate(rules if isinstance(rules, list) else ()):
         if source.layer != "system" and isinstance(rule, dict) and rule.get("mandatory") is True:
-            at = place.at("rules").at(index).at("mandatory")
-            faults += refuse(at, "only the system file may hold mandatory rules", of_key=True).faults
+            at = location.at("rules").at(index).at("mandatory")
+            diagnostics += refuse(at, "only the system file may hold mandatory rules", of_key=True).diagnostics
     directory = data.get("global-dir")
     if isinstance(directory, str) and _directory_fault(directory) is None:
         message = _directory_limit(source, directory)
         if message:
-            faults += refuse(place.at("global-dir"), message).faults
-    if faults:
-        raise ConfigError(faults)
+            diagnostics += refuse(location.at("global-dir"), message).diagnostics
+    if diagnostics:
+        raise ConfigError(diagnostics)
 
 
 def _directory_limit(source: Source, directory: str) -> str | None:
@@ -237,7 +241,7 @@ def chain(files: Sequence[Configuration]) -> Chain:
     )
 
 
-def read(sources: Iterable[Source]) -> Chain:
+def load_chain(sources: Iterable[Source]) -> Chain:
     """The chain that the files make together.
 
     Args:
@@ -250,8 +254,3 @@ def read(sources: Iterable[Source]) -> Chain:
         ConfigError: With the faults of all files.
     """
     return chain(gather(read_file, sources))
-
-
-def named(path: str, layer: str) -> Source:
-    """A file that someone named, as a source."""
-    return Source(layer, os.path.abspath(path), named_table(path))

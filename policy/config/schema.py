@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from policy.config.read import CONFIGURATION
-from policy.rules.conditions import REFERENCE, match_kind
+from policy.rules.conditions import REFERENCE, match_shape
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 # URNs: an address would have to lead somewhere
@@ -46,7 +46,7 @@ def _schema(identity: str, title: str, description: str) -> dict[str, Any]:
         "definitions": {
             "match": {
                 "title": "conditions, all of which must hold",
-                **match_kind().schema,
+                **match_shape().schema,
             }
         },
     }

@@ -101,7 +101,7 @@ def ask(path: str, environ: Mapping[str, str], cwd: str, *, spelled: str = "") -
         if not _same(path, answer.executable):
             return answer
         values = tuple(getattr(answer, field) for field in _FIELDS)
-        cache.write(name, marshal.dumps((_FIELDS, key, values)), environ)
+        cache.store(name, marshal.dumps((_FIELDS, key, values)), environ)
     _told[path] = (key, answer)
     return answer
 
@@ -127,11 +127,11 @@ def _key(path: str) -> Key:
 
 def _remembered(name: str, key: Key, environ: Mapping[str, str]) -> Answer | None:
     """The answer that was cached for this very file."""
-    data = cache.read(name, environ)
+    data = cache.load(name, environ)
     if data is None:
         return None
     try:
-        # Only this user can have written it, as `cache.read` makes sure.
+        # Only this user can have written it, as `cache.load` makes sure.
         fields, known, values = marshal.loads(data)  # noqa: S302
         return Answer(*values) if fields == _FIELDS and known == key else None
     except (EOFError, ValueError, TypeError):

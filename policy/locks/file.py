@@ -463,7 +463,7 @@ def unavailable(path: str, error: OSError, reason: str = "") -> LockUnavailable:
 
 
 def _kind(mode: int) -> str:
-    for test, name in KINDS:
+    for test, name in FILE_TYPES:
         if test(mode):
             return name
     return "of an unknown kind"
@@ -486,7 +486,7 @@ def _user() -> int:
     return 0
 
 
-KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+FILE_TYPES: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISLNK, "a symbolic link"),
     (stat.S_ISDIR, "a directory"),
     (stat.S_ISFIFO, "a FIFO"),

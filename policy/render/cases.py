@@ -46,24 +46,24 @@ def _sum(total: int, failed: int, files: int, *, color: bool) -> str:
 
 
 def _where(trial: Trial) -> str:
-    scenario = trial.scenario
-    return f"{printable(shorten(scenario.file))}:{scenario.line}: {printable(scenario.name)}"
+    case = trial.case
+    return f"{printable(shorten(case.file))}:{case.line}: {printable(case.name)}"
 
 
 def _failure(trial: Trial, *, color: bool) -> list[str]:
     """The diff of what was expected and what came, then why."""
-    scenario, decision = trial.scenario, trial.decision
+    case, decision = trial.case, trial.decision
     lines = [f"{paint('FAIL', BOLD, RED, color=color)} {paint(_where(trial), BOLD, color=color)}"]
-    if decision.lock == scenario.lock:
+    if decision.lock == case.lock:
         lines.append(f'    lock = "{decision.lock}"')
     else:
-        lines.append(paint(f'  - lock = "{scenario.lock}"', RED, color=color))
+        lines.append(paint(f'  - lock = "{case.lock}"', RED, color=color))
         lines.append(paint(f'  + lock = "{decision.lock}"', GREEN, color=color))
     decided = printable(label(rule(decision.row)))
-    if scenario.rule is None:
+    if case.rule is None:
         lines.append(f"    decided by {decided}")
-    elif scenario.rule != decision.row[engine.NAME]:
-        lines.append(paint(f"  - decided by {printable(scenario.rule)}", RED, color=color))
+    elif case.rule != decision.row[engine.NAME]:
+        lines.append(paint(f"  - decided by {printable(case.rule)}", RED, color=color))
         lines.append(paint(f"  + decided by {decided}", GREEN, color=color))
     return [*lines, *_why(trial, color=color)]
 
@@ -72,8 +72,8 @@ def _why(trial: Trial, *, color: bool) -> list[str]:
     """The conditions of the rule that was expected, where they fail; else those of the rule that decided."""
     wanted, row = trial.wanted, trial.decision.row
     lines: list[str] = []
-    if trial.scenario.rule is not None and wanted is None and trial.scenario.rule != row[engine.NAME]:
-        lines.append(f"  no rule here is named {printable(trial.scenario.rule)}")
+    if trial.case.rule is not None and wanted is None and trial.case.rule != row[engine.NAME]:
+        lines.append(f"  no rule here is named {printable(trial.case.rule)}")
     if wanted is not None:
         checks = trial.checks(wanted)
         name = printable(label(rule(wanted)))
@@ -117,12 +117,12 @@ def as_json(files: Sequence[Trials]) -> str:
 
 
 def _record(trial: Trial) -> dict[str, Any]:
-    scenario, decision = trial.scenario, trial.decision
+    case, decision = trial.case, trial.decision
     result: dict[str, Any] = {
-        "name": scenario.name,
-        "line": scenario.line,
+        "name": case.name,
+        "line": case.line,
         "passed": trial.passed,
-        "expected": {"lock": scenario.lock, "rule": scenario.rule},
+        "expected": {"lock": case.lock, "rule": case.rule},
         "decided": {"lock": decision.lock, "rule": rule(decision.row)},
     }
     if not trial.passed:
@@ -144,11 +144,11 @@ def as_junit(files: Sequence[Trials]) -> str:
         suite = ET.SubElement(root, "testsuite", {"name": file, **counts})
         for trial in trials.trials:
             # what is not printable may not stand in XML 1.0
-            fields = {"classname": file, "name": printable(trial.scenario.name), "file": file}
-            case = ET.SubElement(suite, "testcase", {**fields, "line": str(trial.scenario.line), "time": "0"})
+            fields = {"classname": file, "name": printable(trial.case.name), "file": file}
+            element = ET.SubElement(suite, "testcase", {**fields, "line": str(trial.case.line), "time": "0"})
             if not trial.passed:
                 told = "\n".join(_failure(trial, color=False)[1:])
-                failure = ET.SubElement(case, "failure", {"message": _message(trial), "type": "decision"})
+                failure = ET.SubElement(element, "failure", {"message": _message(trial), "type": "decision"})
                 failure.text = told
     ET.indent(root)
     # ASCII, so that no locale can spoil it
@@ -157,9 +157,9 @@ def as_junit(files: Sequence[Trials]) -> str:
 
 
 def _message(trial: Trial) -> str:
-    scenario, decision = trial.scenario, trial.decision
-    wanted = f" by {printable(scenario.rule)}" if scenario.rule is not None else ""
-    return f"expected {scenario.lock}{wanted}, got {decision.lock} by {printable(label(rule(decision.row)))}"
+    case, decision = trial.case, trial.decision
+    wanted = f" by {printable(case.rule)}" if case.rule is not None else ""
+    return f"expected {case.lock}{wanted}, got {decision.lock} by {printable(label(rule(decision.row)))}"
 
 
 FORMATS: dict[str, Callable[[Sequence[Trials]], str]] = {"json": as_json, "junit": as_junit}

@@ -10,7 +10,7 @@ from policy.checks.lint import ERROR, WARNING
 from policy.escape import printable
 from policy.render.record import shorten
 from policy.render.style import BOLD, RED, YELLOW, paint
-from policy.toml.diagnostic import Place
+from policy.toml.diagnostic import Location
 from policy.toml.document import show
 
 if TYPE_CHECKING:
@@ -28,8 +28,10 @@ def text(report: Report, *, color: bool) -> str:
 
 
 def _text(finding: Finding, *, color: bool) -> str:
-    fault, severity = finding.fault, finding.severity
-    told = show(evolve(fault, place=Place(shorten(fault.place.file), fault.place.keys)), severity)
+    diagnostic, severity = finding.diagnostic, finding.severity
+    told = show(
+        evolve(diagnostic, location=Location(shorten(diagnostic.location.file), diagnostic.location.keys)), severity
+    )
     if not color:
         return told
     where, word, rest = told.partition(f" {severity}: ")
@@ -69,17 +71,17 @@ def as_json(report: Report) -> str:
 
 
 def _record(finding: Finding) -> dict[str, Any]:
-    fault = finding.fault
-    located = fault.line > 0
+    diagnostic = finding.diagnostic
+    located = diagnostic.line > 0
     return {
         "severity": finding.severity,
         "code": finding.code,
-        "file": fault.place.file,
-        "line": fault.line if located else None,
-        "column": fault.column if located else None,
-        "end_column": fault.column + fault.width if located else None,
-        "key": list(fault.place.keys),
-        "message": fault.message,
+        "file": diagnostic.location.file,
+        "line": diagnostic.line if located else None,
+        "column": diagnostic.column if located else None,
+        "end_column": diagnostic.column + diagnostic.width if located else None,
+        "key": list(diagnostic.location.keys),
+        "message": diagnostic.message,
     }
 
 
@@ -89,13 +91,17 @@ def as_github(report: Report) -> str:
 
 
 def _command(finding: Finding) -> str:
-    fault = finding.fault
-    properties = {"file": shorten(fault.place.file)}
-    if fault.line:
-        properties |= {"line": str(fault.line), "col": str(fault.column), "endColumn": str(fault.column + fault.width)}
+    diagnostic = finding.diagnostic
+    properties = {"file": shorten(diagnostic.location.file)}
+    if diagnostic.line:
+        properties |= {
+            "line": str(diagnostic.line),
+            "col": str(diagnostic.column),
+            "endColumn": str(diagnostic.column + diagnostic.width),
+        }
     properties["title"] = f"policy check ({finding.code})"
     fields = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
-    return f"::{finding.severity} {fields}::{_escaped(printable(fault.message))}"
+    return f"::{finding.severity} {fields}::{_escaped(printable(diagnostic.message))}"
 
 
 def _escaped(value: str, more: str = "") -> str:

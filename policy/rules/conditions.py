@@ -11,7 +11,7 @@ import sys
 
 from policy.environment.writability import lock_errno
 from policy.rules import globs
-from policy.toml.shapes import FLAG, TEXT, Kind, array, choice, flag_or, keyed, mapping, refined, refuse, several
+from policy.toml.shapes import FLAG, TEXT, Shape, array, choice, flag_or, keyed, mapping, refined, refuse, several
 from policy.variables import boolean
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from policy.rules.request import Request
-    from policy.toml.diagnostic import Place
+    from policy.toml.diagnostic import Location
 
     Match = tuple[tuple[str, Any], ...]
 
@@ -45,9 +45,9 @@ _IN_TEXT = r"[^\[\u0000]|\[([!^][^\u0000]|[^!^\u0000])[^\]\u0000]*\]"
 _PATH = {
     "pattern": rf"^(~|(/|~/|\*\*|[A-Za-z]:[/\\]|\\\\)({_IN_PATH})*)$",
     "not": {"pattern": r"(^|/)\.\.(/|$)"},
-    "maxLength": globs.LONGEST,
+    "maxLength": globs.MAX_PATTERN,
 }
-_TEXT = {"pattern": f"^({_IN_TEXT})*$", "maxLength": globs.LONGEST}
+_TEXT = {"pattern": f"^({_IN_TEXT})*$", "maxLength": globs.MAX_PATTERN}
 
 PATHS = several(refined(TEXT, globs.fault, _PATH))
 TEXTS = several(refined(TEXT, globs.text_fault, _TEXT))
@@ -64,7 +64,7 @@ class Condition:
 
     Attributes:
         key: Its name in `match`, in JSON and in `--assume`.
-        kind: How its value is read, and its schema.
+        shape: How its value is read, and its schema.
         help: One sentence for the schema, the reference and the editor.
         fact: How a fact that somebody gives, in a test of the rules, is read.
         plain: The fact where a test of the rules does not give it: a writable virtual environment on Linux, a caller
@@ -75,8 +75,8 @@ class Condition:
     """
 
     key: str
-    kind: Kind
-    fact: Kind = TEXT
+    shape: Shape
+    fact: Shape = TEXT
     help: str
     plain: Any = ""
     examples: tuple[Any, ...]
@@ -116,7 +116,7 @@ class Condition:
 class _PathCondition(Condition):
     """A glob over a path, or over a folder above it."""
 
-    kind = PATHS
+    shape = PATHS
     fact = refined(TEXT, _path_fault, {"pattern": r"^(/|~/|~$|\\\\|[A-Za-z]:[/\\])[^\u0000]*$"})
     examples: tuple[Any, ...] = ("/nix/store/*", ["/opt/**", "~/shared/*"])
 
@@ -187,14 +187,14 @@ class Project(_PathCondition):
 class _TextCondition(Condition):
     """A glob over a whole value."""
 
-    kind = TEXTS
+    shape = TEXTS
 
     def accepts(self, expected: tuple[str, ...], seen: str) -> bool:
         """True when one of the patterns matches the whole value."""
         return any(_matcher(pattern, path=False)(seen) for pattern in expected)
 
 
-KINDS = ("virtualenv", "system", "target", "prefix")
+ENVIRONMENT_KINDS = ("virtualenv", "system", "target", "prefix")
 
 
 class EnvironmentKind(Condition):
@@ -202,8 +202,8 @@ class EnvironmentKind(Condition):
 
     key = "kind"
     plain = "virtualenv"
-    kind = several(choice(KINDS))
-    fact = choice(KINDS)
+    shape = several(choice(ENVIRONMENT_KINDS))
+    fact = choice(ENVIRONMENT_KINDS)
     help = (
         "What the environment is: a virtual environment (PEP 405), a system interpreter, or a directory of --target or "
         "--prefix."
@@ -220,15 +220,15 @@ class EnvironmentKind(Condition):
 
     def assumed(self, value: str) -> object:
         """One of the four."""
-        if value not in KINDS:
-            raise ValueError(f"must be one of {', '.join(KINDS)}")
+        if value not in ENVIRONMENT_KINDS:
+            raise ValueError(f"must be one of {', '.join(ENVIRONMENT_KINDS)}")
         return value
 
 
 class _FlagCondition(Condition):
     """A fact that is true or false."""
 
-    kind = FLAG
+    shape = FLAG
     fact = FLAG
     examples = (True, False)
 
@@ -336,7 +336,7 @@ class Environ(Condition):
 
     key = "env"
     plain = ()
-    kind = mapping(flag_or(TEXTS, "globs"))
+    shape = mapping(flag_or(TEXTS, "globs"))
     fact = mapping(TEXT)
     help = (
         "Environment variables, all of which must hold: true or false for a boolean as uv reads one (unset is false), "
@@ -503,20 +503,20 @@ def asks_caller(match: Match) -> bool:
 REFERENCE = {"$ref": "#/definitions/match"}
 
 
-def _match(depth: int) -> Kind:
-    """The kind of a match table that stands inside `depth` others."""
+def _match(depth: int) -> Shape:
+    """The shape of a match table that stands inside `depth` others."""
 
-    def inner(value: object, place: Place) -> Match:
+    def inner(value: object, location: Location) -> Match:
         if depth == DEEPEST:
-            raise refuse(place, f"any, all and not stand more than {DEEPEST} deep; write two rules instead")
-        return _match(depth + 1).read(value, place)  # type: ignore[no-any-return]
+            raise refuse(location, f"any, all and not stand more than {DEEPEST} deep; write two rules instead")
+        return _match(depth + 1).parse(value, location)  # type: ignore[no-any-return]
 
-    table = Kind(inner, REFERENCE)
+    table = Shape(inner, REFERENCE)
     combined = {AnyOf.key: array(table, least=1), AllOf.key: array(table, least=1), Not.key: table}
-    kinds = {key: combined[key] if key in combined else CONDITIONS[key].kind for key in CONDITIONS}
+    shapes = {key: combined[key] if key in combined else CONDITIONS[key].shape for key in CONDITIONS}
     notes = {key: _notes(condition) for key, condition in CONDITIONS.items()}
-    shape = keyed(kinds, notes, least=1)
-    return Kind(lambda value, place: tuple(shape.read(value, place).items()), shape.schema)
+    shape = keyed(shapes, notes, least=1)
+    return Shape(lambda value, location: tuple(shape.parse(value, location).items()), shape.schema)
 
 
 def _notes(condition: Condition) -> dict[str, Any]:
@@ -525,6 +525,6 @@ def _notes(condition: Condition) -> dict[str, Any]:
     return {**notes, "examples": list(examples)} if examples else notes
 
 
-def match_kind() -> Kind:
-    """The kind of `match`: read as a tuple of (key, value) in the file's order."""
+def match_shape() -> Shape:
+    """The shape of `match`: read as a tuple of (key, value) in the file's order."""
     return _match(0)

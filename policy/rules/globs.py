@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import TypeAlias
 
-LONGEST = 1024
+MAX_PATTERN = 1024
 """Characters of a pattern."""
 
 WARM = 48
@@ -210,8 +210,8 @@ def text_fault(pattern: str, *, separator: str = "") -> str | None:
         pattern: The pattern.
         separator: A character that no `[...]` may contain.
     """
-    if len(pattern) > LONGEST:
-        return f"a pattern may have {LONGEST} characters, this one has {len(pattern)}"
+    if len(pattern) > MAX_PATTERN:
+        return f"a pattern may have {MAX_PATTERN} characters, this one has {len(pattern)}"
     if "\0" in pattern:
         return "a NUL character can never match"
     at = pattern.find("[")
@@ -475,7 +475,7 @@ def _simulate(
         for number, unit in enumerate(units):
             if _takes(unit, character, separator, windows=windows):
                 moves |= 1 << number
-        if len(rows) > LONGEST:
+        if len(rows) > MAX_PATTERN:
             rows.clear()
         here = character == separator
         rows[character] = moves, deeps if here else stars, final if here else 0

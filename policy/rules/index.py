@@ -51,7 +51,7 @@ def build(rows: Iterable[Row]) -> Index:
             break
         else:
             always.append(number)
-    tables: Any = {kind: {} for kind in KINDS}
+    tables: Any = {kind: {} for kind in TABLES}
     for number, key, anchors in anchored:
         # the anchor that the fewest rules share passes over the most of them
         chosen = {min(several, key=lambda anchor: (_RANK[anchor[0]], shared[key, anchor])) for several in anchors}
@@ -60,10 +60,10 @@ def build(rows: Iterable[Row]) -> Index:
             if kind == "stem":
                 table = table.setdefault(len(text), {})
             table.setdefault(text, []).append(number)
-    return tuple(always), *(tables[kind] for kind in KINDS)
+    return tuple(always), *(tables[kind] for kind in TABLES)
 
 
-KINDS = ("folder", "name", "stem", "inside")
+TABLES = ("folder", "name", "stem", "inside")
 _RANK = {"folder": 0, "name": 0, "stem": 0, "inside": 1}  # those inside a name must be looked for one by one
 
 

@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs import frozen
 
-from policy.rules.conditions import match_kind
+from policy.rules.conditions import match_shape
 from policy.rules.plan import LOCATIONS
-from policy.toml.shapes import FLAG, TEXT, Kind, array, choice, keyed, number, refined
+from policy.toml.shapes import FLAG, TEXT, Shape, array, choice, keyed, number, refined
+from policy.variables import MAX_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from policy.rules.conditions import Match
-    from policy.toml.diagnostic import Place
+    from policy.toml.diagnostic import Location
 
-LONGEST = 86_400  # seconds; a day
-TIMEOUT = number(0, LONGEST, "seconds")
+TIMEOUT = number(0, MAX_TIMEOUT, "seconds")
 
 
 def _name_fault(name: str) -> str | None:
     return None if name and name.isprintable() and len(name) <= 100 else "must be 1 to 100 printable characters"  # noqa: PLR2004
 
 
-def key(kind: Kind, help: str, *, default: Any = attrs.NOTHING, **notes: Any) -> Any:  # noqa: A002
+def key(shape: Shape, help: str, *, default: Any = attrs.NOTHING, **notes: Any) -> Any:  # noqa: A002
     """An attrs field that is also a key of a TOML table."""
-    return attrs.field(default=default, metadata={"kind": kind, "notes": {"description": help, **notes}})
+    return attrs.field(default=default, metadata={"shape": shape, "notes": {"description": help, **notes}})
 
 
 @frozen
@@ -49,7 +49,7 @@ class Rule:
 
     lock: str = key(choice(LOCATIONS), "Where the lock lives: in the environment, outside it, or both.")
     match: Match = key(
-        match_kind(), "What must hold for this rule to decide; without it the rule always does.", default=()
+        match_shape(), "What must hold for this rule to decide; without it the rule always does.", default=()
     )
     name: str = key(
         refined(TEXT, _name_fault, {"minLength": 1, "maxLength": 100, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}),
@@ -77,23 +77,23 @@ class Rule:
         return attrs.astuple(self, recurse=False)
 
 
-KEYS = {field.name: field for field in attrs.fields(Rule) if "kind" in field.metadata}
+KEYS = {field.name: field for field in attrs.fields(Rule) if "shape" in field.metadata}
 
 
-def _rule_kind() -> Kind:
+def _rule_shape() -> Shape:
     shape = keyed(
-        {name: field.metadata["kind"] for name, field in KEYS.items()},
+        {name: field.metadata["shape"] for name, field in KEYS.items()},
         {name: field.metadata["notes"] for name, field in KEYS.items()},
         [name for name, field in KEYS.items() if field.default is attrs.NOTHING],
     )
 
-    def read(value: object, place: Place) -> tuple[dict[str, Any], Place]:
-        return shape.read(value, place), place
+    def parse(value: object, location: Location) -> tuple[dict[str, Any], Location]:
+        return shape.parse(value, location), location
 
-    return Kind(read, shape.schema)
+    return Shape(parse, shape.schema)
 
 
-RULES = array(_rule_kind())
+RULES = array(_rule_shape())
 
 
 @frozen

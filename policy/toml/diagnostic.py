@@ -6,7 +6,7 @@ from attrs import frozen
 
 
 @frozen
-class Place:
+class Location:
     """A value in a configuration file.
 
     Args:
@@ -17,29 +17,29 @@ class Place:
     file: str
     keys: tuple[str | int, ...] = ()
 
-    def at(self, key: str | int) -> Place:
+    def at(self, key: str | int) -> Location:
         """One key further in."""
-        return Place(self.file, (*self.keys, key))
+        return Location(self.file, (*self.keys, key))
 
 
 @frozen
-class Fault:
+class Diagnostic:
     """Something wrong with a value, a key or a file.
 
     Args:
-        place: Which value.
+        location: Which value.
         message: What is wrong and what to do about it.
         of_key: True when the key is at fault, not its value.
         line: Counted from 1; 0 when the whole file is meant.
         column: Counted from 1, in characters.
         width: How many characters the caret underlines.
-        source: The line of the file, without its end.
+        excerpt: The line of the file, without its end.
     """
 
-    place: Place
+    location: Location
     message: str
     of_key: bool = False
     line: int = 0
     column: int = 0
     width: int = 1
-    source: str = ""
+    excerpt: str = ""

@@ -14,8 +14,8 @@ from attrs import evolve, frozen
 
 from policy.errors import ConfigError
 from policy.escape import escaped, printable
-from policy.toml.diagnostic import Fault, Place
-from policy.toml.positions import BoundError, Positions, Spot, scan
+from policy.toml.diagnostic import Diagnostic, Location
+from policy.toml.positions import BoundError, Positions, Span, scan
 
 LIMIT = 256 * 1024
 """Bytes of a file, unless LOCK_POLICY_MAX_SIZE allows more."""
@@ -45,11 +45,6 @@ class Document:
     positions: Positions
     identity: Identity
 
-    @property
-    def lines(self) -> list[str]:
-        """The lines without their ends."""
-        return [self.positions.source(number) for number in range(1, self.positions.lines + 1)]
-
 
 def read(path: str, *, limit: int = LIMIT) -> Document:
     """Reads a TOML file.
@@ -61,20 +56,10 @@ def read(path: str, *, limit: int = LIMIT) -> Document:
     Raises:
         ConfigError: The file is not there, cannot be read or is no TOML, with one located fault.
     """
-    document = read_if_there(path, limit=limit)
-    if document is None:
-        raise _refusal(path, "no such file")
-    return document
-
-
-def read_if_there(path: str, *, limit: int = LIMIT) -> Document | None:
-    """Reads a TOML file, or gives None if there is none; see `read`."""
     try:
         content, identity = _content(path, limit)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except ValueError:  # a NUL in the path
-        return None
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
+        raise _refusal(path, "no such file") from None
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _refusal(path, "cannot be read: its symbolic links lead in a circle") from None
@@ -84,52 +69,38 @@ def read_if_there(path: str, *, limit: int = LIMIT) -> Document | None:
     return Document(path, _parse(path, text, positions), text, positions, identity)
 
 
-def parse(file: str, text: str) -> Document:
-    """Makes a document of a text that was not read from a file.
-
-    Args:
-        file: How it is shown.
-        text: TOML.
-
-    Raises:
-        ConfigError: It is no TOML, with one located fault.
-    """
-    positions = _measure(file, text)
-    return Document(file, _parse(file, text, positions), text, positions, (0, 0, len(text), 0, 0, 0, 0))
-
-
-def locate(document: Document, fault: Fault) -> Fault:
+def locate(document: Document, diagnostic: Diagnostic) -> Diagnostic:
     """Fills in the line, the column, the width and the source of a fault from its place's keys.
 
     Where the keys lead to nothing, such as a key that is missing, the nearest thing around it is meant.
 
     Args:
         document: The file that the fault is in.
-        fault: One that has its line already is returned as it is.
+        diagnostic: One that has its line already is returned as it is.
     """
-    if fault.line:
-        return fault
-    keys = fault.place.keys
-    spot = document.positions.key(keys) if fault.of_key else document.positions.value(keys)
-    return fault if spot is None else _at(document.positions, fault, spot)
+    if diagnostic.line:
+        return diagnostic
+    keys = diagnostic.location.keys
+    span = document.positions.key(keys) if diagnostic.of_key else document.positions.value(keys)
+    return diagnostic if span is None else _at(document.positions, diagnostic, span)
 
 
-def _at(positions: Positions, fault: Fault, spot: Spot) -> Fault:
-    source = positions.source(spot.line)
-    return evolve(fault, line=spot.line, column=spot.column, width=spot.width, source=source)
+def _at(positions: Positions, diagnostic: Diagnostic, span: Span) -> Diagnostic:
+    excerpt = positions.excerpt(span.line)
+    return evolve(diagnostic, line=span.line, column=span.column, width=span.width, excerpt=excerpt)
 
 
 def _refusal(path: str, message: str) -> ConfigError:
     """A fault of the whole file."""
-    return ConfigError([Fault(Place(path), message)])
+    return ConfigError([Diagnostic(Location(path), message)])
 
 
-def _located(path: str, text: str, message: str, spot: Spot) -> ConfigError:
+def _located(path: str, text: str, message: str, span: Span) -> ConfigError:
     """A fault of a text that could not be parsed."""
-    return ConfigError([_at(Positions(text), Fault(Place(path), message), spot)])
+    return ConfigError([_at(Positions(text), Diagnostic(Location(path), message), span)])
 
 
-_KINDS = (
+_FILE_TYPES = (
     (stat.S_ISDIR, "a directory"),
     (stat.S_ISFIFO, "a named pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -188,7 +159,7 @@ def _attempt(path: str, limit: int) -> tuple[bytes, Identity] | None:
 
 def _regular(path: str, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        kind = next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), "something else")
+        kind = next((name for is_kind, name in _FILE_TYPES if is_kind(status.st_mode)), "something else")
         raise _refusal(path, f"is {kind}, not a regular file")
 
 
@@ -209,9 +180,9 @@ def _decode(path: str, content: bytes) -> str:
     if content.startswith(b"\xef\xbb\xbf"):
         content = content[3:]
         message = "begins with a byte order mark; save it as UTF-8 without BOM"
-        raise _located(path, content[:1000].decode("utf-8", "backslashreplace"), message, Spot(1, 1, 1))
+        raise _located(path, content[:1000].decode("utf-8", "backslashreplace"), message, Span(1, 1, 1))
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise _located(path, "", "is UTF-16, not UTF-8; save it as UTF-8 without BOM", Spot(1, 1, 1))
+        raise _located(path, "", "is UTF-16, not UTF-8; save it as UTF-8 without BOM", Span(1, 1, 1))
     at = content.find(b"\0")
     message = "a NUL byte is not allowed; a TOML file is UTF-8 text"
     if at < 0:
@@ -224,8 +195,8 @@ def _decode(path: str, content: bytes) -> str:
     line = content.count(b"\n", 0, at) + 1
     column = len(content[start:at].decode("utf-8", "backslashreplace")) + 1
     end = content.find(b"\n", at)
-    source = content[start : end if end >= 0 else len(content)].decode("utf-8", "backslashreplace").removesuffix("\r")
-    raise ConfigError([Fault(Place(path), message, line=line, column=column, source=source)])
+    excerpt = content[start : end if end >= 0 else len(content)].decode("utf-8", "backslashreplace").removesuffix("\r")
+    raise ConfigError([Diagnostic(Location(path), message, line=line, column=column, excerpt=excerpt)])
 
 
 def _measure(path: str, text: str) -> Positions:
@@ -237,9 +208,9 @@ def _measure(path: str, text: str) -> Positions:
     try:
         return scan(text)
     except BoundError as error:
-        raise _located(path, text, error.message, error.spot) from None
+        raise _located(path, text, error.message, error.span) from None
     except RecursionError:  # the caller's stack is nearly used up
-        raise _located(path, text, "not valid TOML: nested too deeply", Spot(1, 1, 1)) from None
+        raise _located(path, text, "not valid TOML: nested too deeply", Span(1, 1, 1)) from None
 
 
 _POSITION = re.compile(r"(.*) \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)", re.DOTALL)
@@ -261,21 +232,21 @@ def _parse(path: str, text: str, positions: Positions) -> dict[str, Any]:
     if understood < len(text):
         end = text.find("\n", understood)
         text = text if end < 0 else text[: end + 1]
-    spot = positions.spot(understood)
+    span = positions.span(understood)
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = _POSITION.fullmatch(str(error))
         message = found[1] if found else str(error)
         if found and found[2]:
-            spot = Spot(int(found[2]), int(found[3]), 1)
-        raise _located(path, positions.text, f"not valid TOML: {message}", spot) from None
+            span = Span(int(found[2]), int(found[3]), 1)
+        raise _located(path, positions.text, f"not valid TOML: {message}", span) from None
     except RecursionError:
-        raise _located(path, positions.text, "not valid TOML: nested too deeply", Spot(1, 1, 1)) from None
+        raise _located(path, positions.text, "not valid TOML: nested too deeply", Span(1, 1, 1)) from None
     except ValueError as error:
-        raise _located(path, positions.text, f"not valid TOML: {error}", Spot(1, 1, 1)) from None
+        raise _located(path, positions.text, f"not valid TOML: {error}", Span(1, 1, 1)) from None
     if understood < len(positions.text):
-        raise _located(path, positions.text, "not valid TOML: this cannot be understood", spot)
+        raise _located(path, positions.text, "not valid TOML: this cannot be understood", span)
     return data
 
 
@@ -289,38 +260,38 @@ BEFORE = 40
 """Columns that are left before the caret when a line is cut."""
 
 
-def show(fault: Fault, severity: str = "error") -> str:
+def show(diagnostic: Diagnostic, severity: str = "error") -> str:
     """A fault as people see it: file, line, column and message, then the line of the file and a caret below it.
 
     Args:
-        fault: It.
+        diagnostic: It.
         severity: What it is called: `error` or `warning`.
     """
-    file = printable(fault.place.file)
-    message = printable(fault.message)
-    if not fault.line:
+    file = printable(diagnostic.location.file)
+    message = printable(diagnostic.message)
+    if not diagnostic.line:
         return f"{file}: {severity}: {message}"
-    headline = f"{file}:{fault.line}:{fault.column}: {severity}: {message}"
-    if not fault.source.strip():
+    headline = f"{file}:{diagnostic.line}:{diagnostic.column}: {severity}: {message}"
+    if not diagnostic.excerpt.strip():
         return headline
-    line, indent, width = _window(fault.source, fault.column - 1, fault.width)
+    line, indent, width = _window(diagnostic.excerpt, diagnostic.column - 1, diagnostic.width)
     return f"{headline}\n  {line}\n  {' ' * indent}{'^' * width}"
 
 
-def _window(source: str, at: int, width: int) -> tuple[str, int, int]:
+def _window(excerpt: str, at: int, width: int) -> tuple[str, int, int]:
     """The part of a line around a caret.
 
     Args:
-        source: The whole line.
+        excerpt: The whole line.
         at: Which character the caret points to, counted from 0.
         width: How many characters it underlines.
 
     Returns:
         What is printed, the columns before the caret and the columns of the caret.
     """
-    columns, glyphs = _glyphs(source[max(0, at - WIDTH) : at])
+    columns, glyphs = _glyphs(excerpt[max(0, at - WIDTH) : at])
     ellipsis = "\N{HORIZONTAL ELLIPSIS}"
-    fits = len(source) <= WIDTH and _glyphs(source)[0] <= WIDTH
+    fits = len(excerpt) <= WIDTH and _glyphs(excerpt)[0] <= WIDTH
     if not fits and (at > WIDTH or columns > WIDTH - BEFORE):
         first = 0
         while columns > BEFORE:
@@ -330,7 +301,7 @@ def _window(source: str, at: int, width: int) -> tuple[str, int, int]:
         columns += 1
     line = "".join(shown for shown, _ in glyphs)
     begin = end = columns
-    for number, character in enumerate(source[at : at + WIDTH]):
+    for number, character in enumerate(excerpt[at : at + WIDTH]):
         if columns >= WIDTH:
             line += ellipsis
             break

@@ -36,7 +36,7 @@ WIDEST = 500
 
 
 @frozen
-class Spot:
+class Span:
     """A stretch of one line.
 
     Args:
@@ -55,13 +55,13 @@ class BoundError(Exception):
 
     Args:
         message: Which bound it breaks.
-        spot: Where.
+        span: Where.
     """
 
-    def __init__(self, message: str, spot: Spot) -> None:
-        super().__init__(message, spot)
+    def __init__(self, message: str, span: Span) -> None:
+        super().__init__(message, span)
         self.message = message
-        self.spot = spot
+        self.span = span
 
 
 @define(eq=False)
@@ -97,9 +97,9 @@ class Positions:
     understood: int = 0
     _root: _Table = field(factory=lambda: _Table(0))
     _starts: list[int] = field(factory=list)
-    _sources: dict[int, str] = field(factory=dict)
+    _excerpts: dict[int, str] = field(factory=dict)
 
-    def key(self, keys: tuple[str | int, ...]) -> Spot | None:
+    def key(self, keys: tuple[str | int, ...]) -> Span | None:
         """Where the last of some keys is named.
 
         An element of an array has no name: it stands where its header does, or its value. A key that is not there is
@@ -113,7 +113,7 @@ class Positions:
         """
         return self._find(keys, of_key=True)
 
-    def value(self, keys: tuple[str | int, ...]) -> Spot | None:
+    def value(self, keys: tuple[str | int, ...]) -> Span | None:
         """Where the value begins to which some keys lead, and its width on that line; a table's is its header.
 
         Args:
@@ -124,21 +124,21 @@ class Positions:
         """
         return self._find(keys, of_key=False)
 
-    def spot(self, offset: int, width: int = 1) -> Spot:
+    def span(self, offset: int, width: int = 1) -> Span:
         """A stretch that begins at an offset of the text."""
         starts = self._line_starts()
         line = bisect_right(starts, offset)
-        return Spot(line, offset - starts[line - 1] + 1, max(width, 1))
+        return Span(line, offset - starts[line - 1] + 1, max(width, 1))
 
-    def source(self, line: int) -> str:
+    def excerpt(self, line: int) -> str:
         """A line of the text, counted from 1, without its end. Every call for one line gives the same object."""
-        if line not in self._sources:
+        if line not in self._excerpts:
             starts = self._line_starts()
             if not 1 <= line <= len(starts):
                 return ""
             end = starts[line] - 1 if line < len(starts) else len(self.text)
-            self._sources[line] = self.text[starts[line - 1] : end].removesuffix("\r")
-        return self._sources[line]
+            self._excerpts[line] = self.text[starts[line - 1] : end].removesuffix("\r")
+        return self._excerpts[line]
 
     @property
     def lines(self) -> int:
@@ -150,7 +150,7 @@ class Positions:
             self._starts = [0, *(found.end() for found in _NEWLINE.finditer(self.text))]
         return self._starts
 
-    def _find(self, keys: tuple[str | int, ...], *, of_key: bool) -> Spot | None:
+    def _find(self, keys: tuple[str | int, ...], *, of_key: bool) -> Span | None:
         node: _Node = self._root
         name: int | None = None
         found = 0
@@ -169,7 +169,7 @@ class Positions:
         at = node if isinstance(node, int) else node.at
         if name is not None and (of_key or found < len(keys)):
             at = name
-        return self.spot(at, self._width(at, of_key=at == name))
+        return self.span(at, self._width(at, of_key=at == name))
 
     def _width(self, at: int, *, of_key: bool) -> int:
         """How wide a key or a value is on the line where it begins, in characters."""
@@ -330,7 +330,7 @@ class _Scan:
 
     def bound(self, message: str, at: int, width: int = 1) -> BoundError:
         """A bound that is broken at an offset."""
-        return BoundError(message, self.positions.spot(at, width))
+        return BoundError(message, self.positions.span(at, width))
 
     def skip(self, at: int) -> int:
         """Past blanks, line ends and comments."""

@@ -1,7 +1,7 @@
 """A TOML shape: its reader and its JSON Schema in one value.
 
 Readers return plain values (strings, numbers, tuples), so that what they read can be kept in a cache file. Nothing here
-imports attrs, because the conditions, which `policy run` needs, declare their kinds with it.
+imports attrs, because the conditions, which `policy run` needs, declare their shapes with it.
 """
 
 from __future__ import annotations
@@ -12,40 +12,40 @@ if TYPE_CHECKING:
     from typing import Any
 
     from policy.errors import ConfigError
-    from policy.toml.diagnostic import Fault, Place
+    from policy.toml.diagnostic import Diagnostic, Location
 
 
-class Kind:
+class Shape:
     """A TOML shape.
 
     Args:
-        read: From a value of tomllib and its place to a plain value; raises ConfigError with every fault in it.
+        parse: From a value of tomllib and its location to a plain value; raises ConfigError with every fault in it.
         schema: The same shape as JSON Schema (draft-07).
     """
 
-    __slots__ = ("read", "schema")
+    __slots__ = ("parse", "schema")
 
-    def __init__(self, read: Callable[[object, Place], Any], schema: Mapping[str, Any]) -> None:
-        self.read = read
+    def __init__(self, parse: Callable[[object, Location], Any], schema: Mapping[str, Any]) -> None:
+        self.parse = parse
         self.schema = schema
 
 
-def refuse(place: Place, message: str, *, of_key: bool = False) -> ConfigError:
+def refuse(location: Location, message: str, *, of_key: bool = False) -> ConfigError:
     """One fault as an error that can be raised."""
     from policy.errors import ConfigError
-    from policy.toml.diagnostic import Fault
+    from policy.toml.diagnostic import Diagnostic
 
-    return ConfigError([Fault(place, message, of_key)])
+    return ConfigError([Diagnostic(location, message, of_key)])
 
 
 MOST = 1_000  # faults of one file; a file of 256 KiB could have 120,000, which take 200 MB to tell
 
 
-def gather(read: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+def gather(parse: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     """Reads every item, and raises the faults of all of them together; from `MOST` on it reads no further.
 
     Args:
-        read: From an item to a value; raises ConfigError.
+        parse: From an item to a value; raises ConfigError.
         items: What to read.
 
     Returns:
@@ -57,16 +57,16 @@ def gather(read: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     from policy.errors import ConfigError
 
     values: list[Any] = []
-    faults: list[Fault] = []
+    diagnostics: list[Diagnostic] = []
     for item in items:
         try:
-            values.append(read(item))
+            values.append(parse(item))
         except ConfigError as error:
-            faults += error.faults
-            if len(faults) >= MOST:
+            diagnostics += error.diagnostics
+            if len(diagnostics) >= MOST:
                 break
-    if faults:
-        raise ConfigError(faults)
+    if diagnostics:
+        raise ConfigError(diagnostics)
     return values
 
 
@@ -84,159 +84,159 @@ def shown(value: object) -> str:
     return str(value)
 
 
-def _plain(of: type, noun: str, schema: Mapping[str, Any]) -> Kind:
-    def read(value: object, place: Place) -> object:
+def _plain(of: type, noun: str, schema: Mapping[str, Any]) -> Shape:
+    def parse(value: object, location: Location) -> object:
         if type(value) is not of:
-            raise refuse(place, f"expected {noun}, found {shown(value)}")
+            raise refuse(location, f"expected {noun}, found {shown(value)}")
         return value
 
-    return Kind(read, schema)
+    return Shape(parse, schema)
 
 
 TEXT = _plain(str, "a string", {"type": "string"})
 FLAG = _plain(bool, "true or false", {"type": "boolean"})
 
 
-def refined(kind: Kind, fault: Callable[[Any], str | None], schema: Mapping[str, Any] | None = None) -> Kind:
-    """A kind that refuses some of another's values.
+def refined(shape: Shape, problem: Callable[[Any], str | None], schema: Mapping[str, Any] | None = None) -> Shape:
+    """A shape that refuses some of another's values.
 
     Args:
-        kind: The other kind.
-        fault: From a value to what is wrong with it, or None.
+        shape: The other shape.
+        problem: From a value to what is wrong with it, or None.
         schema: What JSON Schema can say of the limit.
     """
 
-    def read(value: object, place: Place) -> object:
-        got = kind.read(value, place)
-        message = fault(got)
+    def parse(value: object, location: Location) -> object:
+        got = shape.parse(value, location)
+        message = problem(got)
         if message:
-            raise refuse(place, message)
+            raise refuse(location, message)
         return got
 
-    return Kind(read, {**kind.schema, **(schema or {})})
+    return Shape(parse, {**shape.schema, **(schema or {})})
 
 
-def choice(names: Iterable[str]) -> Kind:
+def choice(names: Iterable[str]) -> Shape:
     """One of some names."""
     allowed = tuple(names)
 
-    def read(value: object, place: Place) -> str:
+    def parse(value: object, location: Location) -> str:
         if not isinstance(value, str) or value not in allowed:
-            raise refuse(place, f"expected {listed(allowed)}, found {shown(value)}{nearest(value, allowed)}")
+            raise refuse(location, f"expected {listed(allowed)}, found {shown(value)}{nearest(value, allowed)}")
         return value
 
-    return Kind(read, {"enum": list(allowed)})
+    return Shape(parse, {"enum": list(allowed)})
 
 
-def number(least: float, most: float, unit: str) -> Kind:
+def number(least: float, most: float, unit: str) -> Shape:
     """A finite number between two others, both allowed."""
 
-    def read(value: object, place: Place) -> float:
+    def parse(value: object, location: Location) -> float:
         # bool is an int in Python, not in TOML; nan compares false with everything
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-            raise refuse(place, f"expected a number of {unit} from {least:g} to {most:g}, found {shown(value)}")
+            raise refuse(location, f"expected a number of {unit} from {least:g} to {most:g}, found {shown(value)}")
         return value
 
-    return Kind(read, {"type": "number", "minimum": least, "maximum": most})
+    return Shape(parse, {"type": "number", "minimum": least, "maximum": most})
 
 
-def several(kind: Kind) -> Kind:
+def several(shape: Shape) -> Shape:
     """One value, or a non-empty array of them; read as a tuple."""
-    items = array(kind, least=1)
+    items = array(shape, least=1)
 
-    def read(value: object, place: Place) -> tuple[Any, ...]:
+    def parse(value: object, location: Location) -> tuple[Any, ...]:
         if isinstance(value, list):
-            return items.read(value, place)  # type: ignore[no-any-return]
-        return (kind.read(value, place),)
+            return items.parse(value, location)  # type: ignore[no-any-return]
+        return (shape.parse(value, location),)
 
-    return Kind(read, {"anyOf": [kind.schema, items.schema]})
+    return Shape(parse, {"anyOf": [shape.schema, items.schema]})
 
 
-def flag_or(kind: Kind, noun: str) -> Kind:
-    """`true` or `false`, or else another kind."""
+def flag_or(shape: Shape, noun: str) -> Shape:
+    """`true` or `false`, or else another shape."""
 
-    def read(value: object, place: Place) -> object:
+    def parse(value: object, location: Location) -> object:
         if isinstance(value, bool):
             return value
         if not isinstance(value, (str, list)):
-            raise refuse(place, f"expected true, false or {noun}, found {shown(value)}")
-        return kind.read(value, place)
+            raise refuse(location, f"expected true, false or {noun}, found {shown(value)}")
+        return shape.parse(value, location)
 
-    return Kind(read, {"anyOf": [FLAG.schema, *kind.schema.get("anyOf", [kind.schema])]})
+    return Shape(parse, {"anyOf": [FLAG.schema, *shape.schema.get("anyOf", [shape.schema])]})
 
 
-def array(kind: Kind, least: int = 0) -> Kind:
-    """An array of one kind; read as a tuple."""
+def array(shape: Shape, least: int = 0) -> Shape:
+    """An array of one shape; read as a tuple."""
 
-    def read(value: object, place: Place) -> tuple[Any, ...]:
+    def parse(value: object, location: Location) -> tuple[Any, ...]:
         if not isinstance(value, list):
-            name = place.keys[-1] if place.keys else ""
-            tables = isinstance(value, dict) and kind.schema.get("type") == "object"
+            name = location.keys[-1] if location.keys else ""
+            tables = isinstance(value, dict) and shape.schema.get("type") == "object"
             mend = f"; write [[{name}]], with two brackets" if tables else ""
-            raise refuse(place, f"expected an array, found {shown(value)}{mend}")
+            raise refuse(location, f"expected an array, found {shown(value)}{mend}")
         if len(value) < least:
-            raise refuse(place, "must not be empty")
+            raise refuse(location, "must not be empty")
 
         def item(index: int) -> Any:
-            return kind.read(value[index], place.at(index))
+            return shape.parse(value[index], location.at(index))
 
         return tuple(gather(item, range(len(value))))
 
-    schema: dict[str, Any] = {"type": "array", "items": kind.schema}
+    schema: dict[str, Any] = {"type": "array", "items": shape.schema}
     if least:
         schema["minItems"] = least
-    return Kind(read, schema)
+    return Shape(parse, schema)
 
 
-def mapping(kind: Kind) -> Kind:
+def mapping(shape: Shape) -> Shape:
     """A non-empty table with names of the user's choice; read as a tuple of pairs."""
 
-    def read(value: object, place: Place) -> tuple[tuple[str, Any], ...]:
+    def parse(value: object, location: Location) -> tuple[tuple[str, Any], ...]:
         if not isinstance(value, dict):
-            raise refuse(place, f"expected a table, found {shown(value)}")
+            raise refuse(location, f"expected a table, found {shown(value)}")
         if not value:
-            raise refuse(place, "must not be empty")
+            raise refuse(location, "must not be empty")
 
         def item(name: str) -> tuple[str, Any]:
             if not name or "=" in name or "\0" in name:
-                raise refuse(place.at(name), "is no name of an environment variable", of_key=True)
-            return name, kind.read(value[name], place.at(name))
+                raise refuse(location.at(name), "is no name of an environment variable", of_key=True)
+            return name, shape.parse(value[name], location.at(name))
 
         return tuple(gather(item, value))
 
     names = {"minLength": 1, "pattern": "^[^=\\u0000]+$"}
-    return Kind(
-        read, {"type": "object", "additionalProperties": kind.schema, "propertyNames": names, "minProperties": 1}
+    return Shape(
+        parse, {"type": "object", "additionalProperties": shape.schema, "propertyNames": names, "minProperties": 1}
     )
 
 
 def keyed(
-    kinds: Mapping[str, Kind], notes: Mapping[str, Mapping[str, Any]], required: Iterable[str] = (), least: int = 0
-) -> Kind:
+    shapes: Mapping[str, Shape], notes: Mapping[str, Mapping[str, Any]], required: Iterable[str] = (), least: int = 0
+) -> Shape:
     """A table whose keys are known, and whose every fault is reported; read as a dict.
 
     Args:
-        kinds: The keys and their kinds.
+        shapes: The keys and their shapes.
         notes: For each key what the schema says besides: description, examples, default.
         required: The keys that must be there.
         least: How many keys must be there at the least.
     """
     needed = tuple(required)
 
-    def read(value: object, place: Place) -> dict[str, Any]:
+    def parse(value: object, location: Location) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise refuse(place, f"expected a table, found {shown(value)}")
+            raise refuse(location, f"expected a table, found {shown(value)}")
 
         def item(name: str) -> tuple[str, Any]:
-            if name not in kinds:
-                close = nearest(name, kinds)
-                known = close or f"; known here: {', '.join(kinds)}"
-                raise refuse(place.at(name), f'unknown key "{name}"{known}', of_key=True)
-            return name, kinds[name].read(value[name], place.at(name))
+            if name not in shapes:
+                close = nearest(name, shapes)
+                known = close or f"; known here: {', '.join(shapes)}"
+                raise refuse(location.at(name), f'unknown key "{name}"{known}', of_key=True)
+            return name, shapes[name].parse(value[name], location.at(name))
 
         def missing(name: str) -> tuple[str, Any]:
             raise refuse(
-                place, f'"{name}" is missing' if name else f"must not be empty; known here: {', '.join(kinds)}"
+                location, f'"{name}" is missing' if name else f"must not be empty; known here: {', '.join(shapes)}"
             )
 
         absent = [name for name in needed if name not in value]
@@ -248,13 +248,13 @@ def keyed(
     schema: dict[str, Any] = {
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: {**kind.schema, **notes[name]} for name, kind in kinds.items()},
+        "properties": {name: {**shape.schema, **notes[name]} for name, shape in shapes.items()},
     }
     if least:
         schema["minProperties"] = least
     if needed:
         schema["required"] = list(needed)
-    return Kind(read, schema)
+    return Shape(parse, schema)
 
 
 def listed(names: Iterable[str]) -> str:

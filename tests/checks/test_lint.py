@@ -16,7 +16,7 @@ from policy.config.read import BUILT_IN
 from policy.environment.discovery import Environment
 from policy.rules import conditions, engine
 from policy.rules.request import Caller, Request
-from policy.toml.diagnostic import Place
+from policy.toml.diagnostic import Location
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def _report(tmp_path: Path, text: str) -> Report:
 
 def _findings(tmp_path: Path, text: str) -> list[tuple[str, int]]:
     """The code and the line of each finding."""
-    return [(finding.code, finding.fault.line) for finding in _report(tmp_path, text).findings]
+    return [(finding.code, finding.diagnostic.line) for finding in _report(tmp_path, text).findings]
 
 
 def _rules(*matches: str, lock: str = "both") -> str:
@@ -146,8 +146,8 @@ def _disagreement(tmp_path: Path, text: str) -> list[Finding]:
 def test_disagreement(tmp_path: Path, match: str, lock: str, keys: tuple[str | int, ...]) -> None:
     """A rule about the caller, where others fall to a rule whose lock does not exclude its own, is found."""
     found = _disagreement(tmp_path, _rules(match, lock=lock))
-    assert [finding.fault.place.keys for finding in found] == [("rules", 0, "match", *keys)]
-    assert 'lock = "both"' in found[0].fault.message
+    assert [finding.diagnostic.location.keys for finding in found] == [("rules", 0, "match", *keys)]
+    assert 'lock = "both"' in found[0].diagnostic.message
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_the_message_says_which_rule(tmp_path: Path) -> None:
     """The rule that others fall to is named, with its line or as built in."""
     text = '[[rules]]\nlock = "global"\nmatch.user = "a"\n[[rules]]\nname = "rest"\nlock = "local"\n'
     (finding,) = _disagreement(tmp_path, text)
-    assert finding.fault.message == (
+    assert finding.diagnostic.message == (
         'callers may disagree: where this does not hold, rule "rest" in line 4 can decide, and its local lock does not '
         'exclude this global one; lock = "both" here excludes either'
     )
@@ -204,8 +204,8 @@ def test_duplicate_names(tmp_path: Path, text: str, line: int) -> None:
 def test_unknown_rule(tmp_path: Path) -> None:
     """A test that expects a rule which is not there is found, with the name that was meant."""
     report = _report(tmp_path, '[[tests]]\nname = "t"\nexpect = { lock = "global", rule = "defalt" }\n')
-    assert [(finding.code, finding.fault.column) for finding in report.findings] == [("unknown-rule", 36)]
-    assert report.findings[0].fault.message.endswith('did you mean "default"?')
+    assert [(finding.code, finding.diagnostic.column) for finding in report.findings] == [("unknown-rule", 36)]
+    assert report.findings[0].diagnostic.message.endswith('did you mean "default"?')
 
 
 def test_each_warning_is_tested() -> None:
@@ -224,8 +224,8 @@ def test_files_together(tmp_path: Path) -> None:
     assert check(sources, together=True).findings == ()
     system.write_text('[[rules]]\nlock = "global"\nmatch.host = "*"\nmandatory = true\n', encoding="utf-8")
     (finding,) = check(sources, together=True).findings
-    assert (finding.code, finding.fault.place.file) == ("unreachable", str(project))
-    assert f"{system}:1" in finding.fault.message
+    assert (finding.code, finding.diagnostic.location.file) == ("unreachable", str(project))
+    assert f"{system}:1" in finding.diagnostic.message
 
 
 def test_faults_of_all_files(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_faults_of_all_files(tmp_path: Path) -> None:
     one.write_text("timout = 1\n", encoding="utf-8")
     other.write_text('[[rules]]\nlock = "both"\n[[rules]]\nlock = "x"\n', encoding="utf-8")
     report = check([Source("project", str(one)), Source("user", str(other))], together=True)
-    assert [(finding.code, finding.fault.line) for finding in report.findings] == [("invalid", 1), ("invalid", 4)]
+    assert [(finding.code, finding.diagnostic.line) for finding in report.findings] == [("invalid", 1), ("invalid", 4)]
 
 
 @pytest.mark.slow
@@ -389,5 +389,5 @@ def test_places_lie_in_the_table(tmp_path: Path) -> None:
     file = tmp_path / "pyproject.toml"
     file.write_text('[[tool.lock-policy.rules]]\nlock = "global"\nmatch.user = "a"\n', encoding="utf-8")
     (finding,) = check([Source("project", str(file), ("tool", "lock-policy"))], together=False).findings
-    assert finding.fault.place == Place(str(file), ("tool", "lock-policy", "rules", 0, "match", "user"))
-    assert (finding.fault.line, finding.fault.column) == (3, 7)
+    assert finding.diagnostic.location == Location(str(file), ("tool", "lock-policy", "rules", 0, "match", "user"))
+    assert (finding.diagnostic.line, finding.diagnostic.column) == (3, 7)

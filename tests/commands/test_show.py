@@ -14,7 +14,7 @@ from hypothesis import given, settings
 
 from policy.__main__ import main
 from policy.config.layers import Source
-from policy.config.read import read
+from policy.config.read import load_chain
 from policy.render.effective import as_toml
 from policy.rules import engine
 from tests.strategies import files
@@ -157,7 +157,7 @@ def test_a_name_that_is_no_text(
 
 def _meaning(file: Path, layer: str) -> tuple[object, list[object]]:
     """All that a file decides by: its settings, and its rules without where they stand."""
-    program = read([Source(layer, str(file))]).program
+    program = load_chain([Source(layer, str(file))]).program
     plain = [tuple(program.rows[number][: engine.MANDATORY]) for number in range(len(program.rows))]
     return {name: setting[0] for name, setting in program.settings.items()}, plain  # type: ignore[return-value]
 
@@ -169,7 +169,7 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, content: Any) -> N
     """What is shown, saved and read again has the same settings and the same rules in the same order."""
     before, after = (tmp_path_factory.getbasetemp() / name for name in ("before.toml", "after.toml"))
     before.write_text(tomli_w.dumps(content), encoding="utf-8")
-    program = read([Source("system", str(before))]).program
+    program = load_chain([Source("system", str(before))]).program
     for origin in (False, True):
         after.write_text(as_toml(program, origin=origin), encoding="utf-8")
         assert _meaning(after, "file") == _meaning(before, "system")

@@ -3,19 +3,19 @@ from __future__ import annotations
 import pytest
 
 from policy.config import cases
-from policy.config.cases import FACTS, Scenario
+from policy.config.cases import FACTS, Case
 from policy.errors import ConfigError
 from policy.rules.conditions import CONDITIONS, Combinator
-from policy.toml.diagnostic import Place
+from policy.toml.diagnostic import Location
 
-HERE = Place("a.toml", ("tests",))
+HERE = Location("a.toml", ("tests",))
 
 
-def faults(value: object) -> list[tuple[tuple[str | int, ...], str]]:
+def diagnostics(value: object) -> list[tuple[tuple[str | int, ...], str]]:
     """Where and why a case is refused."""
     with pytest.raises(ConfigError) as caught:
-        cases.SCENARIOS.read([value], HERE)
-    return [(fault.place.keys[2:], fault.message) for fault in caught.value.faults]
+        cases.CASES.parse([value], HERE)
+    return [(diagnostic.location.keys[2:], diagnostic.message) for diagnostic in caught.value.diagnostics]
 
 
 def test_facts() -> None:
@@ -34,14 +34,14 @@ def test_reads() -> None:
         "filesystem": "overlay",
     }
     value = {"name": "store", "given": given, "expect": {"lock": "global", "rule": "nix-store"}}
-    (((case, place),)) = cases.SCENARIOS.read([value], HERE)
-    assert place == Place("a.toml", ("tests", 0))
-    assert case == Scenario("store", {**given, "env": (("CI", "true"),)}, "global", "nix-store")
+    (((case, location),)) = cases.CASES.parse([value], HERE)
+    assert location == Location("a.toml", ("tests", 0))
+    assert case == Case("store", {**given, "env": (("CI", "true"),)}, "global", "nix-store")
 
 
 def test_least() -> None:
     """A name and the lock are enough."""
-    (((case, _),)) = cases.SCENARIOS.read([{"name": "plain", "expect": {"lock": "local"}}], HERE)
+    (((case, _),)) = cases.CASES.parse([{"name": "plain", "expect": {"lock": "local"}}], HERE)
     assert (case.given, case.lock, case.rule) == ({}, "local", None)
 
 
@@ -72,5 +72,5 @@ def test_least() -> None:
 )
 def test_faults(value: object, keys: tuple[str, ...], message: str) -> None:
     """A fact is one value as it would be observed; what cannot be is an error where it stands."""
-    ((at, text),) = faults(value)
+    ((at, text),) = diagnostics(value)
     assert (at, text.partition("; known here")[0]) == (keys, message)

@@ -46,13 +46,13 @@ class World:
         self.file = directory / "lock-policy.toml"
         self.environ: Mapping[str, str] = factories.alone(directory)
         self.read = 0
-        really = read.read
+        really = read.load_chain
 
         def counting(found: Any) -> Any:
             self.read += 1
             return really(found)
 
-        monkeypatch.setattr(read, "read", counting)
+        monkeypatch.setattr(read, "load_chain", counting)
 
     def write(self, text: str) -> None:
         """A file that is older than the clock's tick, as all but the newest are."""
@@ -208,8 +208,8 @@ BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "text": lambda _: b"# nothing of ours\n" * 10,
     "not a tuple": lambda _: marshal.dumps({"a": 1}),
     "of another shape": lambda _: marshal.dumps((1, 2)),
-    "of another format": lambda data: marshal.dumps((cache.FORMAT + 1, *marshal.loads(data)[1:])),  # noqa: S302
-    "of another key": lambda data: marshal.dumps((cache.FORMAT, ("x",), marshal.loads(data)[2])),  # noqa: S302
+    "of another format": lambda data: marshal.dumps((cache.VERSION + 1, *marshal.loads(data)[1:])),  # noqa: S302
+    "of another key": lambda data: marshal.dumps((cache.VERSION, ("x",), marshal.loads(data)[2])),  # noqa: S302
 }
 
 
@@ -412,7 +412,7 @@ def test_the_same_with_and_without_a_cache(tmp_path: Path, content: dict[str, An
     without = explained({**environ, "XDG_CACHE_HOME": "/dev/null"})
     assert explained(environ) == without
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(read, "read", lambda _: pytest.fail("read again"))
+        patch.setattr(read, "load_chain", lambda _: pytest.fail("read again"))
         assert explained(environ) == without
 
 

@@ -251,7 +251,7 @@ from policy.config import read
 from policy.config import layers as sources
 query = sources.Query(dict(os.environ), sys.argv[1], sys.argv[1])
 try:
-    print(read.read(sources.find(query)))
+    print(read.load_chain(sources.find(query)))
 except Exception as error:
     print(error)
 """

@@ -28,10 +28,10 @@ LAYERS = ("file", "project", "user", "system")
 
 def told(error: ConfigError) -> list[str]:
     """Its faults as `LINE:COLUMN: MESSAGE`."""
-    return [f"{fault.line}:{fault.column}: {fault.message}" for fault in error.faults]
+    return [f"{diagnostic.line}:{diagnostic.column}: {diagnostic.message}" for diagnostic in error.diagnostics]
 
 
-def faults(tmp_path: Path, text: str, layer: str = "user", file: str = "lock-policy.toml") -> list[str]:
+def diagnostics(tmp_path: Path, text: str, layer: str = "user", file: str = "lock-policy.toml") -> list[str]:
     """What is wrong with a file."""
     keys = TABLE if file == "pyproject.toml" else ()
     with pytest.raises(ConfigError) as caught:
@@ -124,7 +124,7 @@ mandatory = true
 [[rules]]
 name = "no lock"
 """
-    assert faults(tmp_path, text) == [
+    assert diagnostics(tmp_path, text) == [
         '1:11: expected a number of seconds from 0 to 86400, found "x"',
         '2:1: unknown key "tiemout"; did you mean "timeout"?',
         '5:8: expected "local", "global" or "both", found "globl"; did you mean "global"?',
@@ -149,7 +149,7 @@ def test_all_faults_of_all_files(tmp_path: Path) -> None:
         Source("system", f"{tmp_path}/missing.toml"),
     ]
     with pytest.raises(ConfigError) as caught:
-        read.read(files)
+        read.load_chain(files)
     known = "required-version, global-dir, timeout, rules, tests"
     assert str(caught.value).splitlines() == [
         f"{tmp_path}/a.toml:1:11: error: expected a number of seconds from 0 to 86400, found -1",
@@ -162,7 +162,7 @@ def test_all_faults_of_all_files(tmp_path: Path) -> None:
 
 def test_very_many_faults(tmp_path: Path) -> None:
     """Of very many faults the first thousand are told, and that there may be more."""
-    told = faults(tmp_path, "".join(f"key-{number} = 1\n" for number in range(5000)))
+    told = diagnostics(tmp_path, "".join(f"key-{number} = 1\n" for number in range(5000)))
     assert len(told) == 1001
     assert told[0].startswith('1:1: unknown key "key-0"')
     assert told[-1] == "0:0: after 1000 faults the rest of the file was not judged"
@@ -189,13 +189,13 @@ def test_very_many_faults(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layer", LAYERS)
 def test_fault(tmp_path: Path, text: str, message: str, layer: str) -> None:
     """Each fault is told once, whichever layer the file is of."""
-    (fault,) = faults(tmp_path, text, layer)
-    assert fault == message or (message.endswith(": ") and fault.startswith(message))
+    (diagnostic,) = diagnostics(tmp_path, text, layer)
+    assert diagnostic == message or (message.endswith(": ") and diagnostic.startswith(message))
 
 
 def test_table_that_is_none(tmp_path: Path) -> None:
     """A [tool.lock-policy] that is no table is an error."""
-    assert faults(tmp_path, "tool.lock-policy = 5\n", "project", "pyproject.toml") == [
+    assert diagnostics(tmp_path, "tool.lock-policy = 5\n", "project", "pyproject.toml") == [
         "1:20: expected a table, found 5"
     ]
 
@@ -213,7 +213,7 @@ def test_mandatory_in_system_file(tmp_path: Path) -> None:
 def test_mandatory_elsewhere(tmp_path: Path, layer: str) -> None:
     """No other file may hold one; `mandatory = false` says nothing."""
     text = '[[rules]]\nlock = "both"\nmandatory = false\n[[rules]]\nlock = "both"\nmandatory = true\n'
-    assert faults(tmp_path, text, layer) == ["6:1: only the system file may hold mandatory rules"]
+    assert diagnostics(tmp_path, text, layer) == ["6:1: only the system file may hold mandatory rules"]
 
 
 OUTSIDE = "1:14: a project's file may only name a relative path that stays inside the project"
@@ -227,7 +227,7 @@ def test_project_keeps_inside(tmp_path: Path, path: str) -> None:
     project = tmp_path / "project"
     project.mkdir()
     (project / "link").symlink_to(tmp_path)
-    assert faults(project, f'global-dir = "{path}"\n', "project") == [OUTSIDE]
+    assert diagnostics(project, f'global-dir = "{path}"\n', "project") == [OUTSIDE]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,9 @@ def test_project_reached_by_link(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["locks", "./locks", "../locks", "~nobody-has-this-name/locks"])
 def test_absolute_elsewhere(tmp_path: Path, layer: str, path: str) -> None:
     """The user's and the system's file name an absolute path, or one in a home directory that exists."""
-    assert faults(tmp_path, f'global-dir = "{path}"\n', layer) == ["1:14: must be an absolute path, or begin with ~/"]
+    assert diagnostics(tmp_path, f'global-dir = "{path}"\n', layer) == [
+        "1:14: must be an absolute path, or begin with ~/"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -279,7 +281,7 @@ def test_directory(tmp_path: Path, layer: str, path: str, expected: str) -> None
 
 def test_unknown_home(tmp_path: Path) -> None:
     """A home directory that does not exist is an error in a file that someone named, too."""
-    assert faults(tmp_path, 'global-dir = "~nobody-has-this-name"\n', "file") == [
+    assert diagnostics(tmp_path, 'global-dir = "~nobody-has-this-name"\n', "file") == [
         "1:14: must be an absolute path, or begin with ~/"
     ]
 
@@ -295,21 +297,21 @@ def test_version(tmp_path: Path, wanted: str) -> None:
 
 def test_other_version(tmp_path: Path) -> None:
     """A file that wants another version is refused for that alone, before anything else in it is judged."""
-    assert faults(tmp_path, 'new-key = 1\nrequired-version = ">=99"\n[[rules]]\nlock = "quantum"\n') == [
+    assert diagnostics(tmp_path, 'new-key = 1\nrequired-version = ">=99"\n[[rules]]\nlock = "quantum"\n') == [
         f"2:20: this file wants lock-policy >=99, but {__version__} is running; install a version that it allows"
     ]
 
 
 def test_bad_specifier(tmp_path: Path) -> None:
     """What is no specifier is refused, for that alone too."""
-    assert faults(tmp_path, 'required-version = "0.1 or so"\nx = 1\n') == [
+    assert diagnostics(tmp_path, 'required-version = "0.1 or so"\nx = 1\n') == [
         '1:20: "0.1 or so" is no version specifier (PEP 440), such as ">=0.1, <1"'
     ]
 
 
 def test_version_of_wrong_type(tmp_path: Path) -> None:
     """A version that is no string is a fault among the others."""
-    assert faults(tmp_path, "required-version = 0.1\ntimeout = -1\n") == [
+    assert diagnostics(tmp_path, "required-version = 0.1\ntimeout = -1\n") == [
         "1:20: expected a string, found 0.1",
         "2:11: expected a number of seconds from 0 to 86400, found -1",
     ]
@@ -320,7 +322,9 @@ def test_version_of_wrong_type(tmp_path: Path) -> None:
 
 def chain(tmp_path: Path, *texts: tuple[str, str]) -> Chain:
     """The chain of (layer, text), the strongest first."""
-    return read.read(factories.source(tmp_path / layer / "lock-policy.toml", text, layer) for layer, text in texts)
+    return read.load_chain(
+        factories.source(tmp_path / layer / "lock-policy.toml", text, layer) for layer, text in texts
+    )
 
 
 def rule(name: str, *, mandatory: bool = False) -> str:
@@ -338,7 +342,7 @@ BUILT_IN_NAMES = ["uv-only-global-locks", "externally-managed", "read-only", "en
 
 def test_built_in() -> None:
     """Without a file there are the built-in rules of the design, in its order."""
-    got = read.read([])
+    got = read.load_chain([])
     assert names(got) == BUILT_IN_NAMES
     assert got.settings == {}
     assert [rule.lock for rule in BUILT_IN] == ["global", "global", "global", "local", "global"]
@@ -393,12 +397,6 @@ def test_decides(tmp_path: Path) -> None:
     assert decided["target"] == "p"
     assert decided["prefix"] == "u"
     assert decided["system"] in BUILT_IN_NAMES
-
-
-def test_named(tmp_path: Path) -> None:
-    """A file that someone named is a source of its layer, and a pyproject.toml has its table."""
-    assert read.named(f"{tmp_path}/a.toml", "file").keys == ()
-    assert read.named(f"{tmp_path}/pyproject.toml", "user").keys == TABLE
 
 
 def test_schema_of_the_design_example() -> None:

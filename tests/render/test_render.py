@@ -17,7 +17,7 @@ from policy.render.style import BOLD, RED, paint, wanted
 from policy.rules import engine
 from policy.rules.builtin import ROWS
 from policy.rules.rule import RULES, Rule
-from policy.toml.diagnostic import Place
+from policy.toml.diagnostic import Location
 from policy.uv import names
 from tests import factories
 
@@ -39,7 +39,7 @@ def plain() -> dict[str, Any]:
 
 def rule(value: dict[str, Any], line: int, file: str = "/p/lock-policy.toml") -> Rule:
     """A rule as it stands in a file of a project."""
-    (((fields, _),)) = RULES.read([value], Place(file))
+    (((fields, _),)) = RULES.parse([value], Location(file))
     return Rule(**fields, file=file, line=line, layer="project")
 
 

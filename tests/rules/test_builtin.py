@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from policy.config.read import read
+from policy.config.read import load_chain
 from policy.rules import engine
 from policy.rules.builtin import LAYER, ROWS
 from policy.rules.request import Caller, Request
@@ -81,9 +81,9 @@ def test_each_is_a_rule(row: engine.Row) -> None:
 
 def test_they_follow_every_file(tmp_path: Path) -> None:
     """With files or without, the built-in rules come last, the same ones."""
-    assert tuple(rule.row for rule in read([]).rules) == ROWS
+    assert tuple(rule.row for rule in load_chain([]).rules) == ROWS
     source = factories.source(tmp_path / "a.toml", '[[rules]]\nname = "mine"\nlock = "local"\n')
-    assert tuple(rule.row for rule in read([source]).rules)[1:] == ROWS
+    assert tuple(rule.row for rule in load_chain([source]).rules)[1:] == ROWS
 
 
 def test_each_is_visible(tmp_path: Path) -> None:

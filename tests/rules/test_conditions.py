@@ -19,7 +19,7 @@ from policy.errors import ConfigError
 from policy.rules import conditions, engine
 from policy.rules.conditions import CONDITIONS, DEEPEST, Combinator
 from policy.rules.request import Caller, Request
-from policy.toml.diagnostic import Place
+from policy.toml.diagnostic import Location
 from tests import factories, requirements
 
 if TYPE_CHECKING:
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     pytest.skip("needs POSIX paths, links and users", allow_module_level=True)
 
-MATCH = conditions.match_kind()
-HERE = Place("a.toml")
+MATCH = conditions.match_shape()
+HERE = Location("a.toml")
 
 
 def match(**table: Any) -> conditions.Match:
     """A match table as a file has it, read; `_` stands for `-`, and a last one is dropped."""
-    return tuple(MATCH.read({key.rstrip("_").replace("_", "-"): value for key, value in table.items()}, HERE))
+    return tuple(MATCH.parse({key.rstrip("_").replace("_", "-"): value for key, value in table.items()}, HERE))
 
 
-def faults(table: object) -> list[tuple[tuple[str | int, ...], str]]:
+def diagnostics(table: object) -> list[tuple[tuple[str | int, ...], str]]:
     """Where and why a match table is refused."""
     with pytest.raises(ConfigError) as caught:
-        MATCH.read(table, HERE)
-    return [(fault.place.keys, fault.message) for fault in caught.value.faults]
+        MATCH.parse(table, HERE)
+    return [(fault.location.keys, fault.message) for fault in caught.value.diagnostics]
 
 
 def is_ours(key: str) -> bool:
@@ -90,8 +90,8 @@ def test_documents_itself(key: str) -> None:
     assert condition.key == key
     assert condition.help.endswith(".")
     for example in getattr(condition, "examples", ()):
-        condition.kind.read(example, HERE)
-        jsonschema.Draft7Validator(dict(condition.kind.schema)).validate(example)
+        condition.shape.parse(example, HERE)
+        jsonschema.Draft7Validator(dict(condition.shape.schema)).validate(example)
 
 
 PATH_OF = {
@@ -148,23 +148,23 @@ def test_links_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pattern", ["nix/store", "./env", ""])
 def test_useless_path(key: str, pattern: str) -> None:
     """A path pattern that can never match is an error where it stands."""
-    ((keys, message),) = faults({key: ["/fine", pattern]})
+    ((keys, message),) = diagnostics({key: ["/fine", pattern]})
     assert keys == (key, 1)
     assert "can never match" in message
 
 
-@pytest.mark.parametrize("kind", conditions.KINDS)
+@pytest.mark.parametrize("kind", conditions.ENVIRONMENT_KINDS)
 def test_kind(kind: str) -> None:
     """`kind` holds when the kind is one of those named."""
     asked = factories.request(kind=kind)
     assert conditions.holds(match(kind=kind), asked)
-    assert conditions.holds(match(kind=list(conditions.KINDS)), asked)
-    assert not conditions.holds(match(kind=[other for other in conditions.KINDS if other != kind]), asked)
+    assert conditions.holds(match(kind=list(conditions.ENVIRONMENT_KINDS)), asked)
+    assert not conditions.holds(match(kind=[other for other in conditions.ENVIRONMENT_KINDS if other != kind]), asked)
 
 
 def test_kind_misspelled() -> None:
     """An unknown kind is an error with the nearest one."""
-    assert faults({"kind": "virtualenvs"}) == [
+    assert diagnostics({"kind": "virtualenvs"}) == [
         (
             ("kind",),
             'expected "virtualenv", "system", "target" or "prefix", found "virtualenvs"; did you mean "virtualenv"?',
@@ -404,7 +404,7 @@ def test_env_keeps_secrets(name: str, value: str, flag: Any) -> None:
 )
 def test_env_faults(table: object, keys: tuple[str | int, ...], message: str) -> None:
     """What no variable can be is an error where it stands."""
-    assert faults(table) == [(keys, message)]
+    assert diagnostics(table) == [(keys, message)]
 
 
 # Combinators
@@ -430,7 +430,7 @@ TRUE, FALSE = {"kind": "virtualenv"}, {"kind": "system"}
 )
 def test_combinators(table: object, expected: bool) -> None:  # noqa: FBT001
     """`any`, `all` and `not` combine match tables, nested at will, and all keys of one table must hold."""
-    assert conditions.holds(MATCH.read(table, HERE), factories.request()) is expected
+    assert conditions.holds(MATCH.parse(table, HERE), factories.request()) is expected
 
 
 def nested(depth: int, innermost: object) -> object:
@@ -442,8 +442,8 @@ def nested(depth: int, innermost: object) -> object:
 
 def test_depth() -> None:
     """Combinators stand at most eight deep; one more is an error that says what to do, placed at the table too many."""
-    assert conditions.holds(MATCH.read(nested(DEEPEST, TRUE), HERE), factories.request()) is False
-    ((keys, message),) = faults(nested(DEEPEST + 1, TRUE))
+    assert conditions.holds(MATCH.parse(nested(DEEPEST, TRUE), HERE), factories.request()) is False
+    ((keys, message),) = diagnostics(nested(DEEPEST + 1, TRUE))
     assert message == "any, all and not stand more than 8 deep; write two rules instead"
     assert len([key for key in keys if isinstance(key, str)]) == DEEPEST + 1
 
@@ -463,7 +463,7 @@ def test_depth() -> None:
 )
 def test_faults(table: object, keys: tuple[str | int, ...], message: str) -> None:
     """An empty match, an empty list and an unknown key are errors, at any depth."""
-    assert faults(table) == [(keys, message)]
+    assert diagnostics(table) == [(keys, message)]
 
 
 @pytest.mark.parametrize(
@@ -478,7 +478,7 @@ def test_faults(table: object, keys: tuple[str | int, ...], message: str) -> Non
 )
 def test_asks_caller(table: object, expected: bool) -> None:  # noqa: FBT001
     """A table asks about the caller when one of its conditions does, at any depth."""
-    assert conditions.asks_caller(MATCH.read(table, HERE)) is expected
+    assert conditions.asks_caller(MATCH.parse(table, HERE)) is expected
 
 
 # Facts

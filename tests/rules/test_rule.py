@@ -11,28 +11,28 @@ from policy.rules import rule as rules
 from policy.rules.chain import Chain
 from policy.rules.engine import Program, decide
 from policy.rules.rule import Check, Rule, Step
-from policy.toml.diagnostic import Place
+from policy.toml.diagnostic import Location
 from tests import factories
 
 if sys.platform == "win32":
     pytest.skip("needs POSIX paths", allow_module_level=True)
 
-HERE = Place("a.toml")
+HERE = Location("a.toml")
 LAST = Rule("global", name="last")
 
 
 def read(value: object) -> Rule:
     """A rule as a file has it."""
-    ((fields, place),) = rules.RULES.read([value], HERE)
-    assert place == Place("a.toml", (0,))
+    ((fields, location),) = rules.RULES.parse([value], HERE)
+    assert location == Location("a.toml", (0,))
     return Rule(**fields)
 
 
 def messages(value: object) -> list[tuple[tuple[str | int, ...], str]]:
     """Where and why a rule is refused."""
     with pytest.raises(ConfigError) as caught:
-        rules.RULES.read([value], HERE)
-    return [(fault.place.keys[1:], fault.message) for fault in caught.value.faults]
+        rules.RULES.parse([value], HERE)
+    return [(diagnostic.location.keys[1:], diagnostic.message) for diagnostic in caught.value.diagnostics]
 
 
 def test_reads_every_key() -> None:

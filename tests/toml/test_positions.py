@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policy.toml import positions as scanner
-from policy.toml.positions import BoundError, Spot, scan
+from policy.toml.positions import BoundError, Span, scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,10 +147,10 @@ def renamed(data: Any, keys: Keys, new: str) -> Any:
     return data
 
 
-def offset(text: str, spot: Spot) -> int:
+def offset(text: str, span: Span) -> int:
     """Where a spot begins, counted by hand."""
     lines = text.split("\n")
-    return sum(len(line) + 1 for line in lines[: spot.line - 1]) + spot.column - 1
+    return sum(len(line) + 1 for line in lines[: span.line - 1]) + span.column - 1
 
 
 def same(one: object, other: object) -> bool:
@@ -171,15 +171,15 @@ def check(text: str) -> None:
     positions = scan(text)
     assert positions.understood == len(text)
     for keys, value in leaves(data):
-        spot = positions.value(keys)
-        assert spot is not None
-        begin = offset(text, spot)
-        token = text[begin : begin + spot.width]
-        assert len(token) == spot.width
+        span = positions.value(keys)
+        assert span is not None
+        begin = offset(text, span)
+        token = text[begin : begin + span.width]
+        assert len(token) == span.width
         assert token == token.strip()
         assert "\n" not in token
         if not isinstance(value, dict | list) and not token.startswith(('"""', "'''")):
-            other = f'{text[:begin]}"{SENTINEL}"{text[begin + spot.width :]}'
+            other = f'{text[:begin]}"{SENTINEL}"{text[begin + span.width :]}'
             assert same(tomllib.loads(other), replaced(data, keys, SENTINEL)), keys
             check_name(text, data, keys, positions.key(keys))
         elif token[0] == "[" and isinstance(value, list) and not token.startswith("[["):
@@ -187,15 +187,15 @@ def check(text: str) -> None:
     assert positions.lines == text.count("\n") + 1
 
 
-def check_name(text: str, data: Any, keys: Keys, spot: Spot | None) -> None:
+def check_name(text: str, data: Any, keys: Keys, span: Span | None) -> None:
     """The name of a value is where the scan says."""
-    assert spot is not None
+    assert span is not None
     key = keys[-1]
     if isinstance(key, int):
         return
-    begin = offset(text, spot)
-    assert tomllib.loads(f"{text[begin : begin + spot.width]} = 1") == {key: 1}
-    other = f'{text[:begin]}"{SENTINEL}"{text[begin + spot.width :]}'
+    begin = offset(text, span)
+    assert tomllib.loads(f"{text[begin : begin + span.width]} = 1") == {key: 1}
+    other = f'{text[:begin]}"{SENTINEL}"{text[begin + span.width :]}'
     assert same(tomllib.loads(other), renamed(data, keys, SENTINEL)), keys
 
 
@@ -222,31 +222,31 @@ def test_against_tomlkit(name: str) -> None:
         at = changed.index(SENTINEL) - 1
         if changed[:at] != text[:at]:
             continue  # tomlkit did not keep the rest, as with several headers of one table
-        spot = positions.value(keys)
-        assert spot is not None
-        assert offset(text, spot) == at, keys
+        span = positions.value(keys)
+        assert span is not None
+        assert offset(text, span) == at, keys
 
 
 @pytest.mark.parametrize(
     ("keys", "key", "value"),
     [
-        (("rules",), Spot(3, 3, 5), Spot(3, 1, 9)),
-        (("rules", 1), Spot(8, 3, 9), Spot(8, 3, 9)),
-        (("rules", 1, "match"), Spot(10, 3, 5), Spot(10, 11, 96)),
-        (("rules", 1, "match", "env"), Spot(10, 13, 3), Spot(10, 19, 26)),
-        (("rules", 1, "match", "env", "a b"), Spot(10, 32, 5), Spot(10, 40, 3)),
-        (("rules", 1, "match", "any", 0, "kind", 1), Spot(10, 75, 3), Spot(10, 75, 3)),
-        (("rules", 0, "match"), Spot(5, 1, 5), Spot(5, 1, 5)),
-        (("rules", 0, "match", "interpreter"), Spot(5, 7, 11), Spot(5, 21, 14)),
-        (("rules", 0, "lock"), Spot(6, 1, 4), Spot(6, 8, 8)),
-        (("rules", 0, "lock", "missing"), Spot(6, 1, 4), Spot(6, 1, 4)),
-        (("rules", 0, "missing"), Spot(3, 1, 9), Spot(3, 1, 9)),
-        (("rules", 7, "lock"), Spot(3, 3, 5), Spot(3, 3, 5)),
+        (("rules",), Span(3, 3, 5), Span(3, 1, 9)),
+        (("rules", 1), Span(8, 3, 9), Span(8, 3, 9)),
+        (("rules", 1, "match"), Span(10, 3, 5), Span(10, 11, 96)),
+        (("rules", 1, "match", "env"), Span(10, 13, 3), Span(10, 19, 26)),
+        (("rules", 1, "match", "env", "a b"), Span(10, 32, 5), Span(10, 40, 3)),
+        (("rules", 1, "match", "any", 0, "kind", 1), Span(10, 75, 3), Span(10, 75, 3)),
+        (("rules", 0, "match"), Span(5, 1, 5), Span(5, 1, 5)),
+        (("rules", 0, "match", "interpreter"), Span(5, 7, 11), Span(5, 21, 14)),
+        (("rules", 0, "lock"), Span(6, 1, 4), Span(6, 8, 8)),
+        (("rules", 0, "lock", "missing"), Span(6, 1, 4), Span(6, 1, 4)),
+        (("rules", 0, "missing"), Span(3, 1, 9), Span(3, 1, 9)),
+        (("rules", 7, "lock"), Span(3, 3, 5), Span(3, 3, 5)),
         (("missing",), None, None),
         ((), None, None),
     ],
 )
-def test_spots(keys: Keys, key: Spot | None, value: Spot | None) -> None:
+def test_spots(keys: Keys, key: Span | None, value: Span | None) -> None:
     """Headers, inline tables and dotted keys have their places; what is missing is looked for further out."""
     positions = scan(CORPUS["rules"])
     assert positions.key(keys) == key
@@ -256,24 +256,24 @@ def test_spots(keys: Keys, key: Spot | None, value: Spot | None) -> None:
 def test_spots_of_headers() -> None:
     """A header names the last of its parts, also when a longer header came first."""
     positions = scan(CORPUS["headers"])
-    assert positions.key(("tool", "lock-policy")) == Spot(1, 7, 11)
-    assert positions.value(("tool", "lock-policy")) == Spot(1, 1, 18)
-    assert positions.key(("tool",)) == Spot(3, 2, 4)
-    assert positions.value(("tool",)) == Spot(3, 1, 6)
-    assert positions.key(("a", "b c")) == Spot(5, 7, 5)
-    assert positions.value(("a", "list", 1, "deep", 1)) == Spot(15, 1, 15)
-    assert positions.value(("a", "list", 1, "sub")) == Spot(11, 1, 12)
+    assert positions.key(("tool", "lock-policy")) == Span(1, 7, 11)
+    assert positions.value(("tool", "lock-policy")) == Span(1, 1, 18)
+    assert positions.key(("tool",)) == Span(3, 2, 4)
+    assert positions.value(("tool",)) == Span(3, 1, 6)
+    assert positions.key(("a", "b c")) == Span(5, 7, 5)
+    assert positions.value(("a", "list", 1, "deep", 1)) == Span(15, 1, 15)
+    assert positions.value(("a", "list", 1, "sub")) == Span(11, 1, 12)
 
 
 def test_spots_of_lines() -> None:
     """What goes on over several lines is as wide as its first line shows."""
     positions = scan('a = [  # b\n 1,\n]\nb = """x\ny"""\nc = {}\n')
-    assert positions.value(("a",)) == Spot(1, 5, 1)
-    assert positions.value(("b",)) == Spot(4, 5, 4)
-    assert positions.value(("c",)) == Spot(6, 5, 2)
-    assert positions.source(4) == 'b = """x'
-    assert positions.source(4) is positions.source(4)
-    assert positions.source(0) == positions.source(8) == positions.source(7) == ""
+    assert positions.value(("a",)) == Span(1, 5, 1)
+    assert positions.value(("b",)) == Span(4, 5, 4)
+    assert positions.value(("c",)) == Span(6, 5, 2)
+    assert positions.excerpt(4) == 'b = """x'
+    assert positions.excerpt(4) is positions.excerpt(4)
+    assert positions.excerpt(0) == positions.excerpt(8) == positions.excerpt(7) == ""
 
 
 # Generated texts: data, written in whatever style the draw says.
@@ -442,37 +442,37 @@ def test_not_toml(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message", "spot"),
+    ("text", "message", "span"),
     [
-        ("x = 1\n" + ".".join(["a"] * 33) + " = 1", "a key may have 32 parts, this one has more", Spot(2, 65, 1)),
-        ("[" + ".".join(["a"] * 33) + "]", "a key may have 32 parts, this one has more", Spot(1, 66, 1)),
-        ("a = {" + ".".join(["a"] * 33) + " = 1}", "a key may have 32 parts, this one has more", Spot(1, 70, 1)),
+        ("x = 1\n" + ".".join(["a"] * 33) + " = 1", "a key may have 32 parts, this one has more", Span(2, 65, 1)),
+        ("[" + ".".join(["a"] * 33) + "]", "a key may have 32 parts, this one has more", Span(1, 66, 1)),
+        ("a = {" + ".".join(["a"] * 33) + " = 1}", "a key may have 32 parts, this one has more", Span(1, 70, 1)),
         (
             "a = [\n" + "[" * 64 + "]" * 65,
             "arrays and inline tables may be nested 64 deep, these are deeper",
-            Spot(2, 64, 1),
+            Span(2, 64, 1),
         ),
-        ("a = " + "{a=[" * 33, "arrays and inline tables may be nested 64 deep, these are deeper", Spot(1, 133, 1)),
+        ("a = " + "{a=[" * 33, "arrays and inline tables may be nested 64 deep, these are deeper", Span(1, 133, 1)),
         (
             "a = " + ("{" + ".".join(["a"] * 32) + "=") * 5,
             "a value may lie 128 keys deep, this one lies deeper",
-            Spot(1, 265, 1),
+            Span(1, 265, 1),
         ),
-        ("a = -1" + "0" * 127, "a number may have 128 characters, this one has 129", Spot(1, 5, 129)),
-        ("a = [1, 0x" + "0" * 127 + ", 2]", "a number may have 128 characters, this one has 129", Spot(1, 9, 129)),
+        ("a = -1" + "0" * 127, "a number may have 128 characters, this one has 129", Span(1, 5, 129)),
+        ("a = [1, 0x" + "0" * 127 + ", 2]", "a number may have 128 characters, this one has 129", Span(1, 9, 129)),
         (
             "a=1\n" * 50_001,
             "a file of this size may have 50000 keys, this one has more",
-            Spot(50_001, 1, 1),
+            Span(50_001, 1, 1),
         ),
     ],
 )
-def test_bounds(text: str, message: str, spot: Spot) -> None:
+def test_bounds(text: str, message: str, span: Span) -> None:
     """A text beyond a bound is refused at the place where it breaks it."""
     with pytest.raises(BoundError) as caught:
         scan(text)
     assert caught.value.message == message
-    assert caught.value.spot == spot
+    assert caught.value.span == span
 
 
 def test_within_bounds() -> None:
@@ -513,6 +513,6 @@ def test_many_rules() -> None:
     text = '[[rules]]\nname = "r"\nmatch.interpreter = "/nix/store/*"\nlock = "global"\nreason = "x y z"\n' * 10_000
     start = time.process_time()
     positions = scan(text)
-    assert positions.value(("rules", 9_999, "lock")) == Spot(49_999, 8, 8)
+    assert positions.value(("rules", 9_999, "lock")) == Span(49_999, 8, 8)
     assert time.process_time() - start < 3
     assert scanner.KEYS >= 50_000

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from policy.errors import ConfigError
 from policy.toml import shapes
-from policy.toml.diagnostic import Fault, Place
-from policy.toml.shapes import FLAG, TEXT, Kind
+from policy.toml.diagnostic import Diagnostic, Location
+from policy.toml.shapes import FLAG, TEXT, Shape
 
-HERE = Place("a.toml")
+HERE = Location("a.toml")
 COLOR = shapes.choice(["red", "green", "blue"])
 SECONDS = shapes.number(0, 10, "seconds")
 NAMED = shapes.refined(TEXT, lambda text: None if text else "must not be empty", {"minLength": 1})
@@ -23,15 +23,15 @@ TABLE = shapes.keyed({"color": COLOR, "wait": SECONDS}, NOTES, ["color"])
 ANY = shapes.keyed({"color": COLOR, "wait": SECONDS}, NOTES, least=1)
 
 
-def faults(kind: Kind, value: object) -> list[tuple[tuple[str | int, ...], str]]:
+def diagnostics(shape: Shape, value: object) -> list[tuple[tuple[str | int, ...], str]]:
     """Where and why a kind refuses a value."""
     with pytest.raises(ConfigError) as caught:
-        kind.read(value, HERE)
-    return [(fault.place.keys, fault.message) for fault in caught.value.faults]
+        shape.parse(value, HERE)
+    return [(diagnostic.location.keys, diagnostic.message) for diagnostic in caught.value.diagnostics]
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "expected"),
+    ("shape", "value", "expected"),
     [
         (TEXT, "a", "a"),
         (FLAG, False, False),
@@ -52,17 +52,17 @@ def faults(kind: Kind, value: object) -> list[tuple[tuple[str | int, ...], str]]
         (ANY, {"wait": 1}, {"wait": 1}),
     ],
 )
-def test_reads(kind: Kind, value: object, expected: object) -> None:
+def test_reads(shape: Shape, value: object, expected: object) -> None:
     """Each kind reads its values as plain ones, in the file's order, and its own schema allows them."""
-    got = kind.read(value, HERE)
+    got = shape.parse(value, HERE)
     assert got == expected
     if isinstance(got, dict):
         assert list(got) == list(value)  # type: ignore[call-overload]
-    jsonschema.Draft7Validator(dict(kind.schema)).validate(value)
+    jsonschema.Draft7Validator(dict(shape.schema)).validate(value)
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "message"),
+    ("shape", "value", "message"),
     [
         (TEXT, 1, "expected a string, found 1"),
         (TEXT, True, "expected a string, found true"),
@@ -94,18 +94,18 @@ def test_reads(kind: Kind, value: object, expected: object) -> None:
         (ANY, {}, "must not be empty; known here: color, wait"),
     ],
 )
-def test_refuses(kind: Kind, value: object, message: str) -> None:
+def test_refuses(shape: Shape, value: object, message: str) -> None:
     """What a kind does not allow is refused in one line of TOML's own words, and by its schema too."""
-    assert faults(kind, value) == [((), message)]
+    assert diagnostics(shape, value) == [((), message)]
     if value == value:  # noqa: PLR0124  (JSON has no nan, and no schema refuses it)
-        assert not jsonschema.Draft7Validator(dict(kind.schema)).is_valid(value)
+        assert not jsonschema.Draft7Validator(dict(shape.schema)).is_valid(value)
 
 
 def test_places() -> None:
     """A fault in a table or an array is placed at the very key or item that is wrong, and all of them are reported."""
-    kind = shapes.array(shapes.keyed({"color": COLOR, "env": shapes.mapping(FLAG)}, {"color": {}, "env": {}}))
+    shape = shapes.array(shapes.keyed({"color": COLOR, "env": shapes.mapping(FLAG)}, {"color": {}, "env": {}}))
     value = [{"color": "red"}, {"color": 1, "env": {"CI": 2}}, {"colour": "red"}, 5]
-    assert faults(kind, value) == [
+    assert diagnostics(shape, value) == [
         ((1, "color"), 'expected "red", "green" or "blue", found 1'),
         ((1, "env", "CI"), "expected true or false, found 2"),
         ((2, "colour"), 'unknown key "colour"; did you mean "color"?'),
@@ -116,18 +116,18 @@ def test_places() -> None:
 def test_unknown_key() -> None:
     """An unknown key is itself at fault, and where no known one is near all are named."""
     with pytest.raises(ConfigError) as caught:
-        TABLE.read({"color": "red", "zzz": 1}, HERE)
-    assert caught.value.faults == (
-        Fault(Place("a.toml", ("zzz",)), 'unknown key "zzz"; known here: color, wait', of_key=True),
+        TABLE.parse({"color": "red", "zzz": 1}, HERE)
+    assert caught.value.diagnostics == (
+        Diagnostic(Location("a.toml", ("zzz",)), 'unknown key "zzz"; known here: color, wait', of_key=True),
     )
 
 
 @pytest.mark.parametrize("name", ["", "A=B", "A\0B"])
 def test_no_variable(name: str) -> None:
     """A name that no environment variable can have is refused, by the schema too."""
-    kind = shapes.mapping(FLAG)
-    assert faults(kind, {name: True}) == [((name,), "is no name of an environment variable")]
-    assert not jsonschema.Draft7Validator(dict(kind.schema)).is_valid({name: True})
+    shape = shapes.mapping(FLAG)
+    assert diagnostics(shape, {name: True}) == [((name,), "is no name of an environment variable")]
+    assert not jsonschema.Draft7Validator(dict(shape.schema)).is_valid({name: True})
 
 
 @pytest.mark.parametrize(
@@ -169,13 +169,13 @@ VALUES = st.recursive(
 
 @given(
     value=VALUES,
-    kind=st.sampled_from([TEXT, FLAG, COLOR, SECONDS, TABLE, ANY, shapes.array(TABLE), shapes.several(COLOR)]),
+    shape=st.sampled_from([TEXT, FLAG, COLOR, SECONDS, TABLE, ANY, shapes.array(TABLE), shapes.several(COLOR)]),
 )
-def test_reader_and_schema_agree(value: object, kind: Kind) -> None:
+def test_reader_and_schema_agree(value: object, shape: Shape) -> None:
     """Whatever the value, the reader and the schema of a kind give the same verdict."""
     try:
-        kind.read(value, HERE)
+        shape.parse(value, HERE)
         accepted = True
     except ConfigError:
         accepted = False
-    assert jsonschema.Draft7Validator(dict(kind.schema)).is_valid(value) == accepted
+    assert jsonschema.Draft7Validator(dict(shape.schema)).is_valid(value) == accepted
