@@ -35,11 +35,26 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def interface(session: nox.Session) -> None:
+    """Whether every public name of the installed package has its type written down; pyright fetches itself from npm."""
+    install(session, "type")
+    with session.chdir(session.create_tmp()):  # where no checkout hides the installed package
+        session.run("pyright", "--verifytypes", "policy", "--ignoreexternal")
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
-    """Every test but the soak, with coverage; `nox -s tests -- ARGS` hands ARGS to pytest."""
+    """Every test but the soak; `nox -s tests -- ARGS` hands ARGS to pytest."""
+    install(session, "test")
+    session.run("pytest", *(session.posargs or ["-m", "not soak"]))
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The tests one runs while working, with coverage of the programs that they start too."""
     install(session, "test")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *(session.posargs or ["-m", "not soak"]))
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or ["-m", "not slow and not soak"]))
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

@@ -19,6 +19,9 @@ Run: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 
 NOBODY = 65534  # a user that owns nothing
 PATIENCE = 60  # seconds after which a test counts as hung
+# What lets coverage measure the programs that a test starts with variables of its own; empty unless it measures.
+COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+UNMEASURED = dict.fromkeys(COVERAGE, "")  # for tests that look at what a program imports
 
 # Becomes another user only when all is imported: the user may not be able to read this Python, or this checkout.
 _AS_NOBODY = """
@@ -109,7 +112,7 @@ def policy(
         options["capture_output"] = True
     return subprocess.run(
         [*(program or PROGRAM), *arguments],
-        env={"PYTHONPATH": str(CHECKOUT), **environ},
+        env={"PYTHONPATH": str(CHECKOUT), **COVERAGE, **environ},
         cwd=cwd,
         check=False,
         **{"encoding": "utf-8", "timeout": PATIENCE, **options},

@@ -251,7 +251,7 @@ def test_imports(root: Path, tmp_path: Path, format: str, allowed: tuple[str, ..
         root,
         "--output-format",
         format,
-        environ=factories.alone(tmp_path),
+        environ=factories.alone(tmp_path) | factories.UNMEASURED,
         cwd=tmp_path,
         program=[sys.executable, "-c", code],
     )
