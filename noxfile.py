@@ -81,6 +81,14 @@ def reliability(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site, into docs/_build/html; a warning is an error, as is a link that leads nowhere."""
+    install(session, "docs")
+    session.run("python", "docs/reference.py")
+    session.run("sphinx-build", "-W", "-n", "--keep-going", "-d", "docs/_build/doctrees", "docs", "docs/_build/html")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Costs beside those of peers, into docs/performance.md; `nox -s bench -- --quick` sees that it works at all."""
     session.install("--upgrade", "pip")  # what an old one writes as a console script imports `re`

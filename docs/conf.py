@@ -1,0 +1,36 @@
+"""Sphinx's settings: `nox -s docs` builds the site into docs/_build."""
+
+from __future__ import annotations
+
+from policy.version import __version__
+
+project = "lock-policy"
+author = "the lock-policy developers"
+release = version = __version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+
+# Sphinx warns of a link that leads nowhere, and `-W` makes an error of it.
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!policy\.).*")]  # Python's own pages are not asked for: the build is offline
+
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 4
+suppress_warnings = ["myst.strikethrough"]
+
+autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+autodoc_member_order = "bysource"
+autoclass_content = "class"
+napoleon_google_docstring = True
+napoleon_use_ivar = True
+
+html_theme = "furo"
+html_title = f"lock-policy {release}"
+html_copy_source = False
+html_show_sphinx = False
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#0b6e4f", "color-brand-content": "#0b6e4f"},
+    "dark_css_variables": {"color-brand-primary": "#5fd3a4", "color-brand-content": "#5fd3a4"},
+}

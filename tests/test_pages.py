@@ -1,0 +1,62 @@
+"""What stands on the pages is true: each command of theirs is run, and prints what the page says."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("pages are run by bash", allow_module_level=True)
+
+from tests import pages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = """\
+<!-- setup: cd /tmp && greeting=hello -->
+
+<!-- file: ~/a.txt -->
+```text
+one
+```
+
+```console
+$ cat ~/a.txt
+two
+$ echo $greeting; false
+$ echo $?
+```
+
+<!-- not run: it would take long -->
+```console
+$ sleep 1000
+```
+"""
+
+
+@pytest.mark.parametrize("page", pages.pages(), ids=lambda page: str(page.relative_to(pages.ROOT)))
+def test_page(page: Path) -> None:
+    """Every command on the page prints what stands below it."""
+    shown = page.read_text(encoding="utf-8")
+    assert pages.fresh(page) == shown, f"stale: python -m tests.pages {page.relative_to(pages.ROOT)}, and read the diff"
+
+
+def test_runner(tmp_path: Path) -> None:
+    """Commands see the page's files, each other's variables and exit codes; wrong output is replaced."""
+    page = tmp_path / "page.md"
+    page.write_text(PAGE, encoding="utf-8")
+    expected = PAGE.replace("two\n$ echo $greeting; false\n", "one\n$ echo $greeting; false\nhello\n")
+    assert pages.fresh(page) == expected.replace("$ echo $?\n", "$ echo $?\n1\n")
+
+
+def test_names() -> None:
+    """Names that differ from run to run are the same in every run, and different ones stay different."""
+    names = pages.Names("/tmp/abcdefgh")  # noqa: S108  (what a run of a page is given)
+    one, other = "0123456789abcdef", "fedcba9876543210"
+    seen = names.normal(f"{names.home}/x lock-{one}.lock lock-{other}.lock lock-{one}.lock pid 12 pid 13 pid 12")
+    home, first, second, third, *pids = seen.split(maxsplit=4)
+    assert (home, first == third, first == second) == ("/home/babbage/x", True, False)
+    assert pids == ["pid 4711 pid 4712 pid 4711"]
