@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2025.2"
@@ -105,3 +109,31 @@ def fuzz(session: nox.Session) -> None:
     session.install("atheris>=3", success_codes=[0, 1], silent=True)  # without it: random changes of the examples
     for target in ("read", "check", "globs"):
         session.run("python", "-m", "tests.fuzzing", target, "--seconds", "120", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """The wheel and the source distribution, into dist/: checked by twine, and the same bytes when built again."""
+    install(session, "release", package=False)
+    made = []
+    for number in ("first", "second"):
+        folder = f"{session.create_tmp()}/{number}"
+        shutil.rmtree(folder, ignore_errors=True)
+        # the wheel is built from the source distribution, as an installation from it does
+        session.run("python", "-m", "build", "--outdir", folder, silent=True)
+        made.append({path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())})
+    if made[0] != made[1]:
+        session.error("two builds gave different bytes")
+    session.run("twine", "check", "--strict", *(str(path) for path in sorted(Path(folder).iterdir())))
+    shutil.copytree(folder, "dist", dirs_exist_ok=True)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """A release of the version in policy/version.py: its changes go into CHANGELOG.md, its files into dist/."""
+    install(session, "release", package=False)
+    found = re.search(r'"(.+)"', Path("policy/version.py").read_text(encoding="utf-8"))
+    if not found:
+        session.error("policy/version.py names no version")
+    session.run("towncrier", "build", "--yes", "--version", found[1])
+    session.notify("build")
