@@ -12,6 +12,7 @@ from policy.checks.run_cases import DEFAULTS
 from policy.commands import COMMANDS
 from policy.commands.reading import parser_for
 from policy.config.cases import EXPECT, FACTS
+from policy.config.layers import DIRECTORIES, LAYERS, RIGHTS
 from policy.config.read import BUILT_IN, SETTINGS
 from policy.config.read import KEYS as FILE_KEYS
 from policy.render.effective import written
@@ -54,6 +55,7 @@ def page() -> str:
     sections = [
         "# Reference\n\n<!-- Made by `python docs/reference.py`; what is changed by hand is lost. -->",
         _files(),
+        _layers(),
         _rules(),
         _conditions(),
         _patterns(),
@@ -77,12 +79,22 @@ def _files() -> str:
         "`policy schema` prints the JSON Schema, `policy show` what all files come to."
     )
     rows = [(f"`{name}`", _type(key.shape.schema), _notes(key.notes)) for name, key in FILE_KEYS.items()]
+    return _table("Files", ("key", "value", "meaning"), rows, intro)
+
+
+def _layers() -> str:
+    found = [layer.name for layer in LAYERS if layer.files or layer.find]
     settings = ", ".join(f"`{name}`" for name in SETTINGS)
-    rest = (
-        f"The strongest file that has a single setting ({settings}) wins: project, then user, then system. "
-        "The rules of all of them are tried in that order; `mandatory` ones of the system's file before all others."
+    intro = (
+        f"The files of all layers take part: {', then '.join(found)}; what --config-file names stands alone. The rules "
+        f"of all of them are tried in that order, and of a single setting ({settings}) the first that has it wins. "
+        "`mandatory` rules stand before all others."
     )
-    return f"{_table('Files', ('key', 'value', 'meaning'), rows, intro)}\n\n{rest}"
+    rows = []
+    for layer in LAYERS:
+        rights = "; ".join(text for right, text in RIGHTS.items() if right in layer.may)
+        rows.append((f"`{layer.name}`", layer.title, DIRECTORIES[layer.directory], rights or "nothing"))
+    return _table("Layers", ("layer", "file", "its `global-dir` is", "it may also"), rows, intro)
 
 
 def _rules() -> str:

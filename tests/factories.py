@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from policy.config import layers
 from policy.config.layers import Query, Source
 from policy.environment.discovery import Environment
 from policy.rules.request import Caller, Request
@@ -93,7 +94,7 @@ def written(path: Path, text: str) -> Path:
 
 def source(path: Path, text: str, layer: str = "project", keys: tuple[str, ...] = ()) -> Source:
     """A configuration file, written and named."""
-    return Source(layer, str(written(path, text)), keys)
+    return Source(layers.layer(layer), str(written(path, text)), keys)
 
 
 def policy(

@@ -96,7 +96,7 @@ _made: list[str] = []
 
 def read_configuration(data: bytes) -> None:
     """A file is refused with faults that can be shown, or it decides and can be explained."""
-    from policy.config import read
+    from policy.config import layers, read
     from policy.config.layers import Source
     from policy.errors import ConfigError
     from policy.rules import index
@@ -105,7 +105,7 @@ def read_configuration(data: bytes) -> None:
     file = input_file()
     file.write_bytes(data)
     layer = LAYERS[len(data) % len(LAYERS)]
-    found = _or_error(ConfigError, read.read_file, Source(layer, str(file)))
+    found = _or_error(ConfigError, read.read_file, Source(layers.layer(layer), str(file)))
     if isinstance(found, ConfigError):
         assert found.diagnostics
         assert str(found)

@@ -13,7 +13,8 @@ from policy.rules import globs
 FILE_SCHEMA = file_schema()
 
 CHARACTERS = st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Zl", "Zp", "Zs", "Co", "Cn"])
-SPECIAL = {"required-version": st.just(">=0.1"), "global-dir": st.builds("/{}".format, st.text(CHARACTERS, max_size=5))}
+DIRECTORIES = st.builds("/{}".format, st.text(CHARACTERS, max_size=5))
+SPECIAL = {"required-version": st.just(">=0.1"), "global-dir": DIRECTORIES, "gate-dir": DIRECTORIES}
 LITERAL = st.text("ab*?", max_size=8)
 NAMES = st.text(CHARACTERS, min_size=1, max_size=5).filter(lambda name: "=" not in name)
 LEVELS = 3

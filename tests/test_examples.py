@@ -11,6 +11,7 @@ import pytest
 
 from policy.__main__ import main
 from policy.checks.lint import check
+from policy.config import layers
 from policy.config.layers import Source
 from policy.config.read import KEYS, read_file
 from policy.config.schema import file_schema
@@ -53,7 +54,7 @@ def _schema_refuses(file: Path) -> bool:
 def test_good(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A good example is accepted by everything, and its tests pass and reach all of its rules."""
     layer = _layer(file)
-    assert read_file(Source(layer, str(file))).document.file == str(file)
+    assert read_file(Source(layers.layer(layer), str(file))).document.file == str(file)
     assert not _schema_refuses(file)
     assert main(["check", "--strict", "--layer", layer, str(file)]) == 0
     assert main(["test", "--layer", layer, str(file)]) == 0
@@ -67,7 +68,7 @@ def test_bad(file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     """A bad example is refused with exactly the errors beside it, by the schema too unless they say why not."""
     monkeypatch.chdir(file.parent)
     errors, reason = _expected(file)
-    report = check([Source("project", file.name)], together=False)
+    report = check([Source(layers.PROJECT, file.name)], together=False)
     assert findings.text(report, color=False) == errors
     assert main(["check", file.name]) == 2
     captured = capsys.readouterr()

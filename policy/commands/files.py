@@ -11,8 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-LAYERS = ("project", "user", "system", "file")
-
 
 def arguments(parser: ArgumentParser, help: str) -> None:  # noqa: A002  (argparse's word)
     """FILE ..., and the layer whose limits count.
@@ -24,8 +22,8 @@ def arguments(parser: ArgumentParser, help: str) -> None:  # noqa: A002  (argpar
     parser.add_argument("files", metavar="FILE", nargs="*", help=help)
     parser.add_argument(
         "--layer",
-        choices=LAYERS,
-        help="judge FILE as a file of this layer; absent: user or system for a file in its place, else project",
+        choices=[layer.name for layer in layers.LAYERS],
+        help="judge FILE as a file of this layer; absent: the layer in whose place FILE stands, else project",
     )
 
 
@@ -50,7 +48,12 @@ def chosen(arguments: Namespace) -> tuple[tuple[layers.Source, ...], list[str]]:
         raise UsageError("name FILE, or use --config-file or --no-config, not both")
     limit = layers.size_limit(environ)
     return tuple(
-        layers.Source(arguments.layer or _layer(path), os.path.abspath(path), layers.named_table(path), limit=limit)
+        layers.Source(
+            layers.layer(arguments.layer) if arguments.layer else layers.standing_in(path, environ),
+            os.path.abspath(path),
+            layers.named_table(path),
+            limit=limit,
+        )
         for path in arguments.files
     ), []
 
@@ -60,11 +63,3 @@ def applying(arguments: Namespace) -> tuple[tuple[layers.Source, ...], list[str]
     cwd = os.getcwd()
     query = layers.Query(os.environ, cwd, cwd, arguments.project, arguments.config_file, arguments.no_config)
     return layers.find(query), query.warnings
-
-
-def _layer(path: str) -> str:
-    """The layer whose place a file stands in."""
-    real = os.path.realpath(path)
-    if real == os.path.realpath(layers.user_file(os.environ)):
-        return "user"
-    return "system" if real in map(os.path.realpath, layers.system_files(os.environ)) else "project"

@@ -10,6 +10,7 @@ import os
 import time
 
 from policy import cache
+from policy.config.layers import LAYERS
 from policy.rules import engine, index
 from policy.rules.builtin import ROWS
 from policy.uv.names import seahash
@@ -59,9 +60,9 @@ def program(sources: Sequence[Source], environ: Mapping[str, str], home: str) ->
 
 
 def _leads_out(settings: Mapping[str, engine.Setting]) -> bool:
-    """Whether a link leads a project's directory for locks out of it, perhaps since the file was read."""
+    """Whether a link leads a directory for locks out of its folder, perhaps since the file was read."""
     directory, file, _, layer = settings.get("global-dir", ("", "", 0, ""))
-    if layer != "project":
+    if not any(one.name == layer and one.directory == "inside" for one in LAYERS):
         return False
     project = os.path.join(os.path.realpath(os.path.dirname(file)), "")
     return not os.path.join(os.path.realpath(directory), "").startswith(project)

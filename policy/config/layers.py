@@ -1,6 +1,6 @@
-"""Where rules are written: one function per layer, the strongest first in SOURCES.
+"""Where rules are written, and what they may do there: one object per layer, the strongest first in LAYERS.
 
-Only finds the files; `configuration` reads them. Nothing here imports attrs: `policy run` looks for files each time.
+Only finds the files; `read` reads them. Nothing here imports attrs: `policy run` looks for files each time.
 """
 
 from __future__ import annotations
@@ -16,44 +16,108 @@ from policy.variables import flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
 FILE = "lock-policy.toml"
 PYPROJECT = "pyproject.toml"
 TABLE = ("tool", "lock-policy")
 LIMIT = 256 * 1024  # bytes of a file, unless LOCK_POLICY_MAX_SIZE allows more
-MANY = 64  # callers whose places are remembered
+MANY = 64  # callers whose standard files are remembered
 DIGITS = 18  # no file system holds a larger file
 MENTION = 16 * 1024 * 1024  # bytes of a pyproject.toml that are searched for our name
+
+
+RIGHTS = {
+    "mandatory": "hold mandatory rules, which outlive --no-config and --config-file",
+    "gate-dir": "hold `gate-dir`, which outlives them too",
+    "cluster": "hold `[cluster]`",
+    "built-in": "move the locks of the built-in rules with its `global-dir`",
+    "unlocked": "continue without a lock, by `required = false`, in environments outside its own folder",
+}
+"""What a layer may do; each is denied unless its object says so."""
+
+DIRECTORIES = {
+    "inside": "a relative path that stays inside its own folder",
+    "absolute": "an absolute path, or one that begins with ~/",
+    "any": "any path; a relative one is one of its own folder",
+}
+"""What `global-dir` of a layer may be."""
+
+OUTLIVING = ("mandatory", "gate-dir")
+"""Rights whose exercise counts even where no file is to be read; a setting among them is named as its right."""
+
+
+class Layer:
+    """One place where configuration can stand, and what it may do there.
+
+    Args:
+        name: How options, messages and JSON call it.
+        title: Its file, as a sentence calls it: "the user's file".
+        files: From environment variables to the paths where its file may stand; the first that exists counts.
+        find: From a query to its files, where they are not at fixed paths.
+        directory: Which of DIRECTORIES its `global-dir` may be.
+        may: Which of RIGHTS it has.
+    """
+
+    __slots__ = ("directory", "files", "find", "may", "name", "title")
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        *,
+        files: Callable[[Mapping[str, str]], Sequence[str]] | None = None,
+        find: Callable[[Query], Iterable[Source]] | None = None,
+        directory: str = "inside",
+        may: Iterable[str] = (),
+    ) -> None:
+        self.name = name
+        self.title = title
+        self.files = files
+        self.find = find
+        self.directory = directory
+        self.may = frozenset(may)
+
+    @property
+    def outlives(self) -> bool:
+        """Whether something in its files counts even where no file is to be read."""
+        return not self.may.isdisjoint(OUTLIVING)
 
 
 class Source:
     """A configuration file that takes part.
 
     Args:
-        layer: `file`, `project`, `user` or `system`.
+        layer: Which layer it stands in.
         path: The file.
         keys: The table in it that is ours.
         identity: Device, inode, size, mtime and ctime in ns, mode and owner: another one means another content.
         limit: How many bytes it may have.
+        movable: Whether a variable leads to it, so that each user can have another one.
+        partly: Whether only that counts which outlives --no-config.
     """
 
-    __slots__ = ("identity", "keys", "layer", "limit", "path")
+    __slots__ = ("identity", "keys", "layer", "limit", "movable", "partly", "path")
 
     def __init__(
         self,
-        layer: str,
+        layer: Layer,
         path: str,
         keys: tuple[str, ...] = (),
         identity: tuple[int, ...] = (),
         limit: int = LIMIT,
+        *,
+        movable: bool = False,
+        partly: bool = False,
     ) -> None:
         self.limit = limit
         self.layer = layer
         self.path = path
         self.keys = keys
         self.identity = identity
+        self.movable = movable
+        self.partly = partly
 
     @property
     def directory(self) -> str:
@@ -63,7 +127,7 @@ class Source:
     @property
     def fingerprint(self) -> tuple[object, ...]:
         """What a compiled form of this file is kept under."""
-        return (self.layer, self.path, self.keys, *self.identity)
+        return (self.layer.name, self.path, self.keys, self.partly, *self.identity)
 
 
 class Query:
@@ -223,8 +287,8 @@ def _in_directory(start: str, query: Query) -> Source | None:
     if own_identity is not None:
         if pyproject_identity is not None:
             query.warnings.append(f"{own} is used; [tool.lock-policy] in {pyproject} is ignored")
-        return Source("project", own, (), own_identity, query.limit)
-    return None if pyproject_identity is None else Source("project", pyproject, TABLE, pyproject_identity, query.limit)
+        return Source(PROJECT, own, (), own_identity, query.limit)
+    return None if pyproject_identity is None else Source(PROJECT, pyproject, TABLE, pyproject_identity, query.limit)
 
 
 def _trusted(path: str, identity: tuple[int, ...], query: Query) -> bool:
@@ -255,13 +319,15 @@ def _upward(path: str, query: Query) -> Source | None:
     return None
 
 
-def project(query: Query) -> Source | None:
+def project(query: Query) -> Iterable[Source]:
     """The nearest configuration upward from `--project`, else from the environment, else from the working directory."""
     if query.project is not None:
         if not os.path.isdir(os.path.join(query.cwd, query.project)):
             raise UsageError(f"{query.project}: no such directory; name the project's directory with --project")
-        return _upward(query.project, query)
-    return _upward(query.root, query) or _upward(query.cwd, query)
+        found = _upward(query.project, query)
+    else:
+        found = _upward(query.root, query) or _upward(query.cwd, query)
+    return (found,) if found else ()
 
 
 def _home(environ: Mapping[str, str]) -> str:
@@ -277,7 +343,7 @@ def _home(environ: Mapping[str, str]) -> str:
         return "/"
 
 
-def user_file(environ: Mapping[str, str]) -> str:
+def user_files(environ: Mapping[str, str]) -> list[str]:
     """Where the user-level file is: as uv's, so not in `~/Library` on macOS.
 
     Args:
@@ -291,12 +357,13 @@ def user_file(environ: Mapping[str, str]) -> str:
         # XDG Base Directory Specification: a relative path is ignored
         configured = environ.get("XDG_CONFIG_HOME", "")
         base = configured if os.path.isabs(configured) else os.path.join(_home(environ), ".config")
+    return [os.path.join(base, "lock-policy", FILE)]
+
+
+def host_file() -> str:
+    """The system file that no variable leads to: the same for every user of this host."""
+    base = os.environ.get("PROGRAMDATA", r"C:\ProgramData") if sys.platform == "win32" else "/etc"
     return os.path.join(base, "lock-policy", FILE)
-
-
-def user(query: Query) -> Source | None:
-    """The user-level file."""
-    return _fixed("user", _places(query.environ)[0], query)
 
 
 def system_files(environ: Mapping[str, str]) -> list[str]:
@@ -306,40 +373,73 @@ def system_files(environ: Mapping[str, str]) -> list[str]:
         environ: The caller's environment variables.
     """
     if sys.platform == "win32":
-        bases = [environ.get("PROGRAMDATA", r"C:\ProgramData")]
-    else:
-        configured = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
-        bases = [base for base in configured.split(":") if os.path.isabs(base)] + ["/etc"]
-    return [os.path.join(base, "lock-policy", FILE) for base in bases]
-
-
-def system(query: Query) -> Source | None:
-    """The first system file that exists."""
-    return next(filter(None, (_fixed("system", path, query) for path in _places(query.environ)[1:])), None)
+        return [host_file()]
+    # XDG Base Directory Specification: a relative path is ignored
+    configured = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
+    bases = [base for base in configured.split(":") if os.path.isabs(base)]
+    return [*(os.path.join(base, "lock-policy", FILE) for base in bases), host_file()]
 
 
 _VARIABLES = ("APPDATA", "PROGRAMDATA") if sys.platform == "win32" else ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS")
-_places_known: dict[tuple[str | None, ...], list[str]] = {}
+_paths_known: dict[tuple[str | None, ...], Sequence[str]] = {}
 
 
-def _places(environ: Mapping[str, str]) -> list[str]:
-    """The user-level file and the system files, made out once for the variables that say where they are."""
-    key = tuple([environ.get(name) for name in _VARIABLES])
+def _paths(one: Layer, environ: Mapping[str, str]) -> Sequence[str]:
+    """Where the file of a layer may stand, made out once for the variables that say so."""
+    key = (one.name, *[environ.get(name) for name in _VARIABLES])
     try:
-        return _places_known[key]
+        return _paths_known[key]
     except KeyError:
-        if len(_places_known) >= MANY:
-            _places_known.clear()
-        places = _places_known[key] = [user_file(environ), *system_files(environ)]
-        return places
+        if len(_paths_known) >= MANY:
+            _paths_known.clear()
+        paths = _paths_known[key] = one.files(environ) if one.files else ()
+        return paths
 
 
-def _fixed(layer: str, path: str, query: Query) -> Source | None:
-    identity = _identity(path)
-    return None if identity is None else Source(layer, path, (), identity, query.limit)
+def _standing(one: Layer, query: Query) -> Iterable[Source]:
+    """The first file of a layer that exists, and where it hides the host's own, what of that outlives everything."""
+    found: list[Source] = []
+    host = host_file()
+    for path in _paths(one, query.environ):
+        if found and not (one.outlives and path == host):
+            continue
+        identity = _identity(path)
+        if identity is not None:
+            source = Source(one, path, (), identity, query.limit, movable=path != host, partly=bool(found))
+            found.append(source)
+    return found
 
 
-SOURCES: tuple[Callable[[Query], Source | None], ...] = (project, user, system)
+NAMED = Layer("file", "the file that --config-file names", directory="any", may=("built-in", "unlocked"))
+PROJECT = Layer("project", "a project's file", find=project)
+USER = Layer("user", "the user's file", files=user_files, directory="absolute", may=("cluster", "built-in", "unlocked"))
+SYSTEM = Layer("system", "the system file", files=system_files, directory="absolute", may=RIGHTS)
+
+LAYERS: tuple[Layer, ...] = (NAMED, PROJECT, USER, SYSTEM)
+"""Every layer, the strongest first; a new one is an object here."""
+
+
+def layer(name: str) -> Layer:
+    """The layer of a name.
+
+    Args:
+        name: One that LAYERS has.
+    """
+    return next(one for one in LAYERS if one.name == name)
+
+
+def standing_in(path: str, environ: Mapping[str, str]) -> Layer:
+    """The layer whose file stands at a path; a project's, which may do least, where no other has its file there.
+
+    Args:
+        path: A file.
+        environ: The caller's environment variables.
+    """
+    real = os.path.realpath(path)
+    for one in LAYERS:
+        if real in map(os.path.realpath, _paths(one, environ)):
+            return one
+    return PROJECT
 
 
 def find(query: Query) -> tuple[Source, ...]:
@@ -349,21 +449,27 @@ def find(query: Query) -> tuple[Source, ...]:
         query: What decides which they are; its `warnings` are added to.
 
     Returns:
-        At most one file for each layer.
+        The files of each layer; of those that are not to be read the ones that outlive that, marked `partly`.
 
     Raises:
         UsageError: When the file that was named does not exist.
         ConfigError: When a pyproject.toml that mentions us cannot be read.
     """
-    if query.no_config:
-        return ()
-    if query.config_file is not None:
+    found: list[Source] = []
+    alone = query.no_config or query.config_file is not None
+    if query.config_file is not None and not query.no_config:
         path = os.path.join(query.cwd, query.config_file)
         identity = _identity(path)
         if identity is None:
             raise UsageError(f"{query.config_file}: no such file; name an existing one with --config-file")
-        return (Source("file", path, named_table(path), identity, query.limit),)
-    return tuple(filter(None, (source(query) for source in SOURCES)))
+        found.append(Source(NAMED, path, named_table(path), identity, query.limit))
+    for one in LAYERS:
+        if alone and not one.outlives:
+            continue
+        for source in one.find(query) if one.find else _standing(one, query):
+            source.partly = source.partly or alone
+            found.append(source)
+    return tuple(found)
 
 
 def named_table(path: str) -> tuple[str, ...]:

@@ -122,7 +122,7 @@ class Rules:
             if len(self._compiled) >= MANY:
                 self._compiled.clear()
             program = self._compiled[key] = compiled.program(found, environ, os.path.expanduser("~"))
-        if found and found[0].layer == "project":
+        if found and found[0].layer is layers.PROJECT:
             query.project = query.project or found[0].directory
         forced = self.forced(environ)
         if forced:

@@ -9,7 +9,7 @@ import attrs
 from attrs import frozen
 
 from policy.config.cases import CASES, Case
-from policy.config.layers import Source, table
+from policy.config.layers import DIRECTORIES, LAYERS, OUTLIVING, Source, host_file, table
 from policy.errors import ConfigError
 from policy.rules import builtin
 from policy.rules.chain import Chain
@@ -20,7 +20,7 @@ from policy.toml.shapes import MOST, TEXT, Shape, gather, keyed, refined, refuse
 from policy.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from policy.toml.document import Document
 
@@ -29,6 +29,11 @@ BUILT_IN = tuple(Rule(*row) for row in builtin.ROWS)
 
 def _directory_fault(path: str) -> str | None:
     return None if path and "\0" not in path else "must name a directory"
+
+
+def _gate_fault(path: str) -> str | None:
+    """The gate is one for all users, so nobody's home directory says where it is."""
+    return None if os.path.isabs(path) and "\0" not in path else "must be an absolute path"
 
 
 def _version_fault(specifier: str) -> str | None:
@@ -65,6 +70,14 @@ SETTINGS = {
             "description": "Directory of the global locks; it must exist. In a project's file a relative path that "
             "stays inside the project.",
             "examples": ["/var/lock/lock-policy"],
+        },
+    ),
+    "gate-dir": Key(
+        refined(TEXT, _gate_fault, {"pattern": r"^(/|[A-Za-z]:[/\\]|\\\\)[^\u0000]*$"}),
+        {
+            "description": "Directory of the gate, the lock that every plan takes first; it must exist. Only the "
+            "system file may hold it, and it counts for the whole host, with --no-config and --config-file too.",
+            "examples": ["/run/lock/lock-policy"],
         },
     ),
     "timeout": Key(
@@ -148,7 +161,7 @@ def _read(source: Source, document: Document) -> Configuration:
             **{name.replace("-", "_"): value for name, value in fields.items()},
             file=document.file,
             line=_line(document, at.keys),
-            layer=source.layer,
+            layer=source.layer.name,
         )
         for fields, at in content.get("rules", ())
     )
@@ -157,7 +170,7 @@ def _read(source: Source, document: Document) -> Configuration:
             _setting(source, name, content[name]),
             document.file,
             _line(document, (*location.keys, name)),
-            source.layer,
+            source.layer.name,
         )
         for name in SETTINGS
         if name in content
@@ -189,37 +202,66 @@ def _require_version(data: object, location: Location) -> None:
 
 def _limit(source: Source, data: Mapping[str, Any], location: Location) -> None:
     """What a layer may not say: a project's file comes with a checkout, so it may do no harm."""
-    diagnostics: list[Diagnostic] = []
-    if not isinstance(data, dict):
-        return
+    if isinstance(data, dict):
+        gather(_refuse, [*_beyond(source, data, location), *_directory(source, data, location)])
+
+
+def _refuse(error: ConfigError) -> None:
+    raise error
+
+
+def _beyond(source: Source, data: Mapping[str, Any], location: Location) -> Iterator[ConfigError]:
+    """What the layer of a file has no right to."""
     rules = data.get("rules")
     for index, rule in enumerate(rules if isinstance(rules, list) else ()):
-        if source.layer != "system" and isinstance(rule, dict) and rule.get("mandatory") is True:
+        if isinstance(rule, dict) and rule.get("mandatory") is True and "mandatory" not in source.layer.may:
             at = location.at("rules").at(index).at("mandatory")
-            diagnostics += refuse(at, "only the system file may hold mandatory rules", of_key=True).diagnostics
+            yield refuse(at, f"only {_titles('mandatory')} may hold mandatory rules", of_key=True)
+    if "cluster" in data and "cluster" not in source.layer.may:
+        yield refuse(location.at("cluster"), f"only {_titles('cluster')} may hold [cluster]", of_key=True)
+    if "gate-dir" in data and "gate-dir" not in source.layer.may:
+        yield refuse(location.at("gate-dir"), f"only {_titles('gate-dir')} may hold gate-dir", of_key=True)
+    elif "gate-dir" in data and source.movable:
+        message = f"only {host_file()} may hold gate-dir: a variable leads to this file, and none may move the gate"
+        yield refuse(location.at("gate-dir"), message, of_key=True)
+
+
+def _titles(right: str) -> str:
+    """The files of the layers that have a right, as a sentence lists them."""
+    return " or ".join(layer.title for layer in LAYERS if right in layer.may)
+
+
+def _directory(source: Source, data: Mapping[str, Any], location: Location) -> Iterator[ConfigError]:
+    """A directory that the layer of a file may not name."""
     directory = data.get("global-dir")
     if isinstance(directory, str) and _directory_fault(directory) is None:
-        message = _directory_limit(source, directory)
+        message = _PROBLEMS[source.layer.directory](source, directory)
         if message:
-            diagnostics += refuse(location.at("global-dir"), message).diagnostics
-    if diagnostics:
-        raise ConfigError(diagnostics)
+            yield refuse(location.at("global-dir"), message)
 
 
-def _directory_limit(source: Source, directory: str) -> str | None:
-    if source.layer != "project":
-        if os.path.isabs(os.path.expanduser(directory)) or (source.layer == "file" and directory[0] != "~"):
-            return None
-        return "must be an absolute path, or begin with ~/"
+def _inside(source: Source, directory: str) -> str | None:
     inside = os.path.realpath(os.path.join(source.directory, directory))
     root = os.path.realpath(source.directory)
     if os.path.isabs(directory) or directory.startswith("~") or os.path.commonpath([inside, root]) != root:
-        return "a project's file may only name a relative path that stays inside the project"
+        return f"{source.layer.title} may only name {DIRECTORIES['inside']}"
     return None
 
 
+def _absolute(source: Source, directory: str) -> str | None:
+    del source
+    return None if os.path.isabs(os.path.expanduser(directory)) else "must be an absolute path, or begin with ~/"
+
+
+def _any(source: Source, directory: str) -> str | None:
+    return _absolute(source, directory) if directory[0] == "~" else None
+
+
+_PROBLEMS = {"inside": _inside, "absolute": _absolute, "any": _any}
+
+
 def _setting(source: Source, name: str, value: Any) -> Any:
-    if name == "global-dir":
+    if name in {"global-dir", "gate-dir"}:
         return os.path.normpath(os.path.join(source.directory, os.path.expanduser(value)))
     return value
 
@@ -230,11 +272,12 @@ def chain(files: Sequence[Configuration]) -> Chain:
     Args:
         files: The strongest first.
     """
-    rules = [rule for file in files for rule in file.rules]
+    rules = [rule for file in files for rule in file.rules if rule.mandatory or not file.source.partly]
     settings: dict[str, tuple[Any, str, int, str]] = {}
     for file in files:
         for name, setting in file.settings.items():
-            settings.setdefault(name, setting)
+            if name in OUTLIVING or not file.source.partly:
+                settings.setdefault(name, setting)
     return Chain(
         (*(rule for rule in rules if rule.mandatory), *(rule for rule in rules if not rule.mandatory), *BUILT_IN),
         settings,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from policy.config.layers import OUTLIVING
 from policy.errors import UsageError
 from policy.escape import printable
 from policy.render.record import shorten
@@ -63,7 +64,12 @@ def as_toml(program: Program, *, origin: bool) -> str:
 
 
 def _own(program: Program) -> Iterator[Row]:
-    return (row for row in _rows(program) if row[engine.LAYER] != "built-in")
+    """The rules of files; one that repeats another never decides, and is left out."""
+    seen: set[object] = set()
+    for row in _rows(program):
+        if row[engine.LAYER] != "built-in" and row[: engine.MANDATORY] not in seen:
+            seen.add(row[: engine.MANDATORY])
+            yield row
 
 
 def _rows(program: Program) -> Iterator[Row]:
@@ -81,7 +87,8 @@ def _settings(program: Program, *, origin: bool) -> str:
     for name, setting in sorted(program.settings.items()):
         if origin:
             lines.append(f"# {_origin(setting[3], setting[1], setting[2])}")
-        lines.append(f"{name} = {written(setting[0])}")
+        outlives = "# for the whole host, and in its system file only: " if name in OUTLIVING else ""
+        lines.append(f"{outlives}{name} = {written(setting[0])}")
     return "\n".join(lines)
 
 

@@ -60,7 +60,7 @@ def as_json(report: Report) -> str:
 
     record = {
         "version": VERSION,
-        "files": [{"file": source.path, "layer": source.layer} for source in report.sources],
+        "files": [{"file": source.path, "layer": source.layer.name} for source in report.sources],
         "rules": report.rules,
         "findings": [_record(finding) for finding in report.findings],
         "errors": report.count(ERROR),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from policy.checks import implication, run_cases
 from policy.checks.implication import Effort, flat
 from policy.checks.lint import ALL_STEPS, WARNINGS, check
-from policy.config.layers import Source
+from policy.config.layers import PROJECT, SYSTEM, USER, Source
 from policy.config.read import BUILT_IN
 from policy.environment.discovery import Environment
 from policy.rules import conditions, engine
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def _report(tmp_path: Path, text: str) -> Report:
     file = tmp_path / "lock-policy.toml"
     file.write_text(text, encoding="utf-8")
-    return check([Source("project", str(file))], together=False)
+    return check([Source(PROJECT, str(file))], together=False)
 
 
 def _findings(tmp_path: Path, text: str) -> list[tuple[str, int]]:
@@ -220,7 +220,7 @@ def test_files_together(tmp_path: Path) -> None:
     project, system = tmp_path / "project.toml", tmp_path / "system.toml"
     project.write_text('[[rules]]\nlock = "both"\nmatch.host = "a"\n', encoding="utf-8")
     system.write_text('[[rules]]\nlock = "global"\nmatch.host = "a"\n', encoding="utf-8")
-    sources = [Source("project", str(project)), Source("system", str(system))]
+    sources = [Source(PROJECT, str(project)), Source(SYSTEM, str(system))]
     assert check(sources, together=True).findings == ()
     system.write_text('[[rules]]\nlock = "global"\nmatch.host = "*"\nmandatory = true\n', encoding="utf-8")
     (finding,) = check(sources, together=True).findings
@@ -233,7 +233,7 @@ def test_faults_of_all_files(tmp_path: Path) -> None:
     one, other = tmp_path / "one.toml", tmp_path / "other.toml"
     one.write_text("timout = 1\n", encoding="utf-8")
     other.write_text('[[rules]]\nlock = "both"\n[[rules]]\nlock = "x"\n', encoding="utf-8")
-    report = check([Source("project", str(one)), Source("user", str(other))], together=True)
+    report = check([Source(PROJECT, str(one)), Source(USER, str(other))], together=True)
     assert [(finding.code, finding.diagnostic.line) for finding in report.findings] == [("invalid", 1), ("invalid", 4)]
 
 
@@ -388,6 +388,6 @@ def test_places_lie_in_the_table(tmp_path: Path) -> None:
     """In pyproject.toml a warning points into our table."""
     file = tmp_path / "pyproject.toml"
     file.write_text('[[tool.lock-policy.rules]]\nlock = "global"\nmatch.user = "a"\n', encoding="utf-8")
-    (finding,) = check([Source("project", str(file), ("tool", "lock-policy"))], together=False).findings
+    (finding,) = check([Source(PROJECT, str(file), ("tool", "lock-policy"))], together=False).findings
     assert finding.diagnostic.location == Location(str(file), ("tool", "lock-policy", "rules", 0, "match", "user"))
     assert (finding.diagnostic.line, finding.diagnostic.column) == (3, 7)

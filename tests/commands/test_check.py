@@ -102,6 +102,9 @@ def test_files_that_apply(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
         "config/lock-policy/lock-policy.toml",
         "system/lock-policy/lock-policy.toml",
     ]
+    assert main(["check", "--no-config"]) == 2  # nobody knows whether it holds something mandatory
+    assert capsys.readouterr().err.startswith("system/lock-policy/lock-policy.toml")
+    (here / "system/lock-policy/lock-policy.toml").unlink()
     assert main(["check", "--no-config"]) == 0
     assert main(["check", "--config-file", "config/lock-policy/lock-policy.toml"]) == 2
 

@@ -38,7 +38,7 @@ def parsed(*words: str) -> Namespace:
 def layers_of(*words: str) -> list[tuple[str, str]]:
     """The layer and the path of each file that was chosen."""
     sources, _ = files.chosen(parsed(*words))
-    return [(source.layer, source.path) for source in sources]
+    return [(source.layer.name, source.path) for source in sources]
 
 
 def test_named_files(here: Path) -> None:

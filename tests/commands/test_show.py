@@ -13,6 +13,7 @@ import tomli_w
 from hypothesis import given, settings
 
 from policy.__main__ import main
+from policy.config import layers
 from policy.config.layers import Source
 from policy.config.read import load_chain
 from policy.render.effective import as_toml
@@ -127,6 +128,8 @@ def test_what_is_forced(here: Path, capsys: pytest.CaptureFixture[str], monkeypa
 def test_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a file the text says so, and is valid."""
     assert here.exists()
+    assert [rule["name"] for rule in tomllib.loads(_shown(capsys, "--no-config"))["rules"]] == ["site"]
+    (here.parent / "system/lock-policy/lock-policy.toml").unlink()
     assert tomllib.loads(_shown(capsys, "--no-config")) == {}
     assert _shown(capsys, "--no-config").startswith("# No file applies here")
 
@@ -156,10 +159,11 @@ def test_a_name_that_is_no_text(
 
 
 def _meaning(file: Path, layer: str) -> tuple[object, list[object]]:
-    """All that a file decides by: its settings, and its rules without where they stand."""
-    program = load_chain([Source(layer, str(file))]).program
+    """All that a file decides by: its settings, and its rules without where they stand; the gate is the host's."""
+    program = load_chain([Source(layers.layer(layer), str(file))]).program
     plain = [tuple(program.rows[number][: engine.MANDATORY]) for number in range(len(program.rows))]
-    return {name: setting[0] for name, setting in program.settings.items()}, plain  # type: ignore[return-value]
+    plain = list(dict.fromkeys(plain))  # a rule that repeats another never decides
+    return {name: setting[0] for name, setting in program.settings.items() if name != "gate-dir"}, plain  # type: ignore[return-value]
 
 
 @pytest.mark.slow
@@ -169,7 +173,7 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, content: Any) -> N
     """What is shown, saved and read again has the same settings and the same rules in the same order."""
     before, after = (tmp_path_factory.getbasetemp() / name for name in ("before.toml", "after.toml"))
     before.write_text(tomli_w.dumps(content), encoding="utf-8")
-    program = load_chain([Source("system", str(before))]).program
+    program = load_chain([Source(layers.SYSTEM, str(before))]).program
     for origin in (False, True):
         after.write_text(as_toml(program, origin=origin), encoding="utf-8")
         assert _meaning(after, "file") == _meaning(before, "system")

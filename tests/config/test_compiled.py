@@ -63,7 +63,7 @@ class World:
         """The program of the file, as the next process would get it."""
         query = layers.Query(self.environ, "/", "/", config_file=str(self.file))
         (found,) = layers.find(query)
-        found.layer = layer
+        found.layer = layers.layer(layer)
         return compiled.program([found], self.environ, home)
 
     def name(self) -> str:
@@ -310,7 +310,7 @@ def test_a_link_that_leads_out_of_the_project(world: World) -> None:
     assert world.program(layer="project").setting("global-dir") == str(project / "sub" / "locks")
     (project / "sub").rename(world.directory / "elsewhere")
     (project / "sub").symlink_to(world.directory / "elsewhere")
-    with pytest.raises(ConfigError, match="inside the project"):
+    with pytest.raises(ConfigError, match="inside its own folder"):
         world.program(layer="project")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import platformdirs
 import pytest
 
+from policy.__main__ import main
 from policy.config import layers as sources
 from policy.config.layers import TABLE, Query
 from policy.errors import ConfigError, UsageError
@@ -24,7 +25,12 @@ OTHERS = '[project]\nname = "x"\ndependencies = ["lock-policy"]\n[tool.other]\nx
 
 def found(asked: Query) -> list[tuple[str, str]]:
     """The files that take part: (layer, path)."""
-    return [(one.layer, one.path) for one in sources.find(asked)]
+    return [(one.layer.name, one.path) for one in sources.find(asked)]
+
+
+def whole(asked: Query) -> list[tuple[str, str]]:
+    """Those of which everything counts."""
+    return [(one.layer.name, one.path) for one in sources.find(asked) if not one.partly]
 
 
 @pytest.fixture
@@ -57,9 +63,9 @@ def test_config_file(tmp_path: Path) -> None:
     """The file that is named is read alone, relative to the working directory, and wherever it lies."""
     named = factories.written(tmp_path / "cfg" / "mine.toml", OWN)
     expected = [("file", str(named))]
-    assert found(factories.query(tmp_path, config_file=str(named))) == expected
-    assert found(factories.query(tmp_path, config_file="cfg/mine.toml")) == expected
-    assert found(factories.query(tmp_path, {"LOCK_POLICY_CONFIG_FILE": "cfg/mine.toml"})) == expected
+    assert whole(factories.query(tmp_path, config_file=str(named))) == expected
+    assert whole(factories.query(tmp_path, config_file="cfg/mine.toml")) == expected
+    assert whole(factories.query(tmp_path, {"LOCK_POLICY_CONFIG_FILE": "cfg/mine.toml"})) == expected
 
 
 def test_option_before_variable(tmp_path: Path) -> None:
@@ -93,7 +99,7 @@ def test_empty_variable(tmp_path: Path) -> None:
     """An empty LOCK_POLICY_CONFIG_FILE names nothing; an empty --config-file is no file."""
     asked = factories.query(tmp_path, {"LOCK_POLICY_CONFIG_FILE": ""}, root=f"{tmp_path}/work")
     assert [layer for layer, _ in found(asked)] == ["project", "user", "system"]
-    (source,) = sources.find(factories.query(tmp_path, config_file=""))
+    source, _ = sources.find(factories.query(tmp_path, config_file=""))
     with pytest.raises(ConfigError, match="is a directory, not a regular file"):
         sources.has_table(source.path, source.identity, asked)
 
@@ -103,7 +109,7 @@ def test_empty_variable(tmp_path: Path) -> None:
 def test_no_config_variable(tmp_path: Path, word: str) -> None:
     """LOCK_POLICY_NO_CONFIG with any spelling of true means no file at all, the one that a variable names too."""
     environ = {"LOCK_POLICY_NO_CONFIG": word, "LOCK_POLICY_CONFIG_FILE": f"{tmp_path}/work/lock-policy.toml"}
-    assert found(factories.query(tmp_path, environ)) == []
+    assert whole(factories.query(tmp_path, environ)) == []
 
 
 @pytest.mark.parametrize("word", ["n", "no", "f", "false", "off", "0", "NO", "False", "oFF"])
@@ -125,7 +131,7 @@ def test_bad_no_config_variable(tmp_path: Path, word: str) -> None:
 @pytest.mark.usefixtures("layers")
 def test_no_config_option(tmp_path: Path) -> None:
     """`--no-config` means no file at all, whatever the variables say."""
-    assert found(factories.query(tmp_path, {"LOCK_POLICY_NO_CONFIG": "0"}, no_config=True)) == []
+    assert whole(factories.query(tmp_path, {"LOCK_POLICY_NO_CONFIG": "0"}, no_config=True)) == []
 
 
 def test_both_options(tmp_path: Path) -> None:
@@ -236,7 +242,7 @@ def test_pyproject_with_table(tmp_path: Path, text: str) -> None:
     """Our table is found however TOML lets it be spelled."""
     path = factories.written(tmp_path / "pyproject.toml", text)
     (source,) = sources.find(factories.query(tmp_path))
-    assert (source.layer, source.path, source.keys) == ("project", str(path), TABLE)
+    assert (source.layer.name, source.path, source.keys) == ("project", str(path), TABLE)
 
 
 def test_broken_pyproject(tmp_path: Path) -> None:
@@ -248,6 +254,7 @@ def test_broken_pyproject(tmp_path: Path) -> None:
 
 READ = """
 from policy.config import read
+from policy.__main__ import main
 from policy.config import layers as sources
 query = sources.Query(dict(os.environ), sys.argv[1], sys.argv[1])
 try:
@@ -385,7 +392,7 @@ def test_unreadable(tmp_path: Path, file: str) -> None:
 )
 def test_user_file(environ: dict[str, str], expected: str) -> None:
     """The user's file lies where uv's does: XDG_CONFIG_HOME, a relative one ignored, else ~/.config."""
-    assert sources.user_file(environ) == f"{expected}/lock-policy/lock-policy.toml"
+    assert sources.user_files(environ)[0] == f"{expected}/lock-policy/lock-policy.toml"
 
 
 def test_user_file_without_home() -> None:
@@ -394,7 +401,7 @@ def test_user_file_without_home() -> None:
         "import os\nfor name in ('HOME', 'XDG_CONFIG_HOME'): os.environ.pop(name, None)\nprint(os.path.expanduser('~'))"
     )
     home = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    assert sources.user_file({}) == f"{home}/.config/lock-policy/lock-policy.toml"
+    assert sources.user_files({})[0] == f"{home}/.config/lock-policy/lock-policy.toml"
 
 
 @pytest.mark.parametrize(
@@ -420,6 +427,76 @@ def test_first_system_file(tmp_path: Path) -> None:
     assert found(factories.query(tmp_path, environ)) == [("system", f"{tmp_path}/b/lock-policy/lock-policy.toml")]
 
 
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the host's own system file stands in a test."""
+    path = tmp_path / "host" / "lock-policy.toml"
+    monkeypatch.setattr(sources, "host_file", lambda: str(path))
+    monkeypatch.setattr(sources, "_paths_known", {})
+    return path
+
+
+def taking_part(asked: Query) -> list[tuple[str, bool]]:
+    """The files that take part: (the name of their folder, whether only what outlives --no-config counts)."""
+    return [(Path(one.path).parent.name, one.partly) for one in sources.find(asked)]
+
+
+def test_hidden_host_file(tmp_path: Path, host: Path) -> None:
+    """The host's own system file takes part in what is mandatory even where a variable puts another one before it."""
+    factories.written(host, OWN)
+    assert taking_part(factories.query(tmp_path)) == [("host", False)]
+    factories.written(tmp_path / "etc" / "lock-policy" / "lock-policy.toml", OWN)
+    assert taking_part(factories.query(tmp_path)) == [("lock-policy", False), ("host", True)]
+
+
+@pytest.mark.usefixtures("layers")
+def test_outliving(tmp_path: Path, host: Path) -> None:
+    """What is mandatory in a system file outlives --no-config, --config-file and their variables."""
+    factories.written(host, OWN)
+    named = factories.written(tmp_path / "named" / "mine.toml", OWN)
+    system = [("lock-policy", True), ("host", True)]
+    assert taking_part(factories.query(tmp_path, no_config=True)) == system
+    assert taking_part(factories.query(tmp_path, {"LOCK_POLICY_NO_CONFIG": "1"})) == system
+    assert taking_part(factories.query(tmp_path, config_file=str(named))) == [("named", False), *system]
+    assert taking_part(factories.query(tmp_path, {"LOCK_POLICY_CONFIG_FILE": str(named)})) == [
+        ("named", False),
+        *system,
+    ]
+
+
+def test_a_new_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A new layer is one object: options, reference, messages and the order of rules follow, with the least rights."""
+    from docs import reference
+
+    file = factories.written(tmp_path / "team" / "lock-policy.toml", '[[rules]]\nname = "t"\nlock = "both"\n')
+    team = sources.Layer("team", "the team's file", files=lambda _: [str(file)])
+    monkeypatch.setattr(sources, "LAYERS", (*sources.LAYERS[:2], team, *sources.LAYERS[2:]))
+    monkeypatch.setattr(reference, "LAYERS", sources.LAYERS)
+    monkeypatch.setattr(sources, "_paths_known", {})
+    assert found(factories.query(tmp_path)) == [("team", str(file))]
+    assert main(["check", "--layer", "team", str(file)]) == 0
+    for name, value in factories.alone(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    assert main(["show", "--show-origin"]) == 0
+    assert "# team: team/lock-policy.toml:1\n" in capsys.readouterr().out
+    assert (
+        "| `team` | the team's file | a relative path that stays inside its own folder | nothing |" in reference.page()
+    )
+
+    file.write_text(
+        'global-dir = "/x"\ngate-dir = "/x"\n[[rules]]\nlock = "both"\nmandatory = true\n', encoding="utf-8"
+    )
+    assert main(["check", str(file)]) == 2
+    messages = capsys.readouterr().err
+    assert "the team's file may only name a relative path that stays inside its own folder" in messages
+    assert "only the system file may hold gate-dir" in messages
+    assert "only the system file may hold mandatory rules" in messages
+    assert main(["check", "--help"]) == 0
+    assert "{file,project,team,user,system}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("variables", [{}, {"XDG_CONFIG_HOME": "/cfg", "XDG_CONFIG_DIRS": "/a:/b"}])
 def test_as_platformdirs(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
     """On Linux the user's and the first system directory are platformdirs' own, found without importing it."""
@@ -428,7 +505,7 @@ def test_as_platformdirs(monkeypatch: pytest.MonkeyPatch, variables: dict[str, s
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert os.path.dirname(sources.user_file(os.environ)) == platformdirs.user_config_dir("lock-policy")
+    assert os.path.dirname(sources.user_files(os.environ)[0]) == platformdirs.user_config_dir("lock-policy")
     assert os.path.dirname(sources.system_files(os.environ)[0]) == platformdirs.site_config_dir("lock-policy")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from policy import __version__
 from policy.config import read
-from policy.config.layers import TABLE, Source
+from policy.config.layers import SYSTEM, TABLE, Source
 from policy.config.read import BUILT_IN
 from policy.errors import ConfigError
 from tests import factories
@@ -146,11 +146,11 @@ def test_all_faults_of_all_files(tmp_path: Path) -> None:
         factories.source(tmp_path / "b.toml", "timeout = 5\n", "user"),
         factories.source(tmp_path / "c.toml", "rules = 5\n", "system"),
         factories.source(tmp_path / "d.toml", "= 5\n", "system"),
-        Source("system", f"{tmp_path}/missing.toml"),
+        Source(SYSTEM, f"{tmp_path}/missing.toml"),
     ]
     with pytest.raises(ConfigError) as caught:
         read.load_chain(files)
-    known = "required-version, global-dir, timeout, rules, tests"
+    known = "required-version, global-dir, gate-dir, timeout, rules, tests"
     assert str(caught.value).splitlines() == [
         f"{tmp_path}/a.toml:1:11: error: expected a number of seconds from 0 to 86400, found -1",
         f'{tmp_path}/a.toml:2:1: error: unknown key "x"; known here: {known}',
@@ -216,7 +216,7 @@ def test_mandatory_elsewhere(tmp_path: Path, layer: str) -> None:
     assert diagnostics(tmp_path, text, layer) == ["6:1: only the system file may hold mandatory rules"]
 
 
-OUTSIDE = "1:14: a project's file may only name a relative path that stays inside the project"
+OUTSIDE = "1:14: a project's file may only name a relative path that stays inside its own folder"
 
 
 @pytest.mark.parametrize(

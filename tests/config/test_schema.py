@@ -21,7 +21,7 @@ from validate_pyproject.plugins import PluginWrapper
 
 from policy.__main__ import main
 from policy.config import schema
-from policy.config.layers import Source
+from policy.config.layers import SYSTEM, Source
 from policy.config.read import KEYS, read_file
 from policy.errors import ConfigError
 from policy.rules import globs
@@ -141,6 +141,6 @@ def test_the_reader_accepts_what_the_schema_does(tmp_path_factory: pytest.TempPa
     file = tmp_path_factory.getbasetemp() / "generated.toml"
     file.write_text(tomli_w.dumps(content), encoding="utf-8")
     try:
-        read_file(Source("system", str(file)))
+        read_file(Source(SYSTEM, str(file)))
     except ConfigError as error:
         pytest.fail(f"{error}\n{file.read_text(encoding='utf-8')}")
