@@ -19,7 +19,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 def install(session: nox.Session, *groups: str, package: bool = True) -> None:
     """The project itself and dependency groups of pyproject.toml; older pips know no --group."""
     wanted = nox.project.dependency_groups(PROJECT, *groups) if groups else ()
-    session.install(*wanted, *([".[completions]"] if package else []))
+    session.install(*wanted, *(["."] if package else []))
 
 
 @nox.session

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from argparse import Action, ArgumentParser, _SubParsersAction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policy.checks.lint import WARNINGS
 from policy.checks.run_cases import DEFAULTS
-from policy.commands import COMMANDS
-from policy.commands.reading import parser_for
+from policy.commands import COMMANDS, parser_for
+from policy.commands.help import options_of
 from policy.config.cases import EXPECT, FACTS
 from policy.config.layers import DIRECTORIES, LAYERS, RIGHTS
 from policy.config.read import BUILT_IN, SETTINGS
@@ -23,6 +22,8 @@ from policy.rules.rule import KEYS as RULE_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from policy.commands.reading import Option
 
 PAGE = Path(__file__).with_name("reference.md")
 
@@ -159,25 +160,19 @@ def _fact(value: Any) -> str:
 
 
 def _commands() -> str:
-    parser = parser_for((), every=True)
-    commands = next(action for action in _actions(parser) if isinstance(action, _SubParsersAction))
-    return "\n\n".join(["## Commands", *(_command(name, commands.choices[name]) for name in COMMANDS)])
+    return "\n\n".join(["## Commands", *map(_command, COMMANDS)])
 
 
-def _actions(parser: ArgumentParser) -> list[Action]:
-    return parser._actions  # noqa: SLF001  (argparse has no other way to list them)
-
-
-def _command(name: str, parser: ArgumentParser) -> str:
-    rows = []
-    for action in _actions(parser):
-        if action.dest == "help":
-            continue
-        value = action.metavar or ("" if action.nargs == 0 else "|".join(map(str, action.choices or ())))
-        words = [f"{option} {value}".strip() for option in action.option_strings] or [str(value)]
-        rows.append((", ".join(f"`{word}`" for word in words), str(action.help or "")))
+def _command(name: str) -> str:
+    parser = parser_for(name)
+    rows = [(f"`{option.value}`", option.help) for option in parser.positionals]
+    rows += [(_spelled(option), option.help) for option in options_of(parser) if option not in parser.common.options]
     title = f"### `policy {name}`\n\n{parser.description}"
     return f"{title}\n\n{_rows(('option', 'meaning'), rows)}" if rows else title
+
+
+def _spelled(option: Option) -> str:
+    return ", ".join(f"`{f'{name} {option.value}'.strip()}`" for name in option.names)
 
 
 def _exit_codes() -> str:

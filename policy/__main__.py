@@ -6,9 +6,9 @@ import os
 import sys
 from io import TextIOWrapper
 
-from policy.commands import COMMANDS
+from policy.commands import AS_ENV, COMMANDS, module_of, parser_for
 from policy.commands.options import complain, silence
-from policy.commands.reading import Reader, parser_for
+from policy.commands.reading import CommandLineError
 from policy.errors import ConfigError, PolicyError
 
 TYPE_CHECKING = False
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 STDERR = 2
 USAGE = 2
-FAILED = 125  # `run` keeps 2 for its command, as env(1) and timeout(1) do
+FAILED = 125
 INTERRUPTED = 130
 
 
@@ -30,11 +30,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 fine, 1 a finding, 2 usage or configuration error; `run` follows env(1) and timeout(1).
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    failed = FAILED if arguments[:1] == ["run"] else USAGE
+    words = list(sys.argv[1:] if argv is None else argv)
+    failed = USAGE
     _make_streams_usable()
     try:
-        code = _run(arguments, failed)
+        name, words = _called(words)
+        failed = FAILED if name in AS_ENV else USAGE
+        code = _run(name, words)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -48,25 +50,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
-def _run(arguments: list[str], failed: int) -> int:
-    if arguments and arguments[0] in COMMANDS:
-        command = __import__(f"policy.commands.{arguments[0]}", fromlist=["main"])  # importlib costs more
-        reader = Reader()
-        command.arguments(reader)
-        read = reader.read(arguments[1:])
-        if read is not None:
-            return command.main(read)  # type: ignore[no-any-return]
-    try:
-        known = parser_for(arguments).parse_args(arguments)
-    except SystemExit as end:  # argparse has written the help, the version, or what is wrong
-        return failed if end.code else 0
-    return known.main(known)  # type: ignore[no-any-return]
+def _called(words: list[str]) -> tuple[str, list[str]]:
+    """The command that is called, and its words."""
+    if words and words[0] in COMMANDS:
+        return words[0], words[1:]
+    from policy.commands.help import called
+
+    return called(words)
+
+
+def _run(name: str, words: list[str]) -> int:
+    read = parser_for(name).read(words)
+    if read.help or read.version:
+        from policy.commands import help  # noqa: A004  (the command's name)
+
+        help.show_version() if read.version else help.show(name)
+        return 0
+    return module_of(name).main(read)  # type: ignore[no-any-return]  # each command's module has one
 
 
 def _failure(error: PolicyError | OSError, failed: int) -> int:
     """Says what went wrong, and answers the exit code."""
     if isinstance(error, ConfigError):
         _show_faults(error)
+        return failed
+    if isinstance(error, CommandLineError):
+        from policy.commands.help import misread
+
+        sys.stderr.write(f"usage: {error.usage}\n")
+        complain(misread(error))
         return failed
     if isinstance(error, PolicyError):
         complain(str(error))

@@ -174,7 +174,6 @@ def _run(todo: list[Step], home: str, uv: Path | None) -> list[str]:
         XDG_CONFIG_HOME=f"{home}/.config",
         UV_FIND_LINKS=str(wheels),
         UV_PYTHON_PREFERENCE="only-system",
-        COLUMNS="80",
         TERM="dumb",
     )
     script = "exec 2>&1\nset +m\n" + "".join(map(_line, todo)) + "wait\n"

@@ -131,6 +131,7 @@ EXPLAIN = BOTH | {
     "policy.escape",
     "policy.environment.pyvenv",
     "policy.render",
+    "policy.render.layout",
     "policy.render.record",
     "policy.render.style",
     "policy.render.text",

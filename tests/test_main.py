@@ -12,7 +12,6 @@ import pytest
 from policy import __version__
 from policy.__main__ import main
 from policy.commands import COMMANDS
-from policy.commands.reading import parser_for
 from tests import factories, processes, requirements
 
 if TYPE_CHECKING:
@@ -54,16 +53,38 @@ def failed(seen: subprocess.CompletedProcess[str], code: int, *lines: str) -> No
 
 # Every class of failure
 
+COMMAND = "[options] COMMAND [ARG ...]"
+
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("nonsense",), ("--nonsense",), ("explain", "--nonsense"), ("explain", "a", "b")]
+    ("arguments", "usage", "message"),
+    [
+        (("nonsense",), COMMAND, 'unknown command "nonsense"'),
+        (("expalin", "x"), COMMAND, 'unknown command "expalin"; did you mean "explain"?'),
+        (
+            ("cat", "x"),
+            COMMAND,
+            'unknown command "cat"; to run it under the lock: policy run -- cat',
+        ),
+        (
+            ("--nonsense",),
+            COMMAND,
+            'unknown option "--nonsense"; `policy --help` lists the options',
+        ),
+        (("explain", "--asume", "x"), "explain [options] [ENV]", 'unknown option "--asume"; did you mean "--assume"?'),
+        (("explain", "a", "b"), "explain [options] [ENV]", 'unexpected argument "b"'),
+        (
+            ("--color", "alwys", "explain"),
+            COMMAND,
+            '--color must be auto, always or never, not "alwys"; did you mean "always"?',
+        ),
+        (("-q", "schema"), "schema [options]", 'unknown option "-q"; `policy schema --help` lists the options'),
+        (("help", "rnu"), "help [COMMAND]", 'unknown command "rnu"; did you mean "run"?'),
+    ],
 )
-def test_usage(policy: factories.Run, arguments: tuple[str, ...]) -> None:
-    """A command line that cannot be understood: usage, one line, 2."""
-    seen = policy(*arguments)
-    assert (seen.returncode, seen.stdout) == (2, "")
-    assert seen.stderr.startswith("usage: policy")
-    assert "error: " in seen.stderr.splitlines()[-1]
+def test_usage(policy: factories.Run, arguments: tuple[str, ...], usage: str, message: str) -> None:
+    """A command line that cannot be understood: the usage of that command, one line that helps, 2."""
+    failed(policy(*arguments), 2, f"usage: policy {usage}", f"policy: error: {message}")
 
 
 @pytest.mark.parametrize("arguments", [("--nonsense", "--", "true"), (), ("--",), ("--timeout", "x", "--", "true")])
@@ -276,10 +297,33 @@ def test_returns(
     assert capsys.readouterr().out == f"{root}/.lock\n" * 2
 
 
-def test_version(policy: factories.Run) -> None:
+@pytest.mark.parametrize("arguments", [("--version",), ("-V",), ("run", "--version"), ("-q", "-V", "nonsense")])
+def test_version(policy: factories.Run, arguments: tuple[str, ...]) -> None:
     """`--version` is one line on stdout."""
-    seen = policy("--version")
+    seen = policy(*arguments)
     assert (seen.returncode, seen.stdout, seen.stderr) == (0, f"lock-policy {__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [(), ("help",), ("-h",), ("--color", "always"), ("-q", "--help", "explain")])
+def test_alone(policy: factories.Run, arguments: tuple[str, ...]) -> None:
+    """Without a command the help is printed, which is no fault."""
+    seen = policy(*arguments)
+    assert (seen.returncode, seen.stdout, seen.stderr) == (0, policy("--help").stdout, "")
+
+
+def test_options_before_the_command(policy: factories.Run, root: Path) -> None:
+    """A common option means the same before and after the command's name."""
+    assert policy("--color", "always", "explain", root).stdout == policy("explain", "--color=always", root).stdout
+    assert "\033[" in policy("--color", "always", "explain", root).stdout
+    factories.written(root.parent / "other.toml", '[[rules]]\nname = "other"\nlock = "global"\n')
+    assert "other" in policy("--config-file", "other.toml", "explain", root).stdout
+    seen = policy("--no-config", "-q", "run", "--python", root, "--", "echo", "--color", "-q")
+    assert (seen.returncode, seen.stdout, seen.stderr) == (0, "--color -q\n", "")
+
+
+def test_options_of_run_before_it(policy: factories.Run) -> None:
+    """Options before `run` that it does not know are its usage errors: 125."""
+    assert policy("--color", "always", "run", "--", "true").returncode == 125
 
 
 def test_help_names_every_command(policy: factories.Run) -> None:
@@ -297,14 +341,7 @@ def test_help_of_commands(policy: factories.Run, command: str) -> None:
     seen = policy(command, "--help")
     assert (seen.returncode, seen.stderr) == (0, "")
     assert seen.stdout.startswith(f"usage: policy {command}")
-
-
-def test_parser_imports_one_command() -> None:
-    """The parser declares the options of the command that is called, or those of all."""
-    one = parser_for(["explain"]).parse_args(["explain", "x"])
-    assert one.environment == "x"
-    every = parser_for([], every=True)
-    assert every.parse_args(["explain", "y"]).environment == "y"
+    assert policy("help", command).stdout == seen.stdout
 
 
 def test_scripts() -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from policy.commands.reading import Parser
+
 COMMANDS = {
     "explain": "which lock an environment gets, by which rule, and why",
     "run": "hold the lock while a command runs",
@@ -12,4 +18,22 @@ COMMANDS = {
     "locks": "list the locks that are held on this host, and by whom",
     "schema": "print the JSON Schema of the configuration",
     "completions": "print a completion script for a shell",
+    "help": "show what a command does and its options",
 }
+AS_ENV = frozenset({"run", "once"})  # have 2 for the command they run, and 125 for themselves, as env(1) and timeout(1)
+
+
+def module_of(name: str) -> ModuleType:
+    """The module of a command, imported."""
+    module: ModuleType = __import__(f"policy.commands.{name}", fromlist=["main"])  # importlib costs more
+    return module
+
+
+def parser_for(name: str) -> Parser:
+    """What a command understands."""
+    from policy.commands.reading import Parser
+
+    summary = COMMANDS[name]
+    parser = Parser(f"policy {name}", f"{summary[0].upper()}{summary[1:]}.")
+    module_of(name).arguments(parser)
+    return parser

@@ -9,24 +9,24 @@ from policy.commands import files, options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-
     from policy.checks.lint import Report
+    from policy.commands.reading import Arguments, Parser
 
 FORMATS = ("text", "json", "github")
 FINDING, INVALID = 1, 2
 
 
-def arguments(parser: ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     """The options of the command."""
     files.arguments(parser, "judge these, each as if it were alone; absent: those that apply here, together")
     parser.add_argument("--strict", action="store_true", help="a warning is a finding: exit code 1")
     parser.add_argument("--output-format", choices=FORMATS, default="text", help="default: text")
     options.configuration(parser)
-    options.output(parser)
+    options.color(parser)
+    options.quiet(parser)
 
 
-def main(arguments: Namespace) -> int:
+def main(arguments: Arguments) -> int:
     """Prints what was found."""
     from policy.checks.lint import ERROR, WARNING, check
     from policy.render import findings
@@ -46,7 +46,7 @@ def main(arguments: Namespace) -> int:
     return FINDING if arguments.strict and (report.count(WARNING) or warnings) else 0
 
 
-def _show(report: Report, arguments: Namespace) -> None:
+def _show(report: Report, arguments: Arguments) -> None:
     """Faults and warnings where every command says them, the sum where results go."""
     from policy.render import findings
     from policy.render.style import wanted

@@ -11,10 +11,10 @@ from policy.rules.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from policy.commands.reading import Arguments, Parser
 
 
-def arguments(parser: ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument(
         "environment",
@@ -31,11 +31,14 @@ def arguments(parser: ArgumentParser) -> None:
     group.add_argument("--assume", metavar="FACT=VALUE", action="append", default=[], help="as if this were observed")
     options.configuration(parser)
     options.settings(parser)
-    options.output(parser)
+    options.color(parser)
+    options.quiet(parser)
+    options.verbose(parser)
 
 
-def main(arguments: Namespace) -> int:
+def main(arguments: Arguments) -> int:
     """Prints the decision."""
+    from policy.render.layout import fit, width
     from policy.render.record import record
     from policy.render.style import wanted
 
@@ -52,6 +55,8 @@ def main(arguments: Namespace) -> int:
     text = render(arguments.output_format, explained, color=color)
     if arguments.output_format == "path":
         text = _paths(text)
+    elif arguments.output_format == "text":
+        text = fit(text, width(sys.stdout))
     sys.stdout.write(text + "\n")
     return 0
 

@@ -9,10 +9,10 @@ from policy.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from policy.commands.reading import Arguments, Parser
 
 
-def arguments(parser: ArgumentParser, help: str) -> None:  # noqa: A002  (argparse's word)
+def arguments(parser: Parser, help: str) -> None:  # noqa: A002  (argparse's word)
     """FILE ..., and the layer whose limits count.
 
     Args:
@@ -27,7 +27,7 @@ def arguments(parser: ArgumentParser, help: str) -> None:  # noqa: A002  (argpar
     )
 
 
-def chosen(arguments: Namespace) -> tuple[tuple[layers.Source, ...], list[str]]:
+def chosen(arguments: Arguments) -> tuple[tuple[layers.Source, ...], list[str]]:
     """The files that were named, else those that apply to the working directory.
 
     Args:
@@ -58,7 +58,7 @@ def chosen(arguments: Namespace) -> tuple[tuple[layers.Source, ...], list[str]]:
     ), []
 
 
-def applying(arguments: Namespace) -> tuple[tuple[layers.Source, ...], list[str]]:
+def applying(arguments: Arguments) -> tuple[tuple[layers.Source, ...], list[str]]:
     """The files that apply to the working directory, and what was noticed while looking for them."""
     cwd = os.getcwd()
     query = layers.Query(os.environ, cwd, cwd, arguments.project, arguments.config_file, arguments.no_config)

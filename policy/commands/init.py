@@ -10,7 +10,7 @@ from policy.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from policy.commands.reading import Arguments, Parser
 
 MODE = 0o644  # a file that everyone can write takes no part
 
@@ -67,7 +67,7 @@ def for_pyproject() -> str:
     return text.replace("# Seconds to wait", "[tool.lock-policy]\n# Seconds to wait", 1)
 
 
-def arguments(parser: ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument("file", metavar="FILE", nargs="?", default=FILE, help=f"what to write; absent: {FILE}")
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
@@ -76,7 +76,7 @@ def arguments(parser: ArgumentParser) -> None:
     )
 
 
-def main(arguments: Namespace) -> int:
+def main(arguments: Arguments) -> int:
     """Writes it.
 
     Raises:

@@ -14,15 +14,16 @@ from policy.errors import LockUnavailable
 from policy.escape import printable
 from policy.locks import hold, holders
 from policy.locks.holders import Lock
+from policy.render.layout import fit, width
 from policy.render.style import BOLD, DIM, GREEN, YELLOW, paint, wanted
 from policy.rules.plan import default_global_directory
 from policy.rules.request import Request
 from policy.uv import names
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
     from collections.abc import Iterable, Mapping
 
+    from policy.commands.reading import Arguments, Parser
     from policy.config.loading import Rules
     from policy.rules.request import Caller
 
@@ -49,7 +50,7 @@ class Row:
         return {True: "locked", False: "free", None: "unknown"}[self.lock.locked]
 
 
-def arguments(parser: ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument("environment", metavar="ENV", nargs="?", help="only the locks of this environment")
     parser.add_argument("-a", "--all", action="store_true", help="files that nobody holds, too")
@@ -59,10 +60,10 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--output-format", choices=("text", "json"), default="text", help="default: text")
     options.environment(parser)
     options.configuration(parser)
-    options.output(parser)
+    options.color(parser)
 
 
-def main(arguments: Namespace) -> int:
+def main(arguments: Arguments) -> int:
     """Lists lock files."""
     caller = options.caller(arguments)
     rules = options.rules(arguments)
@@ -77,12 +78,12 @@ def main(arguments: Namespace) -> int:
     if arguments.output_format == "json":
         text = json.dumps({"version": 1, "locks": [_record(row) for row in found]}, indent=2)
     else:
-        text = _text(found, color=wanted(arguments.color, sys.stdout))
+        text = fit(_text(found, color=wanted(arguments.color, sys.stdout)), width(sys.stdout))
     sys.stdout.write(text + "\n")
     return 0
 
 
-def _of_environment(arguments: Namespace, caller: Caller, rules: Rules) -> list[Row]:
+def _of_environment(arguments: Arguments, caller: Caller, rules: Rules) -> list[Row]:
     request = Request(options.found(arguments, caller, arguments.environment), caller)
     files = [file.path for file in rules.decide(request).plan]
     root = request.environment.root

@@ -11,14 +11,14 @@ from policy.rules.request import Caller, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
     from typing import TextIO
 
+    from policy.commands.reading import Arguments, Parser
     from policy.environment.discovery import Environment
 
 
-def configuration(parser: ArgumentParser) -> None:
+def configuration(parser: Parser) -> None:
     """Which configuration counts."""
     group = parser.add_argument_group("configuration")
     group.add_argument("--config-file", metavar="FILE", help="read this file alone (also LOCK_POLICY_CONFIG_FILE)")
@@ -26,7 +26,7 @@ def configuration(parser: ArgumentParser) -> None:
     group.add_argument("--project", metavar="DIR", help="look for the project's configuration here and upward")
 
 
-def environment(parser: ArgumentParser) -> None:
+def environment(parser: Parser) -> None:
     """Which environment is meant."""
     group = parser.add_argument_group("environment")
     group.add_argument("--python", metavar="ENV", help="an interpreter, or the root of an environment")
@@ -37,24 +37,39 @@ def environment(parser: ArgumentParser) -> None:
     group.add_argument("--operation", metavar="NAME", help='what is about to be done, such as "sync" or "pip install"')
 
 
-def settings(parser: ArgumentParser) -> None:
+def settings(parser: Parser) -> None:
     """Single settings that stand before all files."""
     group = parser.add_argument_group("settings, before whatever the files say")
     group.add_argument("--timeout", metavar="SECONDS", help="how long to wait for the lock (also LOCK_POLICY_TIMEOUT)")
     group.add_argument("--global-dir", metavar="DIR", help="where global locks live (also LOCK_POLICY_GLOBAL_DIR)")
 
 
-def output(parser: ArgumentParser) -> None:
-    """How much is said, and how."""
-    group = parser.add_argument_group("output")
-    group.add_argument(
+def color(parser: Parser) -> None:
+    """Whether results are coloured."""
+    parser.add_argument_group("output").add_argument(
         "--color", choices=("auto", "always", "never"), default="auto", help="colours (also NO_COLOR, FORCE_COLOR)"
     )
-    group.add_argument("-q", "--quiet", action="store_true", help="no notes and no warnings")
-    group.add_argument("-v", "--verbose", action="store_true", help="say more")
 
 
-def rules(arguments: Namespace) -> Rules:
+def quiet(parser: Parser) -> None:
+    """Whether only results and errors are printed."""
+    parser.add_argument_group("output").add_argument(
+        "-q", "--quiet", action="store_true", help="no notes and no warnings"
+    )
+
+
+def verbose(parser: Parser) -> None:
+    """Whether more is printed."""
+    parser.add_argument_group("output").add_argument("-v", "--verbose", action="store_true", help="say more")
+
+
+def common(parser: Parser) -> None:
+    """What may stand before the command's name, too; a command declares those of them that it heeds."""
+    for declare in (configuration, color, quiet, verbose):
+        declare(parser)
+
+
+def rules(arguments: Arguments) -> Rules:
     """The rules that the options ask for."""
     timeout = getattr(arguments, "timeout", None)
     directory = getattr(arguments, "global_dir", None)
@@ -67,7 +82,7 @@ def rules(arguments: Namespace) -> Rules:
     )
 
 
-def found(arguments: Namespace, caller: Caller, named: str | None = None) -> Environment:
+def found(arguments: Arguments, caller: Caller, named: str | None = None) -> Environment:
     """The environment that the options ask for."""
     from policy.environment.discovery import find
 
@@ -81,7 +96,7 @@ def found(arguments: Namespace, caller: Caller, named: str | None = None) -> Env
     )
 
 
-def caller(arguments: Namespace) -> Caller:
+def caller(arguments: Arguments) -> Caller:
     """Who asks, with the variables that `--env` and `--unset` change."""
     environ = dict(os.environ)
     for name in getattr(arguments, "unset", None) or ():
@@ -114,9 +129,10 @@ def assume(request: Request, pairs: Sequence[str]) -> None:
 def note(message: str) -> None:
     """One line on stderr."""
     from policy.escape import printable
+    from policy.render.layout import fit, width
 
     try:
-        sys.stderr.write(f"policy: {printable(message)}\n")
+        sys.stderr.write(fit(f"policy: {printable(message)}", width(sys.stderr)) + "\n")
     except OSError:  # nobody is left to be told
         silence(sys.stderr)
 

@@ -1,152 +1,231 @@
-"""Reads a command line that has nothing wrong with it, from the same declarations that argparse takes.
+"""Reads a command line by the declarations of a command.
 
-Importing argparse takes half as long as starting Python, and `policy run` stands before every command. Whatever this
-does not understand (a fault, `--help`, an abbreviation) is left to argparse, so that both answer the same; a test
-compares them.
+argparse would do the same, but importing it takes half as long as starting Python, and `policy run` stands before every
+command. Declarations are written as for argparse, and a test compares what both read.
 """
 
 from __future__ import annotations
 
-from policy.commands import COMMANDS
-from policy.version import __version__
+from policy.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
-REMAINDER = "..."  # as argparse spells it
-ACTIONS = frozenset({"store", "store_true", "append"})
-KNOWN = frozenset({"action", "choices", "default", "nargs"})  # a declaration with more than these is argparse's
+REMAINDER = "..."
+ONE = ""
+_SHAPES = {ONE: "{}", "?": "[{}]", "*": "[{} ...]", REMAINDER: "-- {} [ARG ...]"}
 
 
 class Arguments:
     """What a command line says, by attribute."""
 
-    def __init__(self, values: dict[str, Any]) -> None:
+    def __init__(self, **values: Any) -> None:
         self.__dict__.update(values)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+class CommandLineError(UsageError):
+    """A command line that cannot be read.
+
+    Args:
+        message: What is wrong.
+        usage: How the command is written.
+        word: The word that is not known, where one like it may have been meant.
+        known: The words that would have been understood in its place.
+    """
+
+    def __init__(self, message: str, usage: str, word: str = "", known: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.usage = usage
+        self.word = word
+        self.known = tuple(known)
 
 
 class Option:
-    """An option or a positional argument, as it was declared."""
-
-    __slots__ = ("action", "choices", "default", "nargs", "target")
-
-    def __init__(
-        self, target: str, *, action: str = "store", choices: Iterable[str] = (), default: Any = None, nargs: str = ""
-    ) -> None:
-        self.target = target
-        self.action = action
-        self.choices = tuple(choices)
-        self.default = False if action == "store_true" else default
-        self.nargs = nargs
-
-
-class Reader:
-    """Takes declarations as `argparse.ArgumentParser` does."""
-
-    def __init__(self) -> None:
-        self.options: dict[str, Option] = {}
-        self.positionals: list[Option] = []
-        self.usage = ""
-        self.understood = True
-
-    def add_argument_group(self, title: str) -> Reader:
-        """Groups matter only for the help."""
-        del title
-        return self
-
-    def add_argument(self, *names: str, **declared: Any) -> None:
-        """Declares an option or a positional argument."""
-        known = {key: value for key, value in declared.items() if key not in {"help", "metavar"}}
-        optional = names[0].startswith("-")
-        if not known.keys() <= KNOWN or (optional and "nargs" in known):
-            self.understood = False
-            return
-        long = next((name for name in names if name.startswith("--")), names[0])
-        option = Option(long.lstrip("-").replace("-", "_"), **known)
-        if optional:
-            self.options.update(dict.fromkeys(names, option))
-        else:
-            self.positionals.append(option)
-
-    def read(self, argv: Sequence[str]) -> Arguments | None:
-        """What the command line says, or None where argparse must look at it.
-
-        Args:
-            argv: The arguments after the command's name.
-        """
-        declared = [*self.options.values(), *self.positionals]
-        if not self.understood or any(option.action not in ACTIONS for option in declared):
-            return None
-        values: dict[str, Any] = {option.target: option.default for option in declared}
-        positionals = list(self.positionals)
-        words = iter(argv)
-        for word in words:
-            if not word.startswith("-"):
-                if not positionals or not self._positional(positionals.pop(0), word, words, values):
-                    return None
-            elif word == "--" and positionals and positionals[0].nargs == REMAINDER:
-                self._positional(positionals.pop(0), word, words, values)
-            elif not self._option(word, words, values):
-                return None
-        for option in positionals:
-            if option.nargs == REMAINDER:
-                values[option.target] = []
-            elif option.nargs != "?":
-                return None
-        return Arguments(values)
-
-    @staticmethod
-    def _positional(option: Option, word: str, words: Iterable[str], values: dict[str, Any]) -> bool:
-        if option.nargs == REMAINDER:
-            values[option.target] = [word, *words]
-            return True
-        values[option.target] = word
-        return option.nargs == "?" and not option.choices
-
-    def _option(self, word: str, words: Iterable[str], values: dict[str, Any]) -> bool:
-        name, equals, value = word.partition("=")
-        option = self.options.get(name)
-        if option is None or (equals and not name.startswith("--")):
-            return False
-        if option.action == "store_true":
-            values[option.target] = True
-            return not equals
-        if not equals:
-            value = next(iter(words), "-")
-            if value.startswith("-"):
-                return False
-        if option.choices and value not in option.choices:
-            return False
-        if option.action == "append":
-            values[option.target] = [*(values[option.target] or ()), value]
-        else:
-            values[option.target] = value
-        return True
-
-
-def parser_for(arguments: Sequence[str], *, every: bool = False) -> ArgumentParser:
-    """The parser, with the options of the command that is called; other commands are only named.
+    """An option or a positional argument, as it was declared.
 
     Args:
-        arguments: What it will be asked to read.
-        every: The options of all commands, for whoever lists them.
+        names: All spellings of an option, or the name of a positional argument.
+        action: `store`, `store_true` or `append`.
+        choices: The values that are allowed; empty: any.
+        default: The value where the command line has none.
+        nargs: Of a positional argument: ONE, "?", "*", or REMAINDER, which begins at `--`, and where it stands alone
+            also at the first word that is no option.
+        metavar: What its help calls the value.
+        help: What it does.
     """
-    from argparse import ArgumentParser
-    from importlib import import_module
 
-    parser = ArgumentParser(
-        prog="policy", description="Decides where the lock on a Python environment lives, and holds it."
-    )
-    parser.add_argument("--version", action="version", version=f"lock-policy {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, help in COMMANDS.items():  # noqa: A001
-        called = every or name in arguments[:1]
-        command = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.", allow_abbrev=False)
-        if called:
-            module = import_module(f"policy.commands.{name}")
-            module.arguments(command)
-            command.set_defaults(main=module.main)
-    return parser
+    __slots__ = ("action", "choices", "default", "help", "metavar", "names", "nargs", "target")
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        *,
+        action: str = "store",
+        choices: Iterable[str] = (),
+        default: Any = None,
+        nargs: str = ONE,
+        metavar: str = "",
+        help: str = "",  # noqa: A002  (argparse's word)
+    ) -> None:
+        long = next((name for name in names if name.startswith("--")), names[0])
+        self.names = tuple(names)
+        self.target = long.lstrip("-").replace("-", "_")
+        self.action = action
+        self.choices = tuple(choices)
+        self.default = False if action == "store_true" else [] if nargs in {"*", REMAINDER} else default
+        self.nargs = nargs
+        self.metavar = metavar
+        self.help = help
+
+    @property
+    def value(self) -> str:
+        """What its help calls the value; "" for a flag."""
+        if self.action == "store_true":
+            return ""
+        return self.metavar or "|".join(self.choices) or self.target.upper()
+
+
+class Group:
+    """Options that the help shows together.
+
+    Args:
+        parser: The command's.
+        title: Their heading.
+    """
+
+    __slots__ = ("options", "parser", "title")
+
+    def __init__(self, parser: Parser, title: str) -> None:
+        self.parser = parser
+        self.title = title
+        self.options: list[Option] = []
+
+    def add_argument(self, *names: str, **declared: Any) -> None:
+        """Declares an option or a positional argument; the keywords are those of Option."""
+        option = Option(names, **declared)
+        if names[0].startswith("-"):
+            self.options.append(option)
+            self.parser.options.update(dict.fromkeys(names, option))
+        else:
+            self.parser.positionals.append(option)
+
+
+class Parser:
+    """What a command understands.
+
+    Args:
+        program: The words that call it, such as `policy explain`.
+        description: What it does, in a sentence.
+        usage: How it is written; absent: as its declarations say.
+    """
+
+    def __init__(self, program: str, description: str = "", usage: str = "") -> None:
+        self.program = program
+        self.description = description
+        self.usage = usage
+        self.options: dict[str, Option] = {}
+        self.positionals: list[Option] = []
+        self.groups: dict[str, Group] = {}
+        self.add_argument = self.add_argument_group("options").add_argument
+        common = Group(self, "")
+        common.add_argument("-h", "--help", action="store_true", help="show this help")
+        common.add_argument("-V", "--version", action="store_true", help="show the version")
+        self.common = common
+
+    def add_argument_group(self, title: str) -> Group:
+        """The group with a heading, made where there is none yet."""
+        return self.groups.setdefault(title, Group(self, title))
+
+    @property
+    def synopsis(self) -> str:
+        """How the command is written."""
+        if self.usage:
+            return self.usage
+        options = ["[options]"] if any(group.options for group in self.groups.values()) else []
+        positionals = [_SHAPES[option.nargs].format(option.value) for option in self.positionals]
+        return " ".join([self.program, *options, *positionals])
+
+    def read(self, argv: Sequence[str]) -> Arguments:
+        """What the command line says; what follows `--help` and `--version` is not looked at.
+
+        Args:
+            argv: The words after those that call it.
+
+        Raises:
+            CommandLineError: When it cannot be read.
+        """
+        values: dict[str, Any] = {option.target: option.default for option in self.options.values()}
+        values.update({option.target: option.default for option in self.positionals})
+        left = list(self.positionals)
+        words = iter(argv)
+        for word in words:
+            if word == "--":
+                for rest in words:
+                    self._positional(rest, words, values, left, separated=True)
+            elif word[:1] != "-" or word == "-":
+                self._positional(word, words, values, left)
+            else:
+                self._option(word, words, values)
+                if values["help"] or values["version"]:
+                    return Arguments(**values)
+        for option in left:
+            if option.nargs == ONE:
+                raise CommandLineError(f"{option.value} is missing", self.synopsis)
+        return Arguments(**values)
+
+    def _positional(
+        self, word: str, words: Iterator[str], values: dict[str, Any], left: list[Option], *, separated: bool = False
+    ) -> None:
+        """Takes a word for the next positional argument, and all that follow for a remainder."""
+        option = left[-1] if separated and left and left[-1].nargs == REMAINDER else left[0] if left else None
+        if option is None or (option.nargs == REMAINDER and not separated and len(self.positionals) > 1):
+            raise CommandLineError(f'unexpected argument "{word}"', self.synopsis)
+        if option.nargs == REMAINDER:
+            values[option.target] = [word, *words]
+            left.clear()
+            return
+        self._choose(option, word)
+        if option.nargs == "*":
+            values[option.target] = [*values[option.target], word]
+        else:
+            values[option.target] = word
+            del left[0]
+
+    def _option(self, word: str, words: Iterator[str], values: dict[str, Any]) -> None:
+        """Takes an option, or several letters behind one dash, and the value."""
+        name, equals, value = word.partition("=") if word[1] == "-" else (word, "", "")
+        option = self.options.get(name)
+        if option is None and word[1] != "-" and self._is_flag(word[:2]):
+            self._option(word[:2], words, values)
+            self._option(f"-{word[2:]}", words, values)
+            return
+        if option is None:
+            raise CommandLineError(f'unknown option "{name}"', self.synopsis, name, self.options)
+        if option.action == "store_true":
+            if equals:
+                raise CommandLineError(f"{name} takes no value", self.synopsis)
+            values[option.target] = True
+            return
+        if not equals:
+            value = next(words, "--")
+            if value[:1] == "-" and value != "-":
+                raise CommandLineError(f"{name} needs a value: {name} {option.value}", self.synopsis)
+        self._choose(option, value, name)
+        values[option.target] = [*(values[option.target] or ()), value] if option.action == "append" else value
+
+    def _is_flag(self, name: str) -> bool:
+        option = self.options.get(name)
+        return option is not None and option.action == "store_true"
+
+    def _choose(self, option: Option, value: str, name: str = "") -> None:
+        """Refuses a value that is none of the choices."""
+        if option.choices and value not in option.choices:
+            allowed = ", ".join(option.choices[:-1]) + f" or {option.choices[-1]}"
+            message = f'{name or option.value} must be {allowed}, not "{value}"'
+            raise CommandLineError(message, self.synopsis, value, option.choices)

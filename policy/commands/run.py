@@ -18,9 +18,9 @@ from policy.uv.command import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
     from collections.abc import Collection, Mapping, Sequence
 
+    from policy.commands.reading import Arguments, Parser
     from policy.environment.discovery import Environment
     from policy.locks.hold import Held
     from policy.locks.wait import Waiting
@@ -36,10 +36,9 @@ TELL_AGAIN = 30.0
 LONGEST_MARKER = 4096  # characters; what is longer was not written by us
 
 
-def arguments(parser: ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     """The options of the command."""
-    parser.usage = "policy run [options] -- COMMAND [ARG ...]"
-    parser.add_argument("command", nargs=REMAINDER, metavar="-- COMMAND", help="what to run while the lock is held")
+    parser.add_argument("command", nargs=REMAINDER, metavar="COMMAND", help="what to run while the lock is held")
     parser.add_argument(
         "--close",
         action="store_true",
@@ -48,12 +47,12 @@ def arguments(parser: ArgumentParser) -> None:
     options.environment(parser)
     options.configuration(parser)
     options.settings(parser)
-    options.output(parser)
+    options.quiet(parser)
 
 
-def main(arguments: Namespace) -> int:
+def main(arguments: Arguments) -> int:
     """Decides, holds, and becomes the command."""
-    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    command = arguments.command
     if not command:
         raise UsageError("name a command: policy run -- COMMAND [ARG ...]")
     caller = options.caller(arguments)
@@ -88,7 +87,7 @@ def main(arguments: Namespace) -> int:
     return _become(command, environ, held)
 
 
-def _environment(arguments: Namespace, caller: Caller, uv: Command | None) -> Environment:
+def _environment(arguments: Arguments, caller: Caller, uv: Command | None) -> Environment:
     """The environment that the options name, else the one that uv will work on, else what is found."""
     if uv is not None:
         caller.operation = caller.operation or uv.operation

@@ -6,17 +6,17 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from policy.commands.reading import Arguments, Parser
 
 
-def arguments(parser: ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument(
         "--pyproject", action="store_true", help="of the table [tool.lock-policy] in pyproject.toml instead"
     )
 
 
-def main(arguments: Namespace) -> int:
+def main(arguments: Arguments) -> int:
     """Prints it."""
     from policy.config.schema import as_text, file_schema, tool_schema
 

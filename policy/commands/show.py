@@ -9,12 +9,12 @@ from policy.commands import files, options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from policy.commands.reading import Arguments, Parser
 
 FORMATS = ("toml", "json")
 
 
-def arguments(parser: ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument(
         "--show-origin", action="store_true", help="say of each setting and rule in which file and line it stands"
@@ -22,10 +22,10 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--output-format", choices=FORMATS, default="toml", help="default: toml")
     options.configuration(parser)
     options.settings(parser)
-    options.output(parser)
+    options.quiet(parser)
 
 
-def main(arguments: Namespace) -> int:
+def main(arguments: Arguments) -> int:
     """Prints it."""
     from policy.config.read import load_chain
     from policy.render import effective

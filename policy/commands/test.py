@@ -8,21 +8,23 @@ from policy.commands import files, options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from policy.commands.reading import Arguments, Parser
 
 FORMATS = ("text", "json", "junit")
 FAILED = 1
 
 
-def arguments(parser: ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     """The options of the command."""
     files.arguments(parser, "run the tests of these; absent: of those that apply here")
     parser.add_argument("--output-format", choices=FORMATS, default="text", help="default: text")
     options.configuration(parser)
-    options.output(parser)
+    options.color(parser)
+    options.quiet(parser)
+    options.verbose(parser)
 
 
-def main(arguments: Namespace) -> int:
+def main(arguments: Arguments) -> int:
     """Prints which tests failed and why."""
     from policy.checks import run_cases
     from policy.config.read import read_file

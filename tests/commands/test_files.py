@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from policy.commands import files
+from policy.commands import files, options
+from policy.commands.reading import Arguments, Parser
 from policy.errors import UsageError
 from tests import factories
 
@@ -25,14 +25,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def parsed(*words: str) -> Namespace:
+def parsed(*words: str) -> Arguments:
     """A command line that names files, as the commands read one."""
-    parser = ArgumentParser()
+    parser = Parser("policy x")
     files.arguments(parser, "files")
-    for option in ("--config-file", "--project"):
-        parser.add_argument(option)
-    parser.add_argument("--no-config", action="store_true")
-    return parser.parse_args(words)
+    options.configuration(parser)
+    return parser.read(words)
 
 
 def layers_of(*words: str) -> list[tuple[str, str]]:

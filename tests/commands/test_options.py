@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from policy.commands import options
+from policy.commands.reading import Arguments, Parser
 from policy.errors import UsageError
 from policy.rules.conditions import CONDITIONS, Combinator
 from policy.rules.request import Request
@@ -22,12 +22,17 @@ if sys.platform == "win32":
 FACTS = [key for key, one in CONDITIONS.items() if not isinstance(one, Combinator) and key != "env"]
 
 
-def arguments(*words: str) -> Namespace:
-    """The options that commands share, read."""
-    parser = ArgumentParser(allow_abbrev=False)
-    for declare in (options.environment, options.configuration, options.settings, options.output):
+def declared() -> Parser:
+    """The options that commands share."""
+    parser = Parser("policy x")
+    for declare in (options.environment, options.settings, options.common):
         declare(parser)
-    return parser.parse_args(words)
+    return parser
+
+
+def arguments(*words: str) -> Arguments:
+    """The options that commands share, read."""
+    return declared().read(words)
 
 
 def test_rules() -> None:
@@ -58,7 +63,7 @@ def test_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller is this process, with the variables and the operation that the options say."""
     monkeypatch.setenv("KEPT", "1")
     monkeypatch.setenv("GONE", "1")
-    caller = options.caller(Namespace(env=["A=b=c", "EMPTY="], unset=["GONE", "NEVER"], operation="sync"))
+    caller = options.caller(Arguments(env=["A=b=c", "EMPTY="], unset=["GONE", "NEVER"], operation="sync"))
     assert (caller.environ["KEPT"], caller.environ["A"], caller.environ["EMPTY"]) == ("1", "b=c", "")
     assert "GONE" not in caller.environ
     assert (caller.operation, caller.cwd) == ("sync", os.getcwd())
@@ -68,14 +73,14 @@ def test_caller(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_env_after_unset() -> None:
     """A variable that is unset and set is set."""
-    assert options.caller(Namespace(env=["A=1"], unset=["A"])).environ["A"] == "1"
+    assert options.caller(Arguments(env=["A=1"], unset=["A"])).environ["A"] == "1"
 
 
 @pytest.mark.parametrize("pair", ["A", "=1", "", "="])
 def test_bad_env(pair: str) -> None:
     """What is no variable is an error that shows how to write one."""
     with pytest.raises(UsageError) as caught:
-        options.caller(Namespace(env=[pair]))
+        options.caller(Arguments(env=[pair]))
     assert str(caught.value) == f"--env {pair}: write --env NAME=VALUE"
 
 
@@ -159,8 +164,4 @@ def test_requests_are_separate() -> None:
 
 def test_help_of_every_option() -> None:
     """Every shared option has a help text."""
-    parser = ArgumentParser()
-    declared: list[Any] = [options.environment, options.configuration, options.settings, options.output]
-    for declare in declared:
-        declare(parser)
-    assert all(action.help for action in parser._actions)  # noqa: SLF001  (argparse offers no other way)
+    assert all(option.help for option in declared().options.values())

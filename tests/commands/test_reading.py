@@ -1,3 +1,5 @@
+"""The Parser against argparse, which takes the same declarations."""
+
 from __future__ import annotations
 
 import argparse
@@ -11,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.commands import COMMANDS
-from policy.commands.reading import REMAINDER, Reader, parser_for
+from policy.commands import COMMANDS, parser_for
+from policy.commands.help import program
+from policy.commands.reading import REMAINDER, CommandLineError, Parser
 from tests import factories
 
 if TYPE_CHECKING:
@@ -22,33 +25,31 @@ if TYPE_CHECKING:
 ALL = sorted(COMMANDS)
 
 
-def by_reader(command: str, argv: Sequence[str]) -> dict[str, Any] | None:
-    """What the Reader makes of a command line."""
-    reader = Reader()
-    importlib.import_module(f"policy.commands.{command}").arguments(reader)
-    read = reader.read(argv)
-    return None if read is None else vars(read)
+def read(command: str, argv: Sequence[str]) -> dict[str, Any] | None:
+    """What the Parser makes of a command line; None where it refuses it."""
+    try:
+        return vars(parser_for(command).read(argv))
+    except CommandLineError:
+        return None
 
 
 def by_argparse(command: str, argv: Sequence[str]) -> dict[str, Any] | None:
     """What argparse makes of a command line; None where it ends the program."""
-    parser = parser_for([command])
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("-V", "--version", action="version", version="")
+    importlib.import_module(f"policy.commands.{command}").arguments(parser)
     try:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-            known = vars(parser.parse_args([command, *argv]))
+            known = vars(parser.parse_args(argv))
     except SystemExit:
         return None
-    return {name: value for name, value in known.items() if name != "main"}
+    words = known.get("command")
+    if isinstance(words, list) and words[:1] == ["--"]:  # argparse keeps it
+        known["command"] = words[1:]
+    return {**known, "help": False, "version": False}
 
 
-def names_of(command: str) -> list[str]:
-    """Every spelling of every option of a command."""
-    parser = argparse.ArgumentParser()
-    importlib.import_module(f"policy.commands.{command}").arguments(parser)
-    return [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001  (the same declarations)
-
-
-NAMES = {command: names_of(command) for command in ALL}
+NAMES = {command: list(parser_for(command).options) for command in ALL}
 VALUES = ["", "x", "text", "json", "always", "a b", "A=B", "-", "--", "-1", "-x", "=", "é", "\udcff", "...", "a=--b"]
 NOISE = [
     "-qv",
@@ -85,17 +86,31 @@ def words(command: str) -> st.SearchStrategy[list[str]]:
 @pytest.mark.parametrize("command", ALL)
 @given(data=st.data())
 def test_reads_as_argparse_does(command: str, data: st.DataObject) -> None:
-    """Whatever the command line, the Reader leaves it to argparse, or says exactly what argparse would."""
+    """Whatever the command line, the Parser refuses it, or reads exactly what argparse reads."""
     argv = data.draw(words(command))
-    read = by_reader(command, argv)
-    if read is not None:
-        assert read == by_argparse(command, argv)
+    mine = read(command, argv)
+    if mine is not None and not (mine["help"] or mine["version"]):
+        theirs = by_argparse(command, argv)
+        assert mine == theirs or theirs is None
+
+
+@pytest.mark.parametrize("command", ALL)
+@given(data=st.data())
+def test_reads_what_argparse_reads(command: str, data: st.DataObject) -> None:
+    """A command line that argparse reads is read, unless a value begins with a dash."""
+    argv = data.draw(words(command).filter(lambda argv: not any(word[:1] == "-" and " " in word for word in argv)))
+    if by_argparse(command, argv) is not None and "-1" not in argv:
+        assert read(command, argv) is not None
 
 
 GOOD = [
     ("explain", []),
     ("explain", ["/srv/app/.venv"]),
     ("explain", ["--output-format", "json", "/srv/app/.venv", "-q"]),
+    ("explain", ["-qv", "--", "-strange-name"]),
+    ("check", ["a.toml", "b.toml", "--strict"]),
+    ("check", []),
+    ("completions", ["zsh"]),
     ("explain", ["--env", "CI=1", "--env=A=B", "--unset", "X", "--assume", "writable=false", "--color=never"]),
     ("run", ["--", "uv", "sync", "--frozen"]),
     ("run", ["uv", "sync", "--python", "3.12"]),
@@ -110,47 +125,68 @@ GOOD = [
 
 @pytest.mark.parametrize(("command", "argv"), GOOD)
 def test_reads_the_common_cases(command: str, argv: list[str]) -> None:
-    """What people type every day is read without argparse, and as argparse reads it."""
-    read = by_reader(command, argv)
-    assert read is not None
-    assert read == by_argparse(command, argv)
+    """What people type every day is read as argparse reads it."""
+    mine = read(command, argv)
+    assert mine is not None
+    assert mine == by_argparse(command, argv)
 
 
 @pytest.mark.parametrize(
-    ("command", "argv"),
+    ("command", "argv", "message"),
     [
-        ("run", ["--timeout"]),
-        ("run", ["--timeout", "-1", "true"]),
-        ("run", ["--help"]),
-        ("explain", ["a", "b"]),
-        ("explain", ["--output-format", "yaml"]),
-        ("explain", ["--quiet=1"]),
-        ("explain", ["-qv"]),
-        ("explain", ["--", "a"]),
-        ("check", ["a.toml", "b.toml"]),
+        ("run", ["--timeout"], "--timeout needs a value: --timeout SECONDS"),
+        ("run", ["--timeout", "-1", "true"], "--timeout needs a value: --timeout SECONDS"),
+        ("explain", ["a", "b"], 'unexpected argument "b"'),
+        ("explain", ["--quiet=1"], "--quiet takes no value"),
+        ("explain", ["-qx"], 'unknown option "-x"'),
+        ("explain", ["--colo", "never"], 'unknown option "--colo"'),
+        ("completions", [], "SHELL is missing"),
+        ("completions", ["ksh"], 'SHELL must be bash, zsh, fish or powershell, not "ksh"'),
+        ("explain", ["--color=blue"], '--color must be auto, always or never, not "blue"'),
     ],
 )
-def test_leaves_the_rest_to_argparse(command: str, argv: list[str]) -> None:
-    """Faults, help, clusters and lists of files are not the Reader's to judge."""
-    assert by_reader(command, argv) is None
+def test_faults(command: str, argv: list[str], message: str) -> None:
+    """What cannot be read is one sentence that names the word, and the usage of that command."""
+    with pytest.raises(CommandLineError) as caught:
+        parser_for(command).read(argv)
+    assert str(caught.value) == message
+    assert caught.value.usage.startswith(f"policy {command}")
 
 
-@pytest.mark.parametrize("declared", [{"type": int}, {"dest": "other"}, {"nargs": "+"}, {"action": "count"}])
-def test_leaves_unknown_declarations_to_argparse(declared: dict[str, Any]) -> None:
-    """An option that is declared with more than the Reader understands is never read wrongly: argparse reads it."""
-    reader = Reader()
-    reader.add_argument("--number", **declared)
-    assert reader.read(["--number", "1"]) is None
+def test_help_ends_the_reading() -> None:
+    """What follows `--help` and `--version` is not looked at; what stands before them is."""
+    assert parser_for("explain").read(["-q", "--help", "--nonsense"]).help
+    assert parser_for("completions").read(["-V"]).version
+    with pytest.raises(CommandLineError):
+        parser_for("explain").read(["--nonsense", "--help"])
+
+
+def test_remainder_after_another() -> None:
+    """A remainder that follows another argument begins at `--` only, so that one word too many is a fault."""
+    parser = Parser("policy x")
+    parser.add_argument("environment", nargs="?", metavar="ENV")
+    parser.add_argument("command", nargs=REMAINDER, metavar="COMMAND")
+    read = parser.read(["/env", "--", "uv", "--", "-q"])
+    assert (read.environment, read.command) == ("/env", ["uv", "--", "-q"])
+    read = parser.read(["--", "uv", "sync"])
+    assert (read.environment, read.command) == (None, ["uv", "sync"])
+    with pytest.raises(CommandLineError, match='unexpected argument "uv"'):
+        parser.read(["/env", "uv"])
+    assert parser.synopsis == "policy x [ENV] -- COMMAND [ARG ...]"
+
+
+def test_options_stand_where_they_count() -> None:
+    """Each option that may stand before a command's name is declared by some command."""
+    for option in program().common.options + [one for group in program().groups.values() for one in group.options]:
+        assert [command for command in ALL if option.names[0] in NAMES[command]], option.names
 
 
 def test_lists_are_not_shared() -> None:
     """Two readings of one declaration do not add to each other's lists."""
-    reader = Reader()
-    reader.add_argument("--env", action="append", default=["A=1"])
+    parser = Parser("policy x")
+    parser.add_argument("--env", action="append", default=["A=1"])
     for _ in range(2):
-        read = reader.read(["--env", "B=2"])
-        assert read is not None
-        assert vars(read) == {"env": ["A=1", "B=2"]}
+        assert parser.read(["--env", "B=2"]).env == ["A=1", "B=2"]
 
 
 def test_remainder_is_argparse_s() -> None:
@@ -169,18 +205,19 @@ finally:
 
 
 @pytest.mark.parametrize(
-    ("argv", "imported"),
+    "argv",
     [
-        (["explain", "--no-config", "--output-format", "path"], False),
-        (["locks", "--no-config", "-q"], False),
-        (["run", "--no-config", "--", "no-such-command-anywhere"], False),
-        (["explain", "--no-config", "--output-format", "yaml"], True),
+        ["explain", "--no-config", "--output-format", "path"],
+        ["locks", "--no-config"],
+        ["run", "--no-config", "--", "no-such-command-anywhere"],
+        ["explain", "--no-config", "--output-format", "yaml"],
+        ["help", "run"],
     ],
 )
-def test_argparse_is_not_imported(tmp_path: Path, argv: list[str], imported: bool) -> None:  # noqa: FBT001
-    """A good command line costs no import of argparse, in the program as a whole."""
+def test_argparse_is_not_imported(tmp_path: Path, argv: list[str]) -> None:
+    """No command line costs an import of argparse, in the program as a whole."""
     root = factories.virtualenv(tmp_path / "env")
     environ = {**factories.alone(tmp_path), "VIRTUAL_ENV": str(root)}
     program = [*factories.PROGRAM[:1], "-c", SEEN, json.dumps(argv)]
     done = factories.policy(environ=environ, cwd=tmp_path, program=program)
-    assert done.stdout.splitlines()[-1] == str(imported), done.stderr
+    assert done.stdout.splitlines()[-1] == "False", done.stderr

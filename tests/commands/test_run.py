@@ -72,7 +72,7 @@ def test_lock_not_had_in_time(place: Place, mode: str) -> None:
     [
         ([], {}, "name a command"),
         (["--"], {}, "name a command"),
-        (["--no-such-option", "--", "touch", "ran"], {}, "unrecognized arguments: --no-such-option"),
+        (["--no-such-option", "--", "touch", "ran"], {}, 'unknown option "--no-such-option"'),
         (["--timeout", "soon", "--", "touch", "ran"], {}, "--timeout must be a number"),
         (["--timeout", "nan", "touch", "ran"], {}, "--timeout must be a number"),
         (["--timeout"], {}, "usage: policy run"),

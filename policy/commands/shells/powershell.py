@@ -1,0 +1,96 @@
+"""Completion in PowerShell."""
+
+from __future__ import annotations
+
+from policy.commands import COMMANDS
+from policy.commands.help import options_of
+from policy.commands.shells.tables import (
+    FILES,
+    FOLDERS,
+    PROGRAMS,
+    completed,
+    filled,
+    parsers,
+    quoted,
+    takes_programs,
+    with_values,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SCRIPT = """\
+# PowerShell completion for policy, made by `policy completions powershell`
+
+Register-ArgumentCompleter -Native -CommandName policy, lock-policy -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+    $commands = [ordered]@{
+@COMMANDS@
+    }
+    $options = @{
+@OPTIONS@
+    }
+    $values = @{
+@VALUES@
+    }
+    $valued = @VALUED@
+    $command = ''
+    $option = ''
+    foreach ($element in ($commandAst.CommandElements | Select-Object -Skip 1)) {
+        if ($element.Extent.EndOffset -ge $cursorPosition -and $wordToComplete) { break }
+        $word = $element.Extent.Text
+        $begin = -1
+        if ($option) { $option = '' }
+        elseif ($word -eq '--') { if ($command -in @PROGRAMS@) { $begin = $element.Extent.EndOffset } }
+        elseif ($word -in $valued) { $option = $word }
+        elseif ($word.StartsWith('-')) { }
+        elseif (-not $command) { $command = $word }
+        elseif ($command -in @FIRST@) { $begin = $element.Extent.StartOffset }
+        if ($begin -ge 0) { # the command's own completion
+            $text = $commandAst.Extent.Text.Substring($begin - $commandAst.Extent.StartOffset)
+            $text = $text.PadRight($cursorPosition - $begin)
+            return (TabExpansion2 -inputScript $text -cursorColumn $text.Length).CompletionMatches
+        }
+    }
+    if ($option) { $offered = $values["${command}:$option"] }
+    elseif ($wordToComplete.StartsWith('-')) { $offered = $options[$command] }
+    elseif ($command) { $offered = $values["${command}:"] }
+    else { $offered = $commands.Keys }
+    $offered | Where-Object { $_ -like "$wordToComplete*" } | ForEach-Object {
+        $tip = if (-not $command -and $commands[$_]) { $commands[$_] } else { $_ }
+        [System.Management.Automation.CompletionResult]::new($_, $_, 'ParameterValue', $tip)
+    }
+}
+"""
+
+
+def completions() -> str:
+    """The completion script; where it offers nothing, PowerShell offers files."""
+    options, values = [], []
+    for name, parser in parsers():
+        options.append(f"        {_text(name)} = {_list(one for option in options_of(parser) for one in option.names)}")
+        for option in options_of(parser):
+            if option.value and option.choices:
+                values += [f"        {_text(f'{name}:{one}')} = {_list(option.choices)}" for one in option.names]
+        for option in parser.positionals if name else ():
+            words = completed(option)
+            if words and words[0] not in {FILES, FOLDERS, PROGRAMS}:
+                values.append(f"        {_text(f'{name}:')} = {_list(words)}")
+    return filled(
+        _SCRIPT,
+        COMMANDS="\n".join(f"        {_text(name)} = {_text(summary)}" for name, summary in COMMANDS.items()),
+        OPTIONS="\n".join(options),
+        VALUES="\n".join(values),
+        VALUED=_list(with_values()),
+        PROGRAMS=_list(takes_programs()),
+        FIRST=_list(takes_programs(alone=True)),
+    )
+
+
+def _list(words: Iterable[str]) -> str:
+    return f"@({', '.join(map(_text, words))})"
+
+
+def _text(text: str) -> str:
+    return quoted(text, "''")
