@@ -1,0 +1,1 @@
+complete -c lock-policy -w policy
