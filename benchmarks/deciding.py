@@ -12,7 +12,6 @@ from benchmarks import engines, measure, scenarios
 from benchmarks.engines import ENGINES, IF, IF_NEW, LOOP, OURS, OURS_NEW, PEERS
 from benchmarks.report import Row, Table, ratio, told
 from policy.config.loading import Rules
-from policy.rules import engine
 from policy.rules.request import Caller, Request
 
 if TYPE_CHECKING:
@@ -161,17 +160,17 @@ def _wildcards(effort: Effort) -> tuple[list[Row], Table]:
             return -1
 
         one = engines.environment(folders[0])
-        if engine.decide(program, Request(one, caller)).index != size - 1 or loop(one.interpreter) != size - 1:
+        if program.decide(Request(one, caller)).index != size - 1 or loop(one.interpreter) != size - 1:
             raise AssertionError(f"another rule than the last matches {one.root}")
         for _ in range(60):  # a pattern that was asked often becomes a regular expression
-            engine.decide(program, Request(one, caller))
-        base = {"decide": engine.decide, "Request": Request, "program": program, "caller": caller, "environment": one}
+            program.decide(Request(one, caller))
+        base = {"decide": program.decide, "Request": Request, "caller": caller, "environment": one}
         names = {**base, "several": itertools.cycle([engines.environment(folder) for folder in folders])}
         paths = itertools.cycle([engines.interpreter(folder) for folder in folders])
         times = measure.calls(
             {
-                OURS: ("decide(program, Request(environment, caller))", base),
-                OURS_NEW: ("decide(program, Request(next(several), caller))", names),
+                OURS: ("decide(Request(environment, caller))", base),
+                OURS_NEW: ("decide(Request(next(several), caller))", names),
                 LOOP: ("loop(next(paths))", {"loop": loop, "paths": paths}),
             },
             dataclasses.replace(effort, rounds=min(effort.rounds, 15)),

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks import scenarios
 from policy.environment.discovery import Environment
-from policy.rules import builtin, engine
+from policy.rules.decision import PlainChain
+from policy.rules.plain import BUILT_IN, PlainRule
 from policy.rules.request import Caller, Request
 
 if TYPE_CHECKING:
@@ -50,33 +51,28 @@ def environment(root: str) -> Environment:
     return Environment(interpreter(root), root, "virtualenv", "/usr/bin/python3")
 
 
-def program(patterns: list[tuple[str, str]]) -> engine.Program:
+def program(patterns: list[tuple[str, str]]) -> PlainChain:
     """Rules about the interpreter, as (glob, lock), with the built-in ones below them."""
-    rows = [
-        (
-            lock,
+    rules = [
+        PlainRule(
+            (lock,),
             (("interpreter", (pattern,)),),
             f"rule-{at}",
-            None,
-            True,
-            "",
-            False,
-            "/lock-policy.toml",
-            at + 1,
-            "project",
+            file="/lock-policy.toml",
+            line=at + 1,
+            layer="project",
         )
         for at, (pattern, lock) in enumerate(patterns)
     ]
-    return engine.Program([*rows, *builtin.ROWS], {})
+    return PlainChain([*rules, *BUILT_IN])
 
 
 def _ours(number: int) -> Engine:
     made = program([(f"{case.folder}/**", case.lock) for case in scenarios.cases(number)])
     caller = Caller({}, "/")
     names = {
-        "decide": engine.decide,
+        "decide": made.decide,
         "Request": Request,
-        "program": made,
         "environment": environment(scenarios.last(number)),
         "caller": caller,
     }
@@ -84,16 +80,16 @@ def _ours(number: int) -> Engine:
     def answer(root: str) -> str:
         # neither a marker nor a missing directory of this machine may answer for a root that does not exist
         facts = {"externally-managed": False, "writable": True}
-        return engine.decide(made, Request(environment(root), caller, facts)).lock
+        return made.decide(Request(environment(root), caller, facts)).lock[0]
 
-    return Engine("decide(program, Request(environment, caller))", names, answer)
+    return Engine("decide(Request(environment, caller))", names, answer)
 
 
 def _ours_new(number: int) -> Engine:
     found = _ours(number)
     several = itertools.cycle([environment(root) for root in scenarios.others(number)])
     return Engine(
-        "decide(program, Request(next(several), caller))",
+        "decide(Request(next(several), caller))",
         {**found.names, "next": next, "several": several},
         found.answer,
     )

@@ -16,8 +16,7 @@ from policy.config.read import BUILT_IN, SETTINGS
 from policy.config.read import KEYS as FILE_KEYS
 from policy.render.effective import written
 from policy.rules import globs
-from policy.rules.conditions import CONDITIONS, PATHS, TEXTS, Combinator
-from policy.rules.engine import shown
+from policy.rules.conditions import CONDITIONS, PATHS, TEXTS, Combinator, toml
 from policy.rules.rule import KEYS as RULE_KEYS
 
 if TYPE_CHECKING:
@@ -132,8 +131,8 @@ def _patterns() -> str:
 def _built_in() -> str:
     rows = []
     for rule in BUILT_IN:
-        wants = [f"`{key} = {written(shown(key, expected))}`" for key, expected in rule.match]
-        rows.append((f"`{rule.name}`", " and ".join(wants) or "always", rule.lock, rule.reason))
+        wants = [f"`{key} = {written(value)}`" for key, value in toml(rule.match).items()]
+        rows.append((f"`{rule.name}`", " and ".join(wants) or "always", " and ".join(rule.lock), rule.reason))
     return _table(
         "Built-in rules", ("name", "matches", "lock", "because"), rows, "They follow every file, in this order."
     )

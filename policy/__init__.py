@@ -21,7 +21,8 @@ if TYPE_CHECKING:
         UsageError,
     )
     from policy.rules.chain import Chain
-    from policy.rules.engine import Decision
+    from policy.rules.decision import Decision
+    from policy.rules.plain import Setting
     from policy.rules.plan import LockFile
     from policy.rules.request import Caller, Request
     from policy.rules.rule import Check, Rule, Step
@@ -44,6 +45,7 @@ __all__ = [
     "Request",
     "Rule",
     "Rules",
+    "Setting",
     "Step",
     "UsageError",
     "explain",
@@ -55,7 +57,8 @@ __all__ = [
 _MODULES = {
     "api": ("Lock", "explain", "find_environment", "load", "lock"),
     "rules.chain": ("Chain",),
-    "rules.engine": ("Decision",),
+    "rules.decision": ("Decision",),
+    "rules.plain": ("Setting",),
     "environment.discovery": ("Environment",),
     "errors": (
         "ConfigError",

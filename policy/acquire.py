@@ -7,7 +7,6 @@ import os
 
 from policy.errors import LockTimeout, LockUnavailable
 from policy.locks import hold as locks
-from policy.rules import engine
 from policy.rules.plan import default_global_directory
 
 TYPE_CHECKING = False
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from policy.locks.hold import Held
-    from policy.rules.engine import Decision
+    from policy.rules.decision import Decision
 
 REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -45,9 +44,7 @@ def correct(decision: Decision, error: LockUnavailable, decide: Callable[[], Dec
 
 def explained(decision: Decision, error: LockUnavailable) -> LockUnavailable:
     """The error with the rule that asked for the file."""
-    return LockUnavailable(
-        error.path, error.errno or 0, error.reason, remedy=error.remedy, rule=engine.label(decision.row)
-    )
+    return LockUnavailable(error.path, error.errno or 0, error.reason, remedy=error.remedy, rule=decision.label)
 
 
 def after(
@@ -78,7 +75,7 @@ def after(
         error = explained(decision, error)
     if decision.required:
         raise error from None
-    warn(f"going on without a lock, as rule {engine.label(decision.row)} allows: {error}")
+    warn(f"going on without a lock, as rule {decision.label} allows: {error}")
     return None
 
 

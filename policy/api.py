@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from policy.locks.hold import Held
-    from policy.rules.engine import Decision
+    from policy.rules.decision import Decision
 
     Named = str | os.PathLike[str] | Environment | None
 

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from policy.rules.engine import Decision
+    from policy.rules.decision import Decision
     from policy.uv.command import Command
 
 UV_LOCK_TIMEOUT = "4294967295"
@@ -120,7 +120,7 @@ def _replacement(command: Command, decision: Decision) -> str:
     """The base interpreter, where uv fails because `UV_PYTHON` leads it to an environment that it cannot lock."""
     environment = decision.environment
     named = command.environ.get("UV_PYTHON")
-    if decision.lock != "global" or environment.kind != "virtualenv" or not named or command.options.get("python"):
+    if "local" in decision.lock or environment.kind != "virtualenv" or not named or command.options.get("python"):
         return ""
     if not (only_interpreter(command) or (command.script and command.operation in {"add", "remove"})):
         return ""  # others change the environment, and another one is not what was asked for

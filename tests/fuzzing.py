@@ -21,9 +21,11 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -96,10 +98,9 @@ _made: list[str] = []
 
 def read_configuration(data: bytes) -> None:
     """A file is refused with faults that can be shown, or it decides and can be explained."""
-    from policy.config import layers, read
+    from policy.config import compiled, layers, read
     from policy.config.layers import Source
     from policy.errors import ConfigError
-    from policy.rules import index
     from policy.toml import document
 
     file = input_file()
@@ -117,9 +118,8 @@ def read_configuration(data: bytes) -> None:
             assert document.show(diagnostic).encode()
         return
     chain = read.chain([found])
-    rows = [rule.row for rule in chain.rules]
-    assert marshal.loads(marshal.dumps(rows)) == rows  # what the cache keeps  # noqa: S302  (written here)
-    index.build(rows)
+    kept = compiled.frozen(chain)
+    assert marshal.loads(marshal.dumps(kept)) == kept  # what the cache keeps  # noqa: S302  (written here)
     _decide(chain)
 
 

@@ -11,8 +11,8 @@ import pytest
 from policy import acquire
 from policy.errors import LockTimeout, LockUnavailable
 from policy.locks import hold as locks
-from policy.rules import engine
-from policy.rules.builtin import ROWS
+from policy.rules.decision import PlainChain
+from policy.rules.plain import BUILT_IN
 from policy.rules.rule import Rule
 from tests import factories
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from policy.locks.hold import Held
-    from policy.rules.engine import Decision
+    from policy.rules.decision import Decision
     from policy.rules.request import Request
 
 if sys.platform == "win32":
@@ -35,8 +35,8 @@ def refusal(path: str, number: int = errno.EROFS) -> LockUnavailable:
 
 def deciding(asked: Request, *rules: Rule) -> Callable[[], Decision]:
     """Asks some rules, and then the built-in ones."""
-    program = engine.Program([*(rule.row for rule in rules), *ROWS], {})
-    return lambda: engine.decide(program, asked)
+    program = PlainChain([*(rule for rule in rules), *BUILT_IN], {})
+    return lambda: program.decide(asked)
 
 
 @pytest.fixture
@@ -51,10 +51,10 @@ def test_corrects(root: str, number: int) -> None:
     asked = factories.request(root=root)
     decide = deciding(asked)
     first = decide()
-    assert (first.lock, asked.facts["writable"]) == ("local", True)
+    assert (first.lock, asked.facts["writable"]) == (("local",), True)
     again = acquire.correct(first, refusal(f"{root}/.lock", number), decide)
     assert again is not None
-    assert (again.lock, again.rule.name, asked.facts["writable"]) == ("global", "read-only", False)
+    assert (again.lock, again.rule.name, asked.facts["writable"]) == (("global",), "read-only", False)
     assert again.corrected == f"{root}/.lock could not be made although it seemed so: {os.strerror(number)}"
     (check,) = next(step for step in again.steps if step.outcome == "matched").checks
     assert (check.key, check.seen, check.detail) == ("writable", False, os.strerror(number))
@@ -121,14 +121,14 @@ BOTH_WAYS = pytest.mark.parametrize("way", ["take", "take_async"])
 def test_takes(root: str, way: str) -> None:
     """What was decided is held."""
     decision, held, warnings = take(root, refusing(), way=way)
-    assert (decision.lock, held.files, warnings, decision.corrected) == ("local", (f"{root}/.lock",), [], "")
+    assert (decision.lock, held.files, warnings, decision.corrected) == (("local",), (f"{root}/.lock",), [], "")
 
 
 @BOTH_WAYS
 def test_takes_corrected(root: str, way: str) -> None:
     """After a correction the new plan is held."""
     decision, held, warnings = take(root, refusing(refusal(f"{root}/.lock")), way=way)
-    assert (decision.lock, held.files, warnings) == ("global", acquire.paths(decision), [])
+    assert (decision.lock, held.files, warnings) == (("global",), acquire.paths(decision), [])
     assert decision.corrected
 
 
@@ -165,7 +165,7 @@ def test_correction_before_doing_without(root: str) -> None:
     """A rule that does not require the lock is corrected first: a better plan is better than none."""
     writable = Rule("local", (("writable", True),), "mine", required=False)
     decision, held, warnings = take(root, refusing(refusal(f"{root}/.lock")), writable, way="take")
-    assert (decision.lock, held.files, warnings) == ("global", acquire.paths(decision), [])
+    assert (decision.lock, held.files, warnings) == (("global",), acquire.paths(decision), [])
 
 
 def test_options(tmp_path: Path) -> None:

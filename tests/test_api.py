@@ -60,7 +60,7 @@ def configured(root: Path, **keys: str) -> None:
 def test_with(root: Path, environ: dict[str, str]) -> None:
     """Inside `with` the plan is held and other processes are kept out; afterwards nothing is held."""
     with policy.lock(root, operation="sync", environ=environ) as held:
-        assert held.decision.lock == "local"
+        assert held.decision.lock == ("local",)
         assert held.decision.request.caller.operation == "sync"
         assert held.files == (f"{root}/.lock",)
         assert not is_free(root / ".lock")
@@ -109,10 +109,10 @@ def test_decided_anew(root: Path, environ: dict[str, str]) -> None:
     """Rules are asked anew each time a lock is taken."""
     lock = policy.lock(root, environ=environ)
     with lock:
-        assert lock.decision.lock == "local"
+        assert lock.decision.lock == ("local",)
     configured(root, lock='"both"')
     with lock:
-        assert lock.decision.lock == "both"
+        assert list(lock.decision.lock) == ["global", "local"]
         assert [os.path.basename(file) for file in lock.files][1:] == [".lock"]
 
 
@@ -181,7 +181,7 @@ def test_find_environment(root: Path, environ: dict[str, str]) -> None:
 
 def test_environ_given(root: Path, environ: dict[str, str]) -> None:
     """The variables that are given count, and this process's do not."""
-    assert policy.explain(root, environ={**environ, "UV_ONLY_GLOBAL_LOCKS": "1"}).lock == "global"
+    assert policy.explain(root, environ={**environ, "UV_ONLY_GLOBAL_LOCKS": "1"}).lock == ("global",)
     assert policy.explain(environ={**environ, "VIRTUAL_ENV": str(root)}).environment.root == str(root)
 
 
@@ -206,10 +206,10 @@ def test_rules(root: Path, environ: dict[str, str]) -> None:
     """Rules that were loaded once decide for `lock` and `explain`."""
     named = factories.written(root.parent / "named.toml", '[[rules]]\nlock = "both"\n')
     rules = policy.load(config_file=named)
-    assert policy.explain(root, rules=rules, environ=environ).lock == "both"
+    assert policy.explain(root, rules=rules, environ=environ).lock == ("global", "local")
     with policy.lock(root, rules=rules, environ=environ) as held:
-        assert held.decision.lock == "both"
-    assert policy.explain(root, rules=policy.load(no_config=True), environ=environ).lock == "local"
+        assert held.decision.lock == ("global", "local")
+    assert policy.explain(root, rules=policy.load(no_config=True), environ=environ).lock == ("local",)
     (root.parent / "elsewhere").mkdir()
     project = policy.load(project=root.parent / "elsewhere", global_dir=root.parent, timeout=3)
     assert policy.explain(root, rules=project, environ={**environ, "UV_ONLY_GLOBAL_LOCKS": "1"}).timeout == 3
@@ -436,7 +436,7 @@ class Meanwhile(policy.load().__class__):
         return decision
 
 with policy.lock(sys.argv[1], rules=Meanwhile()) as held:
-    print(held.decision.lock, held.decision.rule.name, held.files == tuple(file.path for file in held.decision.plan))
+    print(*held.decision.lock, held.decision.rule.name, held.files == tuple(file.path for file in held.decision.plan))
     print(held.decision.corrected)
 """
 
@@ -472,7 +472,7 @@ def test_remounted_meanwhile(root: Path, environ: dict[str, str]) -> None:
     requirements.need(mount.returncode == 0, "needs bind mounts")
     try:
         with policy.lock(root, rules=Remounting(), environ=environ) as held:
-            assert (held.decision.lock, held.decision.rule.name) == ("global", "read-only")
+            assert (held.decision.lock, held.decision.rule.name) == (("global",), "read-only")
             assert held.files[0].startswith(f"{environ['LOCK_POLICY_GLOBAL_DIR']}/lock-policy-")
             assert (
                 held.decision.corrected

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from policy.environment.discovery import Environment
-from policy.rules import engine
-from policy.rules.builtin import ROWS
+from policy.rules.decision import PlainChain
+from policy.rules.plain import BUILT_IN, PlainRule
 from policy.rules.request import Caller, Request
 from tests import requirements
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from policy.rules.rule import AnyRule
 
 ROOT = Path(__file__).parent.parent
 RULES = 10_000
@@ -82,7 +84,6 @@ BOTH = frozenset(
     {
         "policy",
         "policy.__main__",
-        "policy.rules.builtin",
         "policy.cache",
         "policy.commands",
         "policy.commands.options",
@@ -90,7 +91,7 @@ BOTH = frozenset(
         "policy.config.compiled",
         "policy.rules.conditions",
         "policy.environment.writability",
-        "policy.rules.engine",
+        "policy.rules.decision",
         "policy.environment.discovery",
         "policy.errors",
         "policy.rules.globs",
@@ -98,6 +99,7 @@ BOTH = frozenset(
         "policy.rules.index",
         "policy.toml.shapes",
         "policy.config.loading",
+        "policy.rules.plain",
         "policy.rules.plan",
         "policy.rules.request",
         "policy.config.layers",
@@ -129,6 +131,7 @@ RUN = BOTH | {
 EXPLAIN = BOTH | {
     "policy.commands.explain",
     "policy.escape",
+    "policy.rules.trace",
     "policy.environment.pyvenv",
     "policy.render",
     "policy.render.layout",
@@ -238,57 +241,59 @@ def test_run_traced(project: Project) -> None:
 class Counted:
     """Rules that note which of them were looked at."""
 
-    def __init__(self, rows: Sequence[engine.Row]) -> None:
+    def __init__(self, rows: Sequence[AnyRule]) -> None:
         self.rows = rows
         self.seen: list[int] = []
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, number: int) -> engine.Row:
+    def __iter__(self) -> Iterator[AnyRule]:
+        return map(self.__getitem__, range(len(self.rows)))
+
+    def __getitem__(self, number: int) -> AnyRule:
         self.seen.append(number)
         return self.rows[number]
 
 
-def rows(pattern: str) -> list[engine.Row]:
+def rows(pattern: str) -> list[AnyRule]:
     """Many rules about the interpreter, then the built-in ones."""
     many = [
-        ("global", (("interpreter", (pattern.format(at),)),), f"r{at}", None, True, "", False, "f", at + 1, "project")
+        PlainRule(("global",), (("interpreter", (pattern.format(at),)),), f"r{at}", file="f", line=at + 1)
         for at in range(RULES)
     ]
-    return [*many, *ROWS]
+    return [*many, *BUILT_IN]
 
 
 @pytest.mark.parametrize("pattern", ["/srv/app-{}/**", "/srv/app-{}/*/bin/python?", "**/app-{}/**", "/*/app-{}/**"])
 def test_rules_looked_at(pattern: str) -> None:
     """Of ten thousand rules with a folder or a name in their patterns, a decision looks at no more than it must."""
     counted = Counted(rows(pattern))
-    program = engine.Program(counted, {})
+    program = PlainChain(counted, {})
     caller = Caller({}, "/")
     for number in (0, RULES // 2, RULES - 1):
         root = f"/srv/app-{number}/env"
         request = Request(Environment(f"{root}/bin/python3", root, "virtualenv", "/usr/bin/python3"), caller)
-        engine.decide(program, request)  # the first builds the index
+        program.decide(request)  # the first builds the index
         counted.seen.clear()
         again = Request(request.environment, caller)
-        assert engine.decide(program, again).index == number
+        assert program.decide(again).index == number
         assert counted.seen in ([], [number])
 
 
 def test_no_regex_for_a_decision(project: Project) -> None:
     """Ten thousand rules are decided without a regular expression: `re` is not even imported."""
     code = """
-from policy.rules import engine
+from policy.rules.decision import PlainChain
 from policy.environment.discovery import Environment
 from policy.rules.request import Caller, Request
-from policy.rules.builtin import ROWS
-rows = [("global", (("interpreter", (f"/srv/app-{at}/**",)),), "", None, True, "", False, "f", 1, "project") for at in
-        range(10_000)]
-program = engine.Program([*rows, *ROWS], {})
+from policy.rules.plain import BUILT_IN, PlainRule
+rows = [PlainRule(("global",), (("interpreter", (f"/srv/app-{at}/**",)),)) for at in range(10_000)]
+program = PlainChain([*rows, *BUILT_IN], {})
 for at in range(0, 10_000, 100):
     root = f"/srv/app-{at}/env"
     environment = Environment(f"{root}/bin/python", root, "virtualenv", "/usr/bin/python3")
-    engine.decide(program, Request(environment, Caller({}, "/")))
+    program.decide(Request(environment, Caller({}, "/")))
 print("re" in sys.modules)
 """
     assert project.python("-c", PATHS + code).stdout == "False\n"
@@ -304,8 +309,8 @@ def test_few_regexes_for_many_decisions(monkeypatch: pytest.MonkeyPatch) -> None
         return compile_(pattern, flags)
 
     monkeypatch.setattr(re, "compile", counting)
-    program = engine.Program(rows("/srv/app-{}/*[a-z]*/**"), {})
+    program = PlainChain(rows("/srv/app-{}/*[a-z]*/**"), {})
     environment = Environment("/srv/app-17/env/bin/python", "/srv/app-17/env", "virtualenv", "/usr/bin/python3")
     for _ in range(500):
-        assert engine.decide(program, Request(environment, Caller({}, "/"))).index == 17
+        assert program.decide(Request(environment, Caller({}, "/"))).index == 17
     assert len(compiled) <= 1

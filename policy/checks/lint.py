@@ -290,7 +290,7 @@ def _why_unreachable(chain: Chain, entry: Entry, scopes: Sequence[_Earlier]) -> 
 def _disagreement(chain: Chain, entry: Entry) -> Iterator[Finding]:
     """A rule that decides for some callers only, where others of one environment would hold no file of its plan."""
     match, lock = entry.rule.match, entry.rule.lock
-    if entry.configuration is None or lock == "both" or not asks_caller(match):
+    if entry.configuration is None or len(lock) > 1 or not asks_caller(match):
         return
     # an environment for which this rule can decide, and a caller for whom it does not
     others = (*divided(match), *flat((("not", match),)))
@@ -299,10 +299,10 @@ def _disagreement(chain: Chain, entry: Entry) -> Iterator[Finding]:
             return
         if chain.proven(impossible, (*others, *other.conditions)) is not False:
             continue
-        if other.rule.lock not in {lock, "both"}:
+        if not set(lock) & set(other.rule.lock):
             message = (
                 f"callers may disagree: where this does not hold, {other.named(entry)} can decide, and its "
-                f'{other.rule.lock} lock does not exclude this {lock} one; lock = "both" here excludes either'
+                f'{other.rule.lock[0]} lock does not exclude this {lock[0]} one; lock = "both" here excludes either'
             )
             yield entry.finding("disagreement", message, "match", *_asking(match))
             return

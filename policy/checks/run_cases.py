@@ -13,17 +13,19 @@ from attrs import frozen
 from policy.config.cases import FACTS
 from policy.config.read import chain
 from policy.environment.discovery import Environment
-from policy.rules import engine, globs
+from policy.rules import globs
 from policy.rules.conditions import PLAIN_PREFIX
 from policy.rules.request import Caller, Request
+from policy.rules.trace import checks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from policy.config.cases import Case
     from policy.config.read import Configuration
-    from policy.rules.engine import Decision
-    from policy.rules.rule import Rule
+    from policy.rules.chain import Chain
+    from policy.rules.decision import Decision
+    from policy.rules.rule import AnyRule, Rule
 
 PATHS = ("interpreter", "base-interpreter", "environment", "project")
 
@@ -78,19 +80,18 @@ class Trial:
     def passed(self) -> bool:
         """Whether the decision is the expected one."""
         wanted = self.case.rule
-        return self.decision.lock == self.case.lock and wanted in {None, self.decision.row[engine.NAME]}
+        return self.decision.lock == self.case.lock and wanted in {None, self.decision.matched.name}
 
     @property
-    def wanted(self) -> engine.Row | None:
+    def wanted(self) -> AnyRule | None:
         """The rule that should have decided, where it did not; None where any may or there is none of that name."""
-        rows = self.decision.program.rows
-        if self.case.rule in {None, self.decision.row[engine.NAME]}:
+        if self.case.rule in {None, self.decision.matched.name}:
             return None
-        return next((rows[number] for number in range(len(rows)) if rows[number][engine.NAME] == self.case.rule), None)
+        return next((rule for rule in self.decision.chain.rules if rule.name == self.case.rule), None)
 
-    def checks(self, row: engine.Row) -> list[dict[str, Any]]:
+    def checks(self, rule: AnyRule) -> list[dict[str, Any]]:
         """The conditions of a rule, answered for this test."""
-        return engine.checks(row[engine.MATCH], self.decision.request)
+        return checks(rule.match, self.decision.request)
 
 
 @frozen(eq=False)
@@ -122,18 +123,18 @@ def run(configuration: Configuration) -> Trials:
         configuration: The file.
     """
     rules = chain([configuration])
-    trials = tuple(_try(rules.program, case) for case in configuration.tests)
+    trials = tuple(_try(rules, case) for case in configuration.tests)
     reached = {trial.decision.index for trial in trials}
     own = range(len(configuration.rules))
     unreached = tuple(rules.rules[number] for number in own if number not in reached)
     return Trials(configuration.document.file, trials, len(configuration.rules), unreached)
 
 
-def _try(program: engine.Program, case: Case) -> Trial:
+def _try(rules: Chain, case: Case) -> Trial:
     known = facts(case.given)
     # where the lock files would be does not matter, so nothing on this machine is looked at
     environment = Environment(
         known["interpreter"], known["environment"], known["kind"], known["base-interpreter"], "test"
     )
     caller = Caller(dict(known.pop("env")), "/", known["operation"], known["project"] or None)
-    return Trial(case, engine.decide(program, Request(environment, caller, known)))
+    return Trial(case, rules.decide(Request(environment, caller, known)))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from policy.environment.discovery import Environment
     from policy.locks.hold import Held
     from policy.locks.wait import Waiting
-    from policy.rules.engine import Decision
+    from policy.rules.decision import Decision
     from policy.rules.request import Caller
     from policy.uv.command import Command
     from policy.wrap import Treatment

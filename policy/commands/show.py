@@ -33,9 +33,9 @@ def main(arguments: Arguments) -> int:
     sources, warnings = files.applying(arguments)
     for warning in [] if arguments.quiet else warnings:
         options.warn(warning)
-    program = load_chain(sources).program.with_settings(options.rules(arguments).forced(os.environ))
+    chain = load_chain(sources).with_settings(options.rules(arguments).forced(os.environ))
     if arguments.output_format == "json":
-        sys.stdout.write(effective.as_json(program))
+        sys.stdout.write(effective.as_json(chain))
     else:
-        sys.stdout.write(effective.as_toml(program, origin=arguments.show_origin))
+        sys.stdout.write(effective.as_toml(chain, origin=arguments.show_origin))
     return 0

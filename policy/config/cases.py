@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from policy.rules.conditions import CONDITIONS, Combinator
-from policy.rules.plan import LOCATIONS
-from policy.toml.shapes import TEXT, Shape, array, choice, keyed
+from policy.rules.rule import LOCK
+from policy.toml.shapes import TEXT, Shape, array, keyed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Case:
 
     name: str
     given: Mapping[str, Any]
-    lock: str
+    lock: tuple[str, ...]
     rule: str | None = None
     file: str = ""
     line: int = 0
@@ -45,7 +45,7 @@ GIVEN = keyed(
 )
 
 EXPECT = keyed(
-    {"lock": choice(LOCATIONS), "rule": TEXT},
+    {"lock": LOCK, "rule": TEXT},
     {
         "lock": {"description": "The lock that the rules should choose."},
         "rule": {"description": "The name of the rule that should decide."},

@@ -11,24 +11,27 @@ import time
 
 from policy import cache
 from policy.config.layers import LAYERS
-from policy.rules import engine, index
-from policy.rules.builtin import ROWS
+from policy.rules.decision import PlainChain
+from policy.rules.index import Search
+from policy.rules.plain import BUILT_IN, PlainRule, Setting
 from policy.uv.names import seahash
 from policy.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from policy.config.layers import Source
+    from policy.rules.chain import Chain
+    from policy.rules.index import Index
 
 TICK_NANOSECONDS = 10_000_000  # a kernel older than 6.13 may give two changes within one tick the same timestamps
 CTIME = 4  # in the identity of a source
 
 
-def program(sources: Sequence[Source], environ: Mapping[str, str], home: str) -> engine.Program:
-    """The program of some files.
+def chain(sources: Sequence[Source], environ: Mapping[str, str], home: str) -> PlainChain:
+    """The chain of some files.
 
     Args:
         sources: The files, the strongest first.
@@ -39,27 +42,39 @@ def program(sources: Sequence[Source], environ: Mapping[str, str], home: str) ->
         ConfigError: With the faults of all files.
     """
     if not sources:
-        return engine.Program(ROWS, {})
+        return PlainChain(BUILT_IN)
 
     def make() -> Any:
         from policy.config.read import load_chain
 
-        chain = load_chain(sources)
-        made = [rule.row for rule in chain.rules]
-        return tuple([marshal.dumps(row) for row in made]), dict(chain.settings), index.build(made)
+        return frozen(load_chain(sources))
 
     paths = "\0".join(source.path for source in sources)
     name = f"rules-{seahash(paths.encode('utf-8', 'surrogateescape')):016x}"
     # the version, because another one may have other built-in rules, or not be allowed by `required-version`
     key = (__version__, home, *(source.fingerprint for source in sources))
     young = time.time_ns() - max(source.identity[CTIME] for source in sources) < TICK_NANOSECONDS
-    rows, settings, built = make() if young else cache.cached(name, key, make, environ)
+    rules, settings, built = make() if young else cache.cached(name, key, make, environ)
     if _leads_out(settings):
-        rows, settings, built = make()
-    return engine.Program(Rows(rows), settings, built)
+        rules, settings, built = make()
+    thawed = Rules(rules)
+    return PlainChain(thawed, {key: Setting(*plain) for key, plain in settings.items()}, Search(thawed, built))
 
 
-def _leads_out(settings: Mapping[str, engine.Setting]) -> bool:
+def frozen(chain: Chain) -> tuple[tuple[bytes, ...], dict[str, tuple[Any, ...]], Index]:
+    """A chain as a cache file keeps it: its rules, its settings, its index.
+
+    Args:
+        chain: It.
+    """
+    from policy.rules.index import build
+    from policy.rules.rule import FIELDS
+
+    rules = tuple([marshal.dumps(tuple([getattr(rule, name) for name in FIELDS])) for rule in chain.rules])
+    return rules, {name: setting.plain for name, setting in chain.settings.items()}, build(chain.rules)
+
+
+def _leads_out(settings: Mapping[str, tuple[Any, ...]]) -> bool:
     """Whether a link leads a directory for locks out of its folder, perhaps since the file was read."""
     directory, file, _, layer = settings.get("global-dir", ("", "", 0, ""))
     if not any(one.name == layer and one.directory == "inside" for one in LAYERS):
@@ -68,26 +83,28 @@ def _leads_out(settings: Mapping[str, engine.Setting]) -> bool:
     return not os.path.join(os.path.realpath(directory), "").startswith(project)
 
 
-class Rows:
-    """Rules that are unpacked when they are asked for: of ten thousand a decision looks at a few.
+class Rules:
+    """Rules that are thawed when they are asked for: of ten thousand a decision looks at a few.
 
     Args:
-        packed: Each row as marshal writes it.
+        kept: The fields of each rule, as marshal writes them.
     """
 
-    __slots__ = ("_packed", "_unpacked")
+    __slots__ = ("_kept", "_thawed")
 
-    def __init__(self, packed: Sequence[bytes]) -> None:
-        self._packed = packed
-        self._unpacked: dict[int, engine.Row] = {}
+    def __init__(self, kept: Sequence[bytes]) -> None:
+        self._kept = kept
+        self._thawed: dict[int, PlainRule] = {}
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return len(self._kept)
 
-    def __getitem__(self, number: int) -> engine.Row:
+    def __iter__(self) -> Iterator[PlainRule]:
+        return map(self.__getitem__, range(len(self._kept)))
+
+    def __getitem__(self, number: int) -> PlainRule:
         try:
-            return self._unpacked[number]
+            return self._thawed[number]
         except KeyError:
-            row: engine.Row = marshal.loads(self._packed[number])  # noqa: S302  (packed by us)
-            self._unpacked[number] = row
-            return row
+            rule = self._thawed[number] = PlainRule(*marshal.loads(self._kept[number]))  # noqa: S302  (checked whole)
+            return rule

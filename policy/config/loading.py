@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from policy.config import compiled, layers
-from policy.errors import PolicyError, UsageError
-from policy.rules import engine
+from policy.errors import UsageError
+from policy.rules.plain import Setting
 from policy.variables import MAX_TIMEOUT
 
 TYPE_CHECKING = False
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from policy.rules.chain import Chain
+    from policy.rules.decision import Decision, PlainChain
     from policy.rules.request import Caller, Request
 
 MANY = 64  # sets of files whose rules are remembered
@@ -67,9 +69,9 @@ class Rules:
         self.timeout = None if timeout is None else seconds(timeout, "timeout")
         self.global_dir = global_dir
         self.warnings: list[str] = []
-        self._compiled: dict[tuple[object, ...], engine.Program] = {}
+        self._compiled: dict[tuple[object, ...], PlainChain] = {}
 
-    def decide(self, request: Request) -> engine.Decision:
+    def decide(self, request: Request) -> Decision:
         """The answer of the rules as their files stand now.
 
         Args:
@@ -82,12 +84,10 @@ class Rules:
             ConfigError: With every fault of the files.
             UsageError: When an environment variable of ours cannot be used.
         """
-        program, query = self._program(request.caller, request.environment.root)
+        chain, query = self._chain(request.caller, request.environment.root)
         self.warnings = query.warnings
         self._settle_project(request, query)
-        decision = engine.decide(program, request)
-        decision.anonymous = lambda: self._decide_anonymously(request, program)
-        return decision
+        return chain.decide(request)
 
     def setting(self, name: str, caller: Caller) -> Any:
         """A single setting as it applies in the caller's working directory, None where no file has it.
@@ -99,54 +99,61 @@ class Rules:
         Raises:
             ConfigError: With every fault of the files.
         """
-        return self._program(caller, caller.cwd)[0].setting(name)
+        return self._chain(caller, caller.cwd)[0].setting(name)
 
-    def _decide_anonymously(self, request: Request, program: engine.Program) -> engine.Decision:
-        """The decision for a caller without environment variables, who may read other files."""
-        try:
-            caller = engine.anonymous(request).caller
-            program, _ = self._program(caller, request.environment.root)
-        except PolicyError:  # files that only a variable keeps out; their faults are not this caller's
-            pass
-        return engine.decide(program, engine.anonymous(request))
+    @property
+    def chain(self) -> Chain:
+        """The rules that apply in the working directory, as attrs values; `decide` of the chain evaluates them.
 
-    def _program(self, caller: Caller, root: str) -> tuple[engine.Program, layers.Query]:
+        Raises:
+            ConfigError: With every fault of the files.
+            UsageError: When an environment variable of ours cannot be used.
+        """
+        from policy.rules.chain import Chain
+        from policy.rules.request import Caller
+        from policy.rules.rule import Rule
+
+        caller = Caller()
+        found, _ = self._chain(caller, caller.cwd)
+        return Chain(tuple(map(Rule.of, found.rules)), found.settings)
+
+    def _chain(self, caller: Caller, root: str) -> tuple[PlainChain, layers.Query]:
         environ = caller.environ
         project = self.project or caller.project
         query = layers.Query(environ, caller.cwd, root, project, self.config_file, self.no_config)
         found = layers.find(query)
         key = tuple(source.fingerprint for source in found)
         try:
-            program = self._compiled[key]
+            chain = self._compiled[key]
         except KeyError:
             if len(self._compiled) >= MANY:
                 self._compiled.clear()
-            program = self._compiled[key] = compiled.program(found, environ, os.path.expanduser("~"))
+            chain = self._compiled[key] = compiled.chain(found, environ, os.path.expanduser("~"))
         if found and found[0].layer is layers.PROJECT:
             query.project = query.project or found[0].directory
         forced = self.forced(environ)
         if forced:
-            program = program.with_settings(forced)
-        return program, query
+            chain = chain.with_settings(forced)
+        return chain, query
 
     def _settle_project(self, request: Request, query: layers.Query) -> None:
         """The rules see the project whose configuration was found."""
         if query.project is not None:
             request.project = os.path.normpath(os.path.join(request.caller.cwd, query.project))
 
-    def forced(self, environ: Mapping[str, str]) -> dict[str, engine.Setting]:
+    def forced(self, environ: Mapping[str, str]) -> dict[str, Setting]:
         """Single settings that stand before all files: the caller's options, then LOCK_POLICY_*."""
-        forced: dict[str, engine.Setting] = {}
+        forced: dict[str, Setting] = {}
         if self.timeout is not None:
-            forced["timeout"] = (self.timeout, "--timeout", 0, "caller")
+            forced["timeout"] = Setting(self.timeout, "--timeout", 0, "caller")
         elif "LOCK_POLICY_TIMEOUT" in environ:
             value = seconds(environ["LOCK_POLICY_TIMEOUT"], "LOCK_POLICY_TIMEOUT")
-            forced["timeout"] = (value, "LOCK_POLICY_TIMEOUT", 0, "caller")
+            forced["timeout"] = Setting(value, "LOCK_POLICY_TIMEOUT", 0, "caller")
         directory, name = self.global_dir, "--global-dir"
         if directory is None and "LOCK_POLICY_GLOBAL_DIR" in environ:
             directory, name = environ["LOCK_POLICY_GLOBAL_DIR"], "LOCK_POLICY_GLOBAL_DIR"
         if directory is not None:
             if not os.path.isabs(directory) or "\0" in directory:
                 raise UsageError(f"{name} must be an absolute path")
-            forced["global-dir"] = (os.path.normpath(directory), name, 0, "caller")
+            forced["global-dir"] = Setting(os.path.normpath(directory), name, 0, "caller")
         return forced

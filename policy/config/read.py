@@ -11,8 +11,9 @@ from attrs import frozen
 from policy.config.cases import CASES, Case
 from policy.config.layers import DIRECTORIES, LAYERS, OUTLIVING, Source, host_file, table
 from policy.errors import ConfigError
-from policy.rules import builtin
 from policy.rules.chain import Chain
+from policy.rules.plain import BUILT_IN as PLAIN_BUILT_IN
+from policy.rules.plain import Setting
 from policy.rules.rule import RULES, TIMEOUT, Rule
 from policy.toml.diagnostic import Diagnostic, Location
 from policy.toml.document import locate, read
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from policy.toml.document import Document
 
-BUILT_IN = tuple(Rule(*row) for row in builtin.ROWS)
+BUILT_IN = tuple(map(Rule.of, PLAIN_BUILT_IN))
 
 
 def _directory_fault(path: str) -> str | None:
@@ -113,7 +114,7 @@ class Configuration:
     source: Source
     document: Document
     rules: tuple[Rule, ...] = ()
-    settings: Mapping[str, tuple[Any, str, int, str]] = attrs.field(factory=dict)
+    settings: Mapping[str, Setting] = attrs.field(factory=dict)
     tests: tuple[Case, ...] = ()
 
 
@@ -166,7 +167,7 @@ def _read(source: Source, document: Document) -> Configuration:
         for fields, at in content.get("rules", ())
     )
     settings = {
-        name: (
+        name: Setting(
             _setting(source, name, content[name]),
             document.file,
             _line(document, (*location.keys, name)),
@@ -273,7 +274,7 @@ def chain(files: Sequence[Configuration]) -> Chain:
         files: The strongest first.
     """
     rules = [rule for file in files for rule in file.rules if rule.mandatory or not file.source.partly]
-    settings: dict[str, tuple[Any, str, int, str]] = {}
+    settings: dict[str, Setting] = {}
     for file in files:
         for name, setting in file.settings.items():
             if name in OUTLIVING or not file.source.partly:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from policy.escape import printable
-from policy.render.record import label, rule, shorten
+from policy.render.record import label, rule, shorten, written
 from policy.render.style import BOLD, DIM, GREEN, RED, YELLOW, paint
 from policy.render.text import conditions
-from policy.rules import engine
+from policy.rules.trace import trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,14 +55,14 @@ def _failure(trial: Trial, *, color: bool) -> list[str]:
     case, decision = trial.case, trial.decision
     lines = [f"{paint('FAIL', BOLD, RED, color=color)} {paint(_where(trial), BOLD, color=color)}"]
     if decision.lock == case.lock:
-        lines.append(f'    lock = "{decision.lock}"')
+        lines.append(f"    lock = {written(decision.lock)}")
     else:
-        lines.append(paint(f'  - lock = "{case.lock}"', RED, color=color))
-        lines.append(paint(f'  + lock = "{decision.lock}"', GREEN, color=color))
-    decided = printable(label(rule(decision.row)))
+        lines.append(paint(f"  - lock = {written(case.lock)}", RED, color=color))
+        lines.append(paint(f"  + lock = {written(decision.lock)}", GREEN, color=color))
+    decided = printable(label(rule(decision.matched)))
     if case.rule is None:
         lines.append(f"    decided by {decided}")
-    elif case.rule != decision.row[engine.NAME]:
+    elif case.rule != decision.matched.name:
         lines.append(paint(f"  - decided by {printable(case.rule)}", RED, color=color))
         lines.append(paint(f"  + decided by {decided}", GREEN, color=color))
     return [*lines, *_why(trial, color=color)]
@@ -70,19 +70,19 @@ def _failure(trial: Trial, *, color: bool) -> list[str]:
 
 def _why(trial: Trial, *, color: bool) -> list[str]:
     """The conditions of the rule that was expected, where they fail; else those of the rule that decided."""
-    wanted, row = trial.wanted, trial.decision.row
+    wanted, decided = trial.wanted, trial.decision.matched
     lines: list[str] = []
-    if trial.case.rule is not None and wanted is None and trial.case.rule != row[engine.NAME]:
+    if trial.case.rule is not None and wanted is None and trial.case.rule != decided.name:
         lines.append(f"  no rule here is named {printable(trial.case.rule)}")
     if wanted is not None:
         checks = trial.checks(wanted)
         name = printable(label(rule(wanted)))
         if not all(check["passed"] for check in checks):
             return [f"  {name} does not match:", *conditions(checks, color=color)]
-        lines.append(f"  {name} matches too, but stands after {printable(label(rule(row)))}, which matches:")
+        lines.append(f"  {name} matches too, but stands after {printable(label(rule(decided)))}, which matches:")
     else:
-        lines.append(f"  {printable(label(rule(row)))} matches:")
-    found = conditions(trial.checks(row), color=color)
+        lines.append(f"  {printable(label(rule(decided)))} matches:")
+    found = conditions(trial.checks(decided), color=color)
     return lines + (found or ["         no conditions: always matches"])
 
 
@@ -90,7 +90,7 @@ def _unreached(trials: Trials, *, color: bool) -> list[str]:
     """The rules that decide no test of their file."""
     if not trials.trials or not trials.unreached:
         return []
-    names = [label(rule(one.row)) for one in trials.unreached]
+    names = [label(rule(one)) for one in trials.unreached]
     title = f"no test of {printable(shorten(trials.file))} reaches {len(names)} of its {trials.rules} rules:"
     return [paint(title, YELLOW, color=color), *(paint(f"  {printable(name)}", DIM, color=color) for name in names), ""]
 
@@ -106,7 +106,7 @@ def as_json(files: Sequence[Trials]) -> str:
             {
                 "file": trials.file,
                 "tests": [_record(trial) for trial in trials.trials],
-                "unreached": [rule(one.row) for one in trials.unreached],
+                "unreached": [rule(one) for one in trials.unreached],
             }
             for trials in files
         ],
@@ -122,12 +122,13 @@ def _record(trial: Trial) -> dict[str, Any]:
         "name": case.name,
         "line": case.line,
         "passed": trial.passed,
-        "expected": {"lock": case.lock, "rule": case.rule},
-        "decided": {"lock": decision.lock, "rule": rule(decision.row)},
+        "expected": {"lock": list(case.lock), "rule": case.rule},
+        "decided": {"lock": list(decision.lock), "rule": rule(decision.matched)},
     }
     if not trial.passed:
         result["steps"] = [
-            {"rule": rule(row), "outcome": outcome, "checks": checks} for row, outcome, checks in engine.steps(decision)
+            {"rule": rule(tried), "outcome": outcome, "checks": checks}
+            for tried, outcome, checks in trace(decision.chain.rules, decision.index, decision.request)
         ]
     return result
 
@@ -159,7 +160,8 @@ def as_junit(files: Sequence[Trials]) -> str:
 def _message(trial: Trial) -> str:
     case, decision = trial.case, trial.decision
     wanted = f" by {printable(case.rule)}" if case.rule is not None else ""
-    return f"expected {case.lock}{wanted}, got {decision.lock} by {printable(label(rule(decision.row)))}"
+    expected, got = " and ".join(case.lock), " and ".join(decision.lock)
+    return f"expected {expected}{wanted}, got {got} by {printable(label(rule(decision.matched)))}"
 
 
 FORMATS: dict[str, Callable[[Sequence[Trials]], str]] = {"json": as_json, "junit": as_junit}

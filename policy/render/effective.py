@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from policy.config.layers import OUTLIVING
 from policy.errors import UsageError
 from policy.escape import printable
 from policy.render.record import shorten
-from policy.rules import engine
+from policy.rules.conditions import toml
+from policy.rules.plain import BUILT_IN_LAYER
+from policy.rules.rule import KEYS as RULE_KEYS
+from policy.rules.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from policy.rules.engine import Program, Row, Setting
+    from policy.rules.chain import Chain
 
 VERSION = 1
 WIDTH = 100  # beyond this an array is written one item a line
@@ -24,38 +29,32 @@ HEADER = (
 )
 NOTHING = "# No file applies here, and no setting: the built-in rules decide."
 
-# the keys of a rule in TOML, where they stand in its plain form, and what they are when they are not written
-KEYS = (
-    ("name", engine.NAME, ""),
-    ("lock", engine.LOCK, None),
-    ("timeout", engine.TIMEOUT, None),
-    ("required", engine.REQUIRED, True),
-    ("reason", engine.REASON, ""),
-)
+KEYS = ("name", *(name for name in RULE_KEYS if name not in {"name", "match", "mandatory"}))
+DEFAULTS = {field.name: field.default for field in attrs.fields(Rule)}
 
 
-def as_toml(program: Program, *, origin: bool) -> str:
+def as_toml(chain: Chain, *, origin: bool) -> str:
     """A file that decides the same.
 
     Mandatory rules are written as others are, since they stand first; the built-in rules are not written, since they
     follow every file.
 
     Args:
-        program: The rules and the settings.
+        chain: The rules and the settings.
         origin: Whether comments say where each setting and each rule stands.
 
     Raises:
         UsageError: When a setting cannot be written in TOML.
     """
-    blocks = [_settings(program, origin=origin)]
-    blocks += [_rule(program, row, origin=origin) for row in _own(program)]
+    blocks = [_settings(chain, origin=origin)]
+    blocks += [_rule(chain, rule, origin=origin) for rule in _own(chain)]
     text = "\n\n".join(filter(None, blocks))
     if not text:
         text = NOTHING
-    elif "global-dir" in program.settings:
+    elif "global-dir" in chain.settings:
         text = "\n".join([*HEADER, "", text])
     if origin:
-        text += "\n\n" + "\n".join(_built_in(program))
+        text += "\n\n" + "\n".join(_built_in(chain))
     try:
         text.encode()
     except UnicodeEncodeError:  # LOCK_POLICY_GLOBAL_DIR can hold any bytes
@@ -63,55 +62,60 @@ def as_toml(program: Program, *, origin: bool) -> str:
     return text + "\n"
 
 
-def _own(program: Program) -> Iterator[Row]:
+def _own(chain: Chain) -> Iterator[Rule]:
     """The rules of files; one that repeats another never decides, and is left out."""
     seen: set[object] = set()
-    for row in _rows(program):
-        if row[engine.LAYER] != "built-in" and row[: engine.MANDATORY] not in seen:
-            seen.add(row[: engine.MANDATORY])
-            yield row
+    for rule in chain.rules:
+        meaning = tuple([getattr(rule, name) for name in ("match", *KEYS)])
+        if not _is_built_in(rule) and meaning not in seen:
+            seen.add(meaning)
+            yield rule
 
 
-def _rows(program: Program) -> Iterator[Row]:
-    return (program.rows[number] for number in range(len(program.rows)))
+def _is_built_in(rule: Rule) -> bool:
+    return rule.layer == BUILT_IN_LAYER
 
 
-def _forced(program: Program) -> bool:
+def _forced(chain: Chain) -> bool:
     """Whether the caller's timeout stands before those of the rules."""
-    setting = program.settings.get("timeout")
-    return setting is not None and setting[3] == "caller"
+    setting = chain.settings.get("timeout")
+    return setting is not None and setting.layer == "caller"
 
 
-def _settings(program: Program, *, origin: bool) -> str:
+def _settings(chain: Chain, *, origin: bool) -> str:
     lines = []
-    for name, setting in sorted(program.settings.items()):
+    for name, setting in sorted(chain.settings.items()):
         if origin:
-            lines.append(f"# {_origin(setting[3], setting[1], setting[2])}")
+            lines.append(f"# {_origin(setting.layer, setting.file, setting.line)}")
         outlives = "# for the whole host, and in its system file only: " if name in OUTLIVING else ""
-        lines.append(f"{outlives}{name} = {written(setting[0])}")
+        lines.append(f"{outlives}{name} = {written(setting.value)}")
     return "\n".join(lines)
 
 
-def _rule(program: Program, row: Row, *, origin: bool) -> str:
+def _rule(chain: Chain, rule: Rule, *, origin: bool) -> str:
     lines = ["[[rules]]"]
     if origin:
-        mandatory = ", mandatory" if row[engine.MANDATORY] else ""
-        lines.insert(0, f"# {_origin(row[engine.LAYER], row[engine.FILE], row[engine.LINE])}{mandatory}")
-    plain = _plain(program, row)
-    match = plain.pop("match", {})
+        mandatory = ", mandatory" if rule.mandatory else ""
+        lines.insert(0, f"# {_origin(rule.layer, rule.file, rule.line)}{mandatory}")
+    plain = _plain(chain, rule)
     body = [f"{name} = {written(value)}" for name, value in plain.items()]
-    body[1 if "name" in plain else 0 : 0] = [f"match.{name} = {written(value)}" for name, value in match.items()]
+    wants = [f"match.{key} = {written(value)}" for key, value in toml(rule.match).items()]
+    body[1 if "name" in plain else 0 : 0] = wants
     return "\n".join([*lines, *body])
 
 
-def _plain(program: Program, row: Row) -> dict[str, Any]:
-    """A rule as TOML would have it, without what goes without saying."""
-    plain = {name: row[at] for name, at, usual in KEYS if row[at] != usual}
-    if _forced(program):
-        plain.pop("timeout", None)
-    if row[engine.MATCH]:
-        plain["match"] = {key: engine.shown(key, expected) for key, expected in row[engine.MATCH]}
-    return plain
+def _plain(chain: Chain, rule: Rule) -> dict[str, Any]:
+    """A rule's own keys as TOML has them, without those that have their usual value."""
+    given = {name: getattr(rule, name) for name in KEYS if getattr(rule, name) != DEFAULTS[name]}
+    if _forced(chain):
+        given.pop("timeout", None)
+    return {name: _one(value) for name, value in given.items()}
+
+
+def _one(value: Any) -> Any:
+    if not isinstance(value, tuple):
+        return value
+    return value[0] if len(value) == 1 else list(value)
 
 
 def _origin(layer: str, file: str, line: int) -> str:
@@ -120,12 +124,11 @@ def _origin(layer: str, file: str, line: int) -> str:
     return f"{layer}: {printable(shorten(file))}:{line}"
 
 
-def _built_in(program: Program) -> Iterator[str]:
+def _built_in(chain: Chain) -> Iterator[str]:
     yield "# Built-in rules follow:"
-    for row in _rows(program):
-        if row[engine.LAYER] == "built-in":
-            wants = [f"{key} = {written(engine.shown(key, expected))}" for key, expected in row[engine.MATCH]]
-            yield f"#   {row[engine.NAME]}: {row[engine.LOCK]}, {' and '.join(wants) or 'always'}"
+    for rule in filter(_is_built_in, chain.rules):
+        wants = [f"{key} = {written(value)}" for key, value in toml(rule.match).items()]
+        yield f"#   {rule.name}: {' and '.join(rule.lock)}, {' and '.join(wants) or 'always'}"
 
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -151,33 +154,32 @@ def _key(name: str) -> str:
     return name if _BARE.fullmatch(name) else written(name)
 
 
-def as_json(program: Program) -> str:
+def as_json(chain: Chain) -> str:
     """Version 1: settings and rules, each with its origin; built-in rules too."""
     import json
 
     record = {
         "version": VERSION,
         "settings": {
-            name.replace("-", "_"): {"value": setting[0], **_where(setting)}
-            for name, setting in program.settings.items()
+            name.replace("-", "_"): {"value": setting.value, **_where(setting.file, setting.line, setting.layer)}
+            for name, setting in chain.settings.items()
         },
         "rules": [
             {
-                **{name: row[at] for name, at, _ in KEYS},
-                "timeout": None if _forced(program) else row[engine.TIMEOUT],
-                "match": {key: engine.shown(key, expected) for key, expected in row[engine.MATCH]},
-                "mandatory": row[engine.MANDATORY],
-                **_where((None, row[engine.FILE], row[engine.LINE], row[engine.LAYER])),
+                **{name: getattr(rule, name) for name in KEYS},
+                "timeout": None if _forced(chain) else rule.timeout,
+                "match": toml(rule.match),
+                "mandatory": rule.mandatory,
+                **_where(rule.file, rule.line, rule.layer),
             }
-            for row in _rows(program)
+            for rule in chain.rules
         ],
     }
     return json.dumps(record, indent=2) + "\n"
 
 
-def _where(setting: Setting) -> dict[str, Any]:
-    _, file, line, layer = setting
-    written = layer not in {"caller", "built-in"}
+def _where(file: str, line: int, layer: str) -> dict[str, Any]:
+    written = layer not in {"caller", BUILT_IN_LAYER}
     return {
         "file": file if written else None,
         "line": line if written else None,

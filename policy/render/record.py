@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 
-from policy.rules import engine, hints
+from policy.rules import hints
+from policy.rules.trace import trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from policy.rules.decision import Decision
     from policy.rules.plan import LockFile
+    from policy.rules.rule import AnyRule
 
 VERSION = 1
 
 
-def record(decision: engine.Decision, warnings: Sequence[str] = (), most: int | None = None) -> dict[str, Any]:
+def record(decision: Decision, warnings: Sequence[str] = (), most: int | None = None) -> dict[str, Any]:
     """The decision as dicts, lists, strings and numbers.
 
     Args:
@@ -26,24 +29,22 @@ def record(decision: engine.Decision, warnings: Sequence[str] = (), most: int | 
             out; absent: every rule.
     """
     environment = decision.environment
-    trace = engine.steps(decision, most)
-    other = decision.other
+    rules = decision.chain.rules
+    told = trace(rules, decision.index, decision.request, most)
     result: dict[str, Any] = {
         "version": VERSION,
-        "lock": decision.lock,
+        "lock": list(decision.lock),
         "plan": _plan(decision.plan),
-        "rule": rule(decision.row),
+        "rule": rule(decision.matched),
         "timeout": decision.timeout,
         "environment": {name: getattr(environment, name) for name in _ENVIRONMENT},
-        "steps": [{"rule": rule(row), "outcome": outcome, "checks": checks} for row, outcome, checks in trace],
-        "agreement": {"agrees": decision.agrees, "plan": _plan(other.plan)},
-        "hints": hints.hints(decision, trace),
+        "steps": [{"rule": rule(tried), "outcome": outcome, "checks": checks} for tried, outcome, checks in told],
+        "hints": hints.hints(decision, told),
         "warnings": list(warnings),
     }
     if most is not None:
-        tried = sum(outcome != "not-reached" for _, outcome, _ in trace)
-        rows = len(decision.program.rows)
-        result["untold"] = [decision.index + 1 - tried, rows - decision.index - 1 - (len(trace) - tried)]
+        tried = sum(outcome != "not-reached" for _, outcome, _ in told)
+        result["untold"] = [decision.index + 1 - tried, len(rules) - decision.index - 1 - (len(told) - tried)]
     if decision.corrected:
         result["corrected"] = decision.corrected
     return result
@@ -56,17 +57,23 @@ def _plan(plan: Sequence[LockFile]) -> list[dict[str, str]]:
     return [{"path": file.path, "purpose": file.purpose} for file in plan]
 
 
-def rule(row: engine.Row) -> dict[str, Any]:
+def rule(rule: AnyRule) -> dict[str, Any]:
     """A rule as it is referred to; built-in ones have no file and no line."""
-    own = row[engine.LAYER] != "built-in"
+    own = rule.layer != "built-in"
     return {
-        "name": row[engine.NAME],
-        "file": row[engine.FILE] if own else None,
-        "line": row[engine.LINE] if own else None,
-        "layer": row[engine.LAYER],
-        "lock": row[engine.LOCK],
-        "reason": row[engine.REASON],
+        "name": rule.name,
+        "file": rule.file if own else None,
+        "line": rule.line if own else None,
+        "layer": rule.layer,
+        "lock": list(rule.lock),
+        "reason": rule.reason,
     }
+
+
+def written(lock: Sequence[str]) -> str:
+    """The location of a lock as TOML has it, or the list of them."""
+    quoted = [f'"{location}"' for location in lock]
+    return quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
 
 
 def label(rule: dict[str, Any]) -> str:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 PLACES = {
     "local": "inside the environment",
     "global": "outside the environment",
-    "both": "outside the environment, then inside it",
 }
 PURPOSES = {
     "local": "in the environment; uv takes the same file",
@@ -35,14 +34,14 @@ def render(record: dict[str, Any], *, color: bool) -> str:
 
 
 def _answer(record: dict[str, Any], *, color: bool) -> str:
-    lock = paint(f"{record['lock']} lock", BOLD, GREEN, color=color)
+    lock = paint(f"{' and '.join(record['lock'])} lock", BOLD, GREEN, color=color)
     paths = [printable(file["path"]) for file in record["plan"]]
     width = max(map(len, paths))
     rows = [
         f"  {paint(path.ljust(width), BOLD, color=color)}  {paint(PURPOSES[file['purpose']], DIM, color=color)}"
         for path, file in zip(paths, record["plan"], strict=True)
     ]
-    return "\n".join([f"{lock}: held {PLACES[record['lock']]}", *rows])
+    return "\n".join([f"{lock}: held {' and '.join(PLACES[location] for location in record['lock'])}", *rows])
 
 
 def _decider(record: dict[str, Any], *, color: bool) -> str:
@@ -62,20 +61,12 @@ def _decider(record: dict[str, Any], *, color: bool) -> str:
 
 def _environment(record: dict[str, Any], *, color: bool) -> str:
     environment = record["environment"]
-    agreement = record["agreement"]
-    files = ", ".join(file["path"] for file in agreement["plan"])
-    agrees = (
-        "a shell without environment variables meets this one in the same file"
-        if agreement["agrees"]
-        else f"a shell without environment variables would hold {files} instead: the two do not exclude each other"
-    )
     rows = [
         ("root", environment["root"]),
         ("kind", environment["kind"]),
         ("interpreter", environment["interpreter"]),
         ("base", environment["base_interpreter"] or "unknown"),
         ("found by", environment["found_by"]),
-        ("agreement", agrees),
     ]
     title = paint("environment", BOLD, color=color)
     return "\n".join([title, *(f"  {name.ljust(11)}  {printable(value)}" for name, value in rows)])
@@ -110,7 +101,7 @@ def _steps(record: dict[str, Any], *, color: bool) -> str:
 def _step(step: dict[str, Any], *, color: bool) -> list[str]:
     word, code = MARKS[step["outcome"]]
     name = paint(printable(label(step["rule"])), BOLD, color=color)
-    lines = [f"  {paint(word.ljust(3), BOLD, code, color=color)}  {name}: {step['rule']['lock']}"]
+    lines = [f"  {paint(word.ljust(3), BOLD, code, color=color)}  {name}: {' and '.join(step['rule']['lock'])}"]
     if not step["checks"]:
         lines.append("         no conditions: always matches")
     return lines + conditions(step["checks"], color=color)

@@ -1,4 +1,4 @@
-"""The chain of rules, for Python: `policy run` decides by the plain form of it alone."""
+"""The chain of rules: what `policy.load().chain` gives, and what the cache is made from."""
 
 from __future__ import annotations
 
@@ -7,38 +7,58 @@ from typing import TYPE_CHECKING
 import attrs
 from attrs import frozen
 
-from policy.rules import engine
+from policy.errors import UsageError
+from policy.rules.decision import BaseChain
+from policy.rules.index import Search
+from policy.rules.plain import Setting
+from policy.rules.rule import Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from policy.rules.request import Request
-    from policy.rules.rule import Rule
+
+def _rules(given: Iterable[Rule]) -> tuple[Rule, ...]:
+    rules = tuple(given)
+    for number, rule in enumerate(rules):
+        if not isinstance(rule, Rule):
+            raise UsageError(f"rule {number + 1} of a chain must be a policy.Rule, not {type(rule).__name__}")
+    if not rules or rules[-1].match:
+        raise UsageError("the last rule of a chain must match everything: leave its `match` empty")
+    return rules
+
+
+def _settings(given: Mapping[str, Setting]) -> dict[str, Setting]:
+    settings = dict(given)
+    for name, setting in settings.items():
+        if not isinstance(name, str) or not isinstance(setting, Setting):
+            raise UsageError(f"setting {name!r} of a chain must be a policy.Setting, not {type(setting).__name__}")
+    return settings
 
 
 @frozen
-class Chain:
+class Chain(BaseChain):
     """Rules in order; the first that matches decides.
 
     Args:
         rules: The strongest first; the last one must match everything.
-        settings: Single settings by key, each with the value, the file, the line and the layer it came from.
+        settings: Single settings by key, each with where it comes from.
+
+    Raises:
+        UsageError: When the rules or the settings cannot be used.
     """
 
-    rules: tuple[Rule, ...]
-    settings: Mapping[str, engine.Setting] = attrs.field(factory=dict)
-    program: engine.Program = attrs.field(init=False, eq=False, repr=False)
+    rules: tuple[Rule, ...] = attrs.field(converter=_rules)
+    settings: Mapping[str, Setting] = attrs.field(factory=dict, converter=_settings)
+    search: Search = attrs.field(init=False, eq=False, repr=False)
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "program", engine.Program([rule.row for rule in self.rules], dict(self.settings)))
+    @search.default
+    def _search(self) -> Search:
+        return Search(self.rules)
 
-    def decide(self, request: Request) -> engine.Decision:
-        """The answer to a request.
+    def with_settings(self, settings: Mapping[str, Setting]) -> Chain:
+        """The same rules, with settings that stand before its own.
 
         Args:
-            request: What is to be locked, and who asks.
-
-        Returns:
-            The decision, with its plan and every step that led to it.
+            settings: By key.
         """
-        return engine.decide(self.program, request)
+        return Chain(self.rules, {**self.settings, **settings})

@@ -1,6 +1,6 @@
 """What a rule may ask about a request; a new condition is a class here and a name in CONDITIONS.
 
-`observe` looks at the world once per request, `accepts` only compares. The reader of `match`, its JSON Schema,
+`observe` looks at the world once per request, `compare` only compares. The reader of `match`, its JSON Schema,
 `explain`, `check`, `--assume` and the reference page are made from what a class says of itself.
 """
 
@@ -71,7 +71,6 @@ class Condition:
             without variables, project or operation. Never this machine's.
         examples: Values as TOML would have them.
         caller: Whether two callers of one environment may see different answers.
-        cost: Roughly how many microseconds it takes to observe; cheap ones are asked first.
     """
 
     key: str
@@ -81,17 +80,16 @@ class Condition:
     plain: Any = ""
     examples: tuple[Any, ...]
     caller = False
-    cost = 0
 
     def observe(self, request: Request) -> Any:
         """Looks at the world."""
         raise NotImplementedError
 
-    def accepts(self, expected: Any, seen: Any) -> bool:
+    def compare(self, expected: Any, seen: Any) -> bool:
         """Compares."""
         raise NotImplementedError
 
-    def seen(self, request: Request) -> Any:
+    def get(self, request: Request) -> Any:
         """The fact, observed when it is first asked for."""
         try:
             return request.facts[self.key]
@@ -101,16 +99,26 @@ class Condition:
 
     def holds(self, expected: Any, request: Request) -> bool:
         """Whether the fact is as the rule wants it."""
-        return self.accepts(expected, self.seen(request))
+        return self.compare(expected, self.get(request))
 
     def assumed(self, value: str) -> object:
         """The fact that `--assume` spells; raises ValueError for one that cannot be."""
         return value
 
-    def told(self, expected: Any, seen: Any) -> object:
+    def display(self, expected: Any, seen: Any) -> object:
         """What was seen, as it may be shown."""
         del expected
         return seen
+
+    def toml(self, expected: Any) -> Any:
+        """The value of `match`, as TOML has it."""
+        return _one(expected)
+
+
+def _one(expected: Any) -> Any:
+    if not isinstance(expected, tuple):
+        return expected
+    return expected[0] if len(expected) == 1 else list(expected)
 
 
 class _PathCondition(Condition):
@@ -120,7 +128,7 @@ class _PathCondition(Condition):
     fact = refined(TEXT, _path_fault, {"pattern": r"^(/|~/|~$|\\\\|[A-Za-z]:[/\\])[^\u0000]*$"})
     examples: tuple[Any, ...] = ("/nix/store/*", ["/opt/**", "~/shared/*"])
 
-    def accepts(self, expected: tuple[str, ...], seen: str) -> bool:
+    def compare(self, expected: tuple[str, ...], seen: str) -> bool:
         """True when one of the patterns matches the path or a folder above it; where there is no path none does."""
         if seen:
             for pattern in expected:  # a generator costs more than the question
@@ -189,7 +197,7 @@ class _TextCondition(Condition):
 
     shape = TEXTS
 
-    def accepts(self, expected: tuple[str, ...], seen: str) -> bool:
+    def compare(self, expected: tuple[str, ...], seen: str) -> bool:
         """True when one of the patterns matches the whole value."""
         return any(_matcher(pattern, path=False)(seen) for pattern in expected)
 
@@ -214,7 +222,7 @@ class EnvironmentKind(Condition):
         """The kind that was found out when the environment was."""
         return request.environment.kind
 
-    def accepts(self, expected: tuple[str, ...], seen: str) -> bool:
+    def compare(self, expected: tuple[str, ...], seen: str) -> bool:
         """True when it is one of them."""
         return seen in expected
 
@@ -232,7 +240,7 @@ class _FlagCondition(Condition):
     fact = FLAG
     examples = (True, False)
 
-    def accepts(self, expected: bool, seen: bool) -> bool:  # noqa: FBT001
+    def compare(self, expected: bool, seen: bool) -> bool:  # noqa: FBT001
         """True when both are the same."""
         return expected is seen
 
@@ -253,7 +261,6 @@ class ExternallyManaged(_FlagCondition):
         "Whether an EXTERNALLY-MANAGED marker (PEP 668) stands in the interpreter's standard library or in the virtual "
         "environment's own."
     )
-    cost = 50
 
     def observe(self, request: Request) -> bool:
         """Looks for the marker."""
@@ -271,7 +278,6 @@ class Writable(_FlagCondition):
     key = "writable"
     plain = True
     help = "Whether this process could make or open `.lock` in the environment's root for writing."
-    cost = 5
 
     def observe(self, request: Request) -> bool:
         """Asks the kernel, and keeps the errno as the detail."""
@@ -288,7 +294,6 @@ class Filesystem(_TextCondition):
     plain = "ext4"
     help = "Type of the file system that holds the environment's root."
     examples = ("nfs*", ["overlay", "squashfs", "tmpfs"])
-    cost = 200
 
     def observe(self, request: Request) -> str:
         """Asks the mount table; empty where the type cannot be known."""
@@ -319,7 +324,6 @@ class Host(_TextCondition):
     plain = "host"
     help = "The host's name."
     examples = ("login*", ["build-[0-9]*"])
-    cost = 1
 
     def observe(self, request: Request) -> str:
         """The kernel's node name."""
@@ -345,11 +349,11 @@ class Environ(Condition):
     examples = ({"CI": True}, {"DEPLOY": ["staging", "prod*"]})
     caller = True
 
-    def seen(self, request: Request) -> Any:
+    def get(self, request: Request) -> Any:
         """All variables: which of them matter only the rule knows."""
         return request.caller.environ
 
-    def accepts(self, expected: tuple[tuple[str, Any], ...], seen: Any) -> bool:
+    def compare(self, expected: tuple[tuple[str, Any], ...], seen: Any) -> bool:
         """True when every variable that is named holds."""
         return all(self._holds(wanted, seen.get(name)) for name, wanted in expected)
 
@@ -359,17 +363,21 @@ class Environ(Condition):
             return wanted is (False if value is None else boolean(value))
         return value is not None and any(_matcher(pattern, path=False)(value) for pattern in wanted)
 
-    def told(self, expected: Any, seen: Any) -> object:
+    def display(self, expected: Any, seen: Any) -> object:
         """Never a value: a variable may hold a secret."""
-        return {name: self._told(wanted, seen.get(name)) for name, wanted in expected}
+        return {name: self._displayed(wanted, seen.get(name)) for name, wanted in expected}
 
-    def _told(self, wanted: Any, value: str | None) -> str:
+    def _displayed(self, wanted: Any, value: str | None) -> str:
         if value is None:
             return "unset"
         if isinstance(wanted, bool):
             flag = boolean(value)
             return "set, but no boolean" if flag is None else "true" if flag else "false"
         return "set, matches" if self._holds(wanted, value) else "set, does not match"
+
+    def toml(self, expected: Any) -> Any:
+        """A table of variables."""
+        return {name: _one(wanted) for name, wanted in expected}
 
 
 class User(_TextCondition):
@@ -380,7 +388,6 @@ class User(_TextCondition):
     help = "Name of the effective user."
     examples = ("root", ["ci-*"])
     caller = True
-    cost = 20
 
     def observe(self, request: Request) -> str:
         """The name from the user database, or the number where there is none."""
@@ -421,6 +428,10 @@ class Combinator(Condition):
         """Combines the answers of the tables."""
         raise NotImplementedError
 
+    def toml(self, expected: Any) -> Any:
+        """An array of tables."""
+        return list(map(toml, expected))
+
 
 class AnyOf(Combinator):
     """One of several."""
@@ -458,6 +469,10 @@ class Not(Combinator):
         """True when the table does not hold."""
         return not holds(expected, request)
 
+    def toml(self, expected: Match) -> Any:
+        """A table."""
+        return toml(expected)
+
 
 CONDITIONS: dict[str, Condition] = {
     condition.key: condition
@@ -488,6 +503,11 @@ def holds(match: Match, request: Request) -> bool:
         if not CONDITIONS[key].holds(expected, request):
             return False
     return True
+
+
+def toml(match: Match) -> dict[str, Any]:
+    """A match table as TOML has it."""
+    return {key: CONDITIONS[key].toml(expected) for key, expected in match}
 
 
 def asks_caller(match: Match) -> bool:

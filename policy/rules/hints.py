@@ -5,35 +5,17 @@ from __future__ import annotations
 import os
 import sys
 
-from policy.rules import engine
 from policy.variables import boolean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
-    Trace = list[tuple[engine.Row, str, list[dict[str, Any]]]]
-
-
-def disagreement(decision: engine.Decision, trace: Trace) -> str | None:
-    """Two callers of one environment that would both get in."""
-    del trace
-    if decision.agrees:
-        return None
-    name = engine.label(decision.row)
-    if decision.lock == decision.other.lock:
-        return (
-            "without environment variables the same lock lies in another directory, so two shells may both be inside: "
-            "name the directory in a file that every shell reads (global-dir), not in a variable"
-        )
-    return (
-        f"without environment variables another file is locked, so two shells may both be inside: "
-        f'give rule {name} lock = "both", or decide by something that every shell sees'
-    )
+    from policy.rules.decision import Decision
+    from policy.rules.trace import Trace
 
 
-def unwritable(decision: engine.Decision, trace: Trace) -> str | None:
+def unwritable(decision: Decision, trace: Trace) -> str | None:
     """The case that uv fails on, or passes over in silence."""
     del trace
     environment = decision.environment
@@ -46,15 +28,15 @@ def unwritable(decision: engine.Decision, trace: Trace) -> str | None:
     )
 
 
-def local_system(decision: engine.Decision, trace: Trace) -> str | None:
+def local_system(decision: Decision, trace: Trace) -> str | None:
     """A local lock where uv has none."""
     del trace
-    if decision.environment.kind != "system" or decision.lock != "local":
+    if decision.environment.kind != "system" or decision.lock != ("local",):
         return None
     return 'uv locks a system interpreter outside of it, so it does not see this file; lock = "both" excludes it'
 
 
-def no_boolean(decision: engine.Decision, trace: Trace) -> str | None:
+def no_boolean(decision: Decision, trace: Trace) -> str | None:
     """A flag of ours that is set to something that is no flag."""
     del trace
     value = decision.request.caller.environ.get("UV_ONLY_GLOBAL_LOCKS")
@@ -63,7 +45,7 @@ def no_boolean(decision: engine.Decision, trace: Trace) -> str | None:
     return "UV_ONLY_GLOBAL_LOCKS is set, but to no boolean, so it asks for nothing: use true or false"
 
 
-def private_temporary_directory(decision: engine.Decision, trace: Trace) -> str | None:
+def private_temporary_directory(decision: Decision, trace: Trace) -> str | None:
     """Uv's own locks of a system interpreter in a directory that only this shell uses."""
     del trace
     directory = decision.request.caller.environ.get("TMPDIR")
@@ -75,7 +57,7 @@ def private_temporary_directory(decision: engine.Decision, trace: Trace) -> str 
     )
 
 
-def remote(decision: engine.Decision, trace: Trace) -> str | None:
+def remote(decision: Decision, trace: Trace) -> str | None:
     """A file system whose locks do not reach other hosts."""
     del trace
     for file in decision.plan:
@@ -98,18 +80,17 @@ def _may_be_remote(path: str) -> bool:
         return False
 
 
-def nearest_miss(decision: engine.Decision, trace: Trace) -> str | None:
+def nearest_miss(decision: Decision, trace: Trace) -> str | None:
     """A rule of the user's that failed by one condition only."""
     del decision
-    for row, outcome, checks in trace:
+    for rule, outcome, checks in trace:
         failed = [check for check in checks if not check["passed"]]
-        if outcome == "no" and row[engine.LAYER] != "built-in" and len(failed) == 1 and len(checks) > 1:
-            return f"rule {engine.label(row)} failed by one condition only: {failed[0]['key']}"
+        if outcome == "no" and rule.layer != "built-in" and len(failed) == 1 and len(checks) > 1:
+            return f"rule {rule.label} failed by one condition only: {failed[0]['key']}"
     return None
 
 
-HINTS: tuple[Callable[[engine.Decision, Trace], str | None], ...] = (
-    disagreement,
+HINTS: tuple[Callable[[Decision, Trace], str | None], ...] = (
     unwritable,
     local_system,
     no_boolean,
@@ -119,20 +100,20 @@ HINTS: tuple[Callable[[engine.Decision, Trace], str | None], ...] = (
 )
 
 
-IN_RUN = (disagreement, local_system, no_boolean, private_temporary_directory, remote)
+IN_RUN = (local_system, no_boolean, private_temporary_directory, remote)
 
 
-def hints(decision: engine.Decision, trace: Trace) -> list[str]:
+def hints(decision: Decision, trace: Trace) -> list[str]:
     """Every hint that applies, one sentence each.
 
     Args:
         decision: What was decided.
-        trace: Its steps, as `engine.steps` gives them.
+        trace: Its steps, as `trace` gives them.
     """
     return [hint for hint in (ask(decision, trace) for ask in HINTS) if hint]
 
 
-def hints_in_run(decision: engine.Decision) -> list[str]:
+def hints_in_run(decision: Decision) -> list[str]:
     """The hints that matter to someone who did not ask: those about a lock that may not exclude.
 
     Args:

@@ -1,4 +1,4 @@
-"""Which rules a request can match at all, by the literal part of their path patterns.
+"""Finding the rule that decides: which rules can match at all, by the literal part of their path patterns.
 
 Of ten thousand rules with patterns such as `/srv/app-17/**` a decision then tries one or two. What the index passes
 over could not have matched, so the first match stays the same; a property test holds the two ways to each other.
@@ -10,15 +10,15 @@ import os
 import sys
 
 from policy.rules import globs
-from policy.rules.conditions import CONDITIONS
+from policy.rules.conditions import CONDITIONS, holds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
-    from policy.rules.engine import Row
     from policy.rules.request import Request
+    from policy.rules.rule import AnyRules
 
     # rules that must always be tried; for each fact: rules by a folder above it, by a name on its path, by how a name
     # begins (of each length), and by a part of a name
@@ -26,20 +26,86 @@ if TYPE_CHECKING:
     Anchor = tuple[str, str]
 
 PATHS = ("interpreter", "environment")  # facts that are known before they are asked for
-MATCH = 1
+MANY = 1024  # environments whose candidates are remembered
+SETTLED = frozenset({"interpreter", "environment", "kind"})  # say the same of an environment each time
 
 
-def build(rows: Iterable[Row]) -> Index:
+class Search:
+    """Finds the first rule that matches.
+
+    Args:
+        rules: The strongest first; the last one matches everything.
+        built: Their index; absent: made when it is first needed.
+    """
+
+    __slots__ = ("_index", "_known", "_rules")
+
+    def __init__(self, rules: AnyRules, built: Index | None = None) -> None:
+        self._rules = rules
+        self._index = built
+        # by interpreter, root and kind: the rules that can match, or the one that does where nothing else is asked
+        self._known: dict[tuple[str, str, str], Sequence[int] | int] = {}
+
+    def first(self, request: Request) -> int:
+        """Which rule decides.
+
+        Args:
+            request: What is to be locked, and who asks.
+        """
+        environment = request.environment
+        numbers: Sequence[int] | int | None = None
+        if not request.given:
+            numbers = self._known.get((environment.interpreter, environment.root, environment.kind))
+        if numbers is None:
+            numbers = self._candidates(request)
+        if isinstance(numbers, int):
+            return numbers
+        rules = self._rules
+        for number in numbers:
+            match = rules[number].match
+            if not match or holds(match, request):
+                return number
+        raise AssertionError("the last rule of a chain matches everything")
+
+    def _candidates(self, request: Request) -> Sequence[int] | int:
+        """The rules that can match, in order; where nothing but the environment decides, the one that does."""
+        if self._index is None:
+            self._index = build(self._rules)
+        found = candidates(self._index, request)
+        if request.given:
+            return found
+        left: Sequence[int] | int = self._narrowed(found, request)
+        if len(self._known) >= MANY:
+            self._known.clear()
+        environment = request.environment
+        self._known[environment.interpreter, environment.root, environment.kind] = left
+        return left
+
+    def _narrowed(self, numbers: Sequence[int], request: Request) -> Sequence[int] | int:
+        """The rules whose settled conditions hold, up to the first that has no others."""
+        left: list[int] = []
+        for number in numbers:
+            match = self._rules[number].match
+            settled = tuple([condition for condition in match if condition[0] in SETTLED])
+            if not holds(settled, request):
+                continue
+            if len(settled) == len(match):  # nothing else is asked, so it decides where it is reached
+                return [*left, number] if left else number
+            left.append(number)
+        return left
+
+
+def build(rules: AnyRules) -> Index:
     """The index of some rules, in a form that a cache file can hold.
 
     Args:
-        rows: Rules in their plain form.
+        rules: The strongest first.
     """
     always: list[int] = []
     anchored: list[tuple[int, str, list[list[Anchor]]]] = []
     shared: dict[tuple[str, Anchor], int] = {}
-    for number, row in enumerate(rows):
-        for key, expected in row[MATCH]:
+    for number in range(len(rules)):
+        for key, expected in rules[number].match:
             if key not in PATHS:
                 continue
             anchors = [_anchors(pattern) for pattern in expected]
@@ -116,20 +182,20 @@ def candidates(index: Index, request: Request) -> Sequence[int]:
     always, folders, names, stems, inside = index
     found: list[int] = []
     for key, table in folders.items():
-        path = CONDITIONS[key].seen(request)
+        path = CONDITIONS[key].get(request)
         end = len(path)
         while end > 0:
             if (folder := path[:end]) in table:
                 found += table[folder]
             end = path.rfind("/", 0, end)
     for key, table in names.items():
-        for name in CONDITIONS[key].seen(request).split("/"):
+        for name in CONDITIONS[key].get(request).split("/"):
             if name in table:
                 found += table[name]
     for key, lengths in stems.items():
-        found += _by_stem(lengths, CONDITIONS[key].seen(request).split("/"))
+        found += _by_stem(lengths, CONDITIONS[key].get(request).split("/"))
     for key, table in inside.items():
-        path = CONDITIONS[key].seen(request)
+        path = CONDITIONS[key].get(request)
         for text in [text for text in table if text in path]:
             found += table[text]
     return sorted({*always, *found}) if found else always

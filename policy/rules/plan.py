@@ -1,4 +1,4 @@
-"""Local, global, both: from a request to a plan; a new location is a function here and a name in LOCATIONS."""
+"""From a request to a plan; a new location is a function here and a name in LOCATIONS."""
 
 from __future__ import annotations
 
@@ -70,13 +70,10 @@ def global_(request: Request, directory: str) -> tuple[LockFile, ...]:
     return tuple(files)
 
 
-def both(request: Request, directory: str) -> tuple[LockFile, ...]:
-    """The global one, then the local one."""
-    return global_(request, directory) + local(request, directory)
-
-
 LOCATIONS: dict[str, Callable[[Request, str], tuple[LockFile, ...]]] = {
     "local": local,
     "global": global_,
-    "both": both,
 }
+
+ORDER = ("global", "uv", "local")
+"""In which locks are taken, by their purpose."""

@@ -1,33 +1,96 @@
-"""A rule, and the trace of what rules answered."""
+"""A rule, and what a rule answered."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
-from policy.rules.conditions import match_shape
+from policy.errors import ConfigError, UsageError
+from policy.rules.conditions import match_shape, toml
+from policy.rules.plain import BUILT_IN_LAYER, PlainRule
 from policy.rules.plan import LOCATIONS
-from policy.toml.shapes import FLAG, TEXT, Shape, array, choice, keyed, number, refined
+from policy.toml.diagnostic import Location
+from policy.toml.shapes import FLAG, TEXT, Shape, array, choice, keyed, number, refined, several
 from policy.variables import MAX_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from typing import Protocol, TypeAlias
 
     from policy.rules.conditions import Match
-    from policy.toml.diagnostic import Location
 
 TIMEOUT = number(0, MAX_TIMEOUT, "seconds")
+BOTH = "both"  # another word for global and local
+
+
+def _lock_shape() -> Shape:
+    """One location, or a list of them; read as a tuple of locations, each once."""
+    words = several(choice((*LOCATIONS, BOTH)))
+
+    def parse(value: object, location: Location) -> tuple[str, ...]:
+        named = [("global", "local") if word == BOTH else (word,) for word in words.parse(value, location)]
+        return tuple(dict.fromkeys(location for locations in named for location in locations))
+
+    return Shape(parse, words.schema)
+
+
+LOCK = _lock_shape()
 
 
 def _name_fault(name: str) -> str | None:
     return None if name and name.isprintable() and len(name) <= 100 else "must be 1 to 100 printable characters"  # noqa: PLR2004
 
 
-def key(shape: Shape, help: str, *, default: Any = attrs.NOTHING, **notes: Any) -> Any:  # noqa: A002
-    """An attrs field that is also a key of a TOML table."""
-    return attrs.field(default=default, metadata={"shape": shape, "notes": {"description": help, **notes}})
+def key(shape: Shape, help: str, **notes: Any) -> dict[str, Any]:  # noqa: A002  (as argparse names it)
+    """The metadata of a field that is also a key of a TOML table."""
+    return {"shape": shape, "notes": {"description": help, **notes}}
+
+
+class Checked(tuple[Any, ...]):
+    """A value of a rule that was read from a file or thawed from a checked cache, and need not be checked again."""
+
+    __slots__ = ()
+
+
+def _checked(shape: Shape, name: str, value: object) -> Any:
+    """A value that a program gives, read as if it stood in a file.
+
+    Raises:
+        UsageError: With the first fault in it.
+    """
+    try:
+        return shape.parse(value, Location("", (name,)))
+    except ConfigError as error:
+        fault = error.diagnostics[0]
+        raise UsageError(f"{'.'.join(map(str, fault.location.keys))} of a rule: {fault.message}") from None
+
+
+def _lock(value: object) -> tuple[str, ...]:
+    if isinstance(value, Checked):
+        return tuple(value)
+    return _checked(LOCK, "lock", list(value) if isinstance(value, tuple) else value)  # type: ignore[no-any-return]  # LOCK reads tuples of names
+
+
+def _match(value: object) -> Match:
+    if isinstance(value, Checked):
+        return tuple(value)
+    if isinstance(value, tuple):
+        try:
+            value = toml(value)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise UsageError("match of a rule: expected a table, or what another rule has as `match`") from None
+    if value == {}:
+        return ()
+    return _checked(match_shape(), "match", value)  # type: ignore[no-any-return]  # its shape reads tuples of pairs
+
+
+def _value(rule: Rule, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Refuses what no file may hold."""
+    del rule
+    if value != attribute.default or type(value) is not type(attribute.default):
+        _checked(attribute.metadata["shape"], attribute.name, value)
 
 
 @frozen
@@ -35,60 +98,112 @@ class Rule:
     """Conditions, and what to do when all of them hold.
 
     Args:
-        lock: `local`, `global` or `both`.
-        match: The conditions, (key, value) in the file's order; empty matches everything.
+        lock: `local`, `global` or another location, or several of them; `both` for global and local.
+        match: The conditions, as a table of the file or as (key, value) in its order; empty matches everything.
         name: What people call it.
         timeout: How long to wait, in seconds; None: what the file's own setting says.
-        required: False goes on without a lock that cannot be had.
-        reason: A sentence for whoever reads the explanation.
+        required: If false, continue without the lock when it cannot be acquired, and print a warning.
+        shared: Take the locks for reading.
+        reason: A sentence for the reader of an explanation.
         mandatory: Stands before every other layer.
         file: Where it is written; `built-in` for ours.
         line: Counted from 1; 0 for ours.
         layer: `file`, `project`, `user`, `system` or `built-in`.
+
+    Raises:
+        UsageError: When a value is one that no file may hold.
     """
 
-    lock: str = key(choice(LOCATIONS), "Where the lock lives: in the environment, outside it, or both.")
-    match: Match = key(
-        match_shape(), "What must hold for this rule to decide; without it the rule always does.", default=()
+    lock: tuple[str, ...] = field(
+        converter=_lock,
+        metadata=key(LOCK, "Where the lock lives: one location, or a list of them.", examples=["local", "both"]),
     )
-    name: str = key(
-        refined(TEXT, _name_fault, {"minLength": 1, "maxLength": 100, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}),
-        "What people call this rule.",
+    match: Match = field(
+        default=(),
+        converter=_match,
+        metadata=key(match_shape(), "What must hold for this rule to decide; without it the rule always does."),
+    )
+    name: str = field(
         default="",
+        validator=_value,
+        metadata=key(
+            refined(
+                TEXT, _name_fault, {"minLength": 1, "maxLength": 100, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}
+            ),
+            "What people call this rule.",
+        ),
     )
-    timeout: float | None = key(TIMEOUT, "How long to wait for the lock, in seconds.", default=None, examples=[60])
-    required: bool = key(FLAG, "False: go on without a lock that cannot be had, and say so on stderr.", default=True)
-    reason: str = key(TEXT, "A sentence for whoever reads the explanation.", default="")
-    mandatory: bool = key(
-        FLAG, "Stands before the rules of every other file; only the system file may hold such a rule.", default=False
+    timeout: float | None = field(
+        default=None,
+        validator=_value,
+        metadata=key(TIMEOUT, "How long to wait for the lock, in seconds.", examples=[60]),
     )
-    file: str = "built-in"
+    required: bool = field(
+        default=True,
+        validator=_value,
+        metadata=key(FLAG, "If false, continue without the lock when it cannot be acquired, and print a warning."),
+    )
+    shared: bool = field(
+        default=False,
+        validator=_value,
+        metadata=key(FLAG, "If true, take the locks for reading: many readers at once, and no writer."),
+    )
+    reason: str = field(
+        default="", validator=_value, metadata=key(TEXT, "A sentence for the reader of an explanation.")
+    )
+    mandatory: bool = field(
+        default=False,
+        validator=_value,
+        metadata=key(FLAG, "Stands before the rules of every other file; only the system file may hold such a rule."),
+    )
+    file: str = BUILT_IN_LAYER
     line: int = 0
-    layer: str = "built-in"
+    layer: str = BUILT_IN_LAYER
+
+    @classmethod
+    def of(cls, twin: AnyRule) -> Rule:
+        """A rule from its slotted twin.
+
+        Args:
+            twin: It, or a rule.
+        """
+        if isinstance(twin, Rule):
+            return twin
+        fields = {name: getattr(twin, name) for name in FIELDS}
+        return cls(**{**fields, "lock": Checked(twin.lock), "match": Checked(twin.match)})
 
     @property
     def label(self) -> str:
         """The rule as messages name it."""
         return self.name or f"{self.file}:{self.line}"
 
-    @property
-    def row(self) -> tuple[Any, ...]:
-        """The plain form that decides and that a cache file can hold."""
-        return attrs.astuple(self, recurse=False)
+
+AnyRule: TypeAlias = "Rule | PlainRule"
+
+if TYPE_CHECKING:
+
+    class AnyRules(Protocol):
+        """Rules by their number, the strongest first."""
+
+        def __len__(self) -> int: ...
+        def __getitem__(self, number: int, /) -> AnyRule: ...
+        def __iter__(self) -> Iterator[AnyRule]: ...
 
 
-KEYS = {field.name: field for field in attrs.fields(Rule) if "shape" in field.metadata}
+FIELDS = tuple(one.name for one in attrs.fields(Rule))
+KEYS = {one.name: one for one in attrs.fields(Rule) if "shape" in one.metadata}
 
 
 def _rule_shape() -> Shape:
     shape = keyed(
-        {name: field.metadata["shape"] for name, field in KEYS.items()},
-        {name: field.metadata["notes"] for name, field in KEYS.items()},
-        [name for name, field in KEYS.items() if field.default is attrs.NOTHING],
+        {name: one.metadata["shape"] for name, one in KEYS.items()},
+        {name: one.metadata["notes"] for name, one in KEYS.items()},
+        [name for name, one in KEYS.items() if one.default is attrs.NOTHING],
     )
 
     def parse(value: object, location: Location) -> tuple[dict[str, Any], Location]:
-        return shape.parse(value, location), location
+        fields = shape.parse(value, location)
+        return {name: Checked(held) if isinstance(held, tuple) else held for name, held in fields.items()}, location
 
     return Shape(parse, shape.schema)
 

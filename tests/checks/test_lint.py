@@ -14,7 +14,7 @@ from policy.checks.lint import ALL_STEPS, WARNINGS, check
 from policy.config.layers import PROJECT, SYSTEM, USER, Source
 from policy.config.read import BUILT_IN
 from policy.environment.discovery import Environment
-from policy.rules import conditions, engine
+from policy.rules import conditions
 from policy.rules.request import Caller, Request
 from policy.toml.diagnostic import Location
 
@@ -358,15 +358,15 @@ def test_what_is_passed_over_agrees(match: conditions.Match, lock: str) -> None:
     said = list(_disagreement(chain, chain.entries[0]))
     if said or chain.proven(implication.impossible, chain.entries[0].conditions) is None:
         return
-    rows = [entry.rule.row for entry in chain.entries]
+    rows = [entry.rule for entry in chain.entries]
     by_environment: dict[object, set[int]] = {}
     for request in REQUESTS:
-        decided = next(number for number, row in enumerate(rows) if conditions.holds(row[engine.MATCH], request))
+        decided = next(number for number, row in enumerate(rows) if conditions.holds(row.match, request))
         facts = tuple(request.facts[key] for key in ("environment", "host", "writable", "kind"))
         by_environment.setdefault(facts, set()).add(decided)
     for decided_by in by_environment.values():
-        locks = {rows[number][engine.LOCK] for number in decided_by}
-        assert 0 not in decided_by or locks == {lock}
+        locks = {rows[number].lock for number in decided_by}
+        assert 0 not in decided_by or locks == {(lock,)}
 
 
 class _Anything:

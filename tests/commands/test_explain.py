@@ -77,7 +77,7 @@ def test_rule_of_the_project(root: Path, explain: factories.Run) -> None:
         "file": f"{root.parent}/lock-policy.toml",
         "line": 2,
         "layer": "project",
-        "lock": "both",
+        "lock": ["global", "local"],
         "reason": "so",
     }
     assert "decided by mine (lock-policy.toml:2), project configuration\n  because so\n" in explain(root).stdout
@@ -106,7 +106,7 @@ def test_what_if(root: Path, explain: factories.Run) -> None:
 def test_env_of_configuration(root: Path, explain: factories.Run) -> None:
     """`--env` reaches the variables that choose the configuration, too."""
     named = factories.written(root.parent / "x.toml", '[[rules]]\nlock = "both"\n')
-    assert told(explain(root, *JSON, "--env", f"LOCK_POLICY_CONFIG_FILE={named}"))["lock"] == "both"
+    assert told(explain(root, *JSON, "--env", f"LOCK_POLICY_CONFIG_FILE={named}"))["lock"] == ["global", "local"]
 
 
 def test_settings(root: Path, explain: factories.Run) -> None:
@@ -124,8 +124,8 @@ def test_settings(root: Path, explain: factories.Run) -> None:
 def test_operation(root: Path, explain: factories.Run) -> None:
     """`--operation` says what is about to be done."""
     factories.written(root.parent / "lock-policy.toml", '[[rules]]\nlock = "both"\nmatch.operation = "pip *"\n')
-    assert told(explain(root, *JSON, "--operation", "pip install"))["lock"] == "both"
-    assert told(explain(root, *JSON))["lock"] == "local"
+    assert told(explain(root, *JSON, "--operation", "pip install"))["lock"] == ["global", "local"]
+    assert told(explain(root, *JSON))["lock"] == ["local"]
 
 
 def test_warnings(root: Path, explain: factories.Run) -> None:
@@ -133,19 +133,12 @@ def test_warnings(root: Path, explain: factories.Run) -> None:
     file = factories.written(root.parent / "lock-policy.toml", "timeout = 1\n")
     file.chmod(0o666)
     warning = f"{file} is ignored: everyone can write it; `chmod o-w` it to have it used"
-    seen = explain(root, "--env", "UV_ONLY_GLOBAL_LOCKS=1")
+    seen = explain(root, "--env", "UV_ONLY_GLOBAL_LOCKS=maybe")
     assert seen.stdout.endswith(f"\nwarning: {warning}\n")
-    assert "\nhint: without environment variables another file is locked" in seen.stdout
+    assert "\nhint: UV_ONLY_GLOBAL_LOCKS is set, but to no boolean" in seen.stdout
     assert told(explain(root, *JSON))["warnings"] == [warning]
-    quiet = told(explain(root, *JSON, "-q", "--env", "UV_ONLY_GLOBAL_LOCKS=1"))
+    quiet = told(explain(root, *JSON, "-q", "--env", "UV_ONLY_GLOBAL_LOCKS=maybe"))
     assert (quiet["warnings"], quiet["hints"]) == ([], [])
-
-
-def test_agreement(root: Path, explain: factories.Run) -> None:
-    """Where two shells would not meet, the answer says which file the other one holds, and the remedy."""
-    shown = told(explain(root, *JSON, UV_ONLY_GLOBAL_LOCKS="1"))
-    assert shown["agreement"] == {"agrees": False, "plan": [{"path": f"{root}/.lock", "purpose": "local"}]}
-    assert 'lock = "both"' in shown["hints"][0]
 
 
 def test_verbose(root: Path, explain: factories.Run) -> None:
@@ -153,7 +146,7 @@ def test_verbose(root: Path, explain: factories.Run) -> None:
     rules = "".join(f'[[rules]]\nname = "r{number}"\nlock = "both"\nmatch.kind = "system"\n' for number in range(60))
     factories.written(root.parent / "lock-policy.toml", rules)
     assert "more rules (-v lists them)" in explain(root).stdout
-    assert "r30 (lock-policy.toml:121): both" in explain(root, "-v").stdout
+    assert "r30 (lock-policy.toml:121): global and local" in explain(root, "-v").stdout
     assert len(told(explain(root, *JSON))["steps"]) == 65
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import tomli_w
+from attrs import evolve
 from hypothesis import given, settings
 
 from policy.__main__ import main
@@ -17,7 +18,6 @@ from policy.config import layers
 from policy.config.layers import Source
 from policy.config.read import load_chain
 from policy.render.effective import as_toml
-from policy.rules import engine
 from tests.strategies import files
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def test_the_whole_text(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "[[rules]]\n"
         'name = "site"\n'
         'match.environment = "/usr/local"\n'
-        'lock = "both"\n'
+        'lock = ["global", "local"]\n'
         "required = false\n"
         'reason = "the site\'s own"\n'
         "\n"
@@ -92,7 +92,7 @@ def test_the_whole_text(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         'name = "ci"\n'
         'match.env = { CI = true, "odd name" = ["a", "b*"] }\n'
         'match.any = [{ kind = "system" }, { not = { writable = true } }]\n'
-        'lock = "both"\n'
+        'lock = ["global", "local"]\n'
         "timeout = 600\n"
         "\n"
         "[[rules]]\n"
@@ -158,12 +158,12 @@ def test_a_name_that_is_no_text(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def _meaning(file: Path, layer: str) -> tuple[object, list[object]]:
+def _meaning(file: Path, layer: str) -> tuple[object, object]:
     """All that a file decides by: its settings, and its rules without where they stand; the gate is the host's."""
-    program = load_chain([Source(layers.layer(layer), str(file))]).program
-    plain = [tuple(program.rows[number][: engine.MANDATORY]) for number in range(len(program.rows))]
-    plain = list(dict.fromkeys(plain))  # a rule that repeats another never decides
-    return {name: setting[0] for name, setting in program.settings.items() if name != "gate-dir"}, plain  # type: ignore[return-value]
+    chain = load_chain([Source(layers.layer(layer), str(file))])
+    rules = [evolve(rule, file="", line=0, layer="", mandatory=False) for rule in chain.rules]
+    settings = {name: setting.value for name, setting in chain.settings.items() if name != "gate-dir"}
+    return settings, list(dict.fromkeys(rules))  # a rule that repeats another never decides
 
 
 @pytest.mark.slow
@@ -173,9 +173,9 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, content: Any) -> N
     """What is shown, saved and read again has the same settings and the same rules in the same order."""
     before, after = (tmp_path_factory.getbasetemp() / name for name in ("before.toml", "after.toml"))
     before.write_text(tomli_w.dumps(content), encoding="utf-8")
-    program = load_chain([Source(layers.SYSTEM, str(before))]).program
+    chain = load_chain([Source(layers.SYSTEM, str(before))])
     for origin in (False, True):
-        after.write_text(as_toml(program, origin=origin), encoding="utf-8")
+        after.write_text(as_toml(chain, origin=origin), encoding="utf-8")
         assert _meaning(after, "file") == _meaning(before, "system")
 
 

@@ -96,7 +96,7 @@ def test_the_expected_rule_does_not_match(here: Path, capsys: pytest.CaptureFixt
     assert _test(here, tests) == 1
     assert capsys.readouterr().out.startswith(
         "FAIL lock-policy.toml:15: t\n"
-        '  - lock = "both"\n'
+        '  - lock = ["global", "local"]\n'
         '  + lock = "local"\n'
         "  - decided by ci\n"
         "  + decided by environment (built in)\n"
@@ -148,7 +148,7 @@ def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (file,) = record["files"]
     assert [test["passed"] for test in file["tests"]] == [True, True, False]
     failed = file["tests"][2]
-    assert failed["expected"] == {"lock": "local", "rule": None}
+    assert failed["expected"] == {"lock": ["local"], "rule": None}
     assert failed["decided"]["rule"]["name"] == "ci"
     assert [step["outcome"] for step in failed["steps"]][:3] == ["no", "matched", "not-reached"]
     assert [rule["line"] for rule in file["unreached"]] == [11]
@@ -167,7 +167,7 @@ def test_junit(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert case.get("name", "").startswith("a<b>&\"'\\x07]]>")
     failure = case.find("failure")
     assert failure is not None
-    assert '- lock = "both"' in str(failure.text)
+    assert '- lock = ["global", "local"]' in str(failure.text)
 
 
 def test_every_fact_has_a_fixed_value() -> None:

@@ -36,13 +36,13 @@ def test_reads() -> None:
     value = {"name": "store", "given": given, "expect": {"lock": "global", "rule": "nix-store"}}
     (((case, location),)) = cases.CASES.parse([value], HERE)
     assert location == Location("a.toml", ("tests", 0))
-    assert case == Case("store", {**given, "env": (("CI", "true"),)}, "global", "nix-store")
+    assert case == Case("store", {**given, "env": (("CI", "true"),)}, ("global",), "nix-store")
 
 
 def test_least() -> None:
     """A name and the lock are enough."""
     (((case, _),)) = cases.CASES.parse([{"name": "plain", "expect": {"lock": "local"}}], HERE)
-    assert (case.given, case.lock, case.rule) == ({}, "local", None)
+    assert (case.given, case.lock, case.rule) == ({}, ("local",), None)
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,13 @@ import policy
 from policy import cache
 from policy.config import compiled, layers, read
 from policy.errors import ConfigError
-from policy.rules import engine
 from tests import factories, requirements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-from pathlib import Path
+    from pathlib import Path
+
+    from policy.rules.decision import PlainChain
 
 if sys.platform == "win32":
     pytest.skip("needs POSIX modes and owners", allow_module_level=True)
@@ -59,16 +60,16 @@ class World:
         factories.written(self.file, text)
         aged()
 
-    def program(self, home: str = "/h", layer: str = "file") -> engine.Program:
+    def program(self, home: str = "/h", layer: str = "file") -> PlainChain:
         """The program of the file, as the next process would get it."""
         query = layers.Query(self.environ, "/", "/", config_file=str(self.file))
         (found,) = layers.find(query)
         found.layer = layers.layer(layer)
-        return compiled.program([found], self.environ, home)
+        return compiled.chain([found], self.environ, home)
 
     def name(self) -> str:
         """The name of the first rule."""
-        return str(self.program().rows[0][engine.NAME])
+        return str(self.program().rules[0].name)
 
     @property
     def kept(self) -> list[Path]:
@@ -100,7 +101,7 @@ def test_read_once(world: World) -> None:
 
 def test_nothing_is_kept_without_files(world: World) -> None:
     """Without a file there is nothing to read, and nothing is written."""
-    assert len(compiled.program([], world.environ, "/h").rows) == 5
+    assert len(compiled.chain([], world.environ, "/h").rules) == 5
     assert world.kept == []
 
 
@@ -186,8 +187,8 @@ def test_another_home_is_another_program(world: World) -> None:
 
 def test_another_layer_is_another_program(world: World) -> None:
     """One file in two layers is two programs: a rule says which layer it is of."""
-    assert world.program(layer="user").rows[0][engine.LAYER] == "user"
-    assert world.program(layer="system").rows[0][engine.LAYER] == "system"
+    assert world.program(layer="user").rules[0].layer == "user"
+    assert world.program(layer="system").rules[0].layer == "system"
 
 
 def test_another_version_reads_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,13 +326,13 @@ def test_the_project_itself_for_locks(world: World) -> None:
 HAMMER = """
 import sys
 from policy.config import compiled
-from policy.rules import engine
+from policy.rules.decision import PlainChain
 from policy.config import layers
 environ = {"HOME": sys.argv[1], "XDG_CACHE_HOME": sys.argv[1]}
 for number in range(int(sys.argv[3])):
     query = layers.Query(environ, "/", "/", config_file=sys.argv[2])
-    program = compiled.program(layers.find(query), environ, f"/home-{number % 2}-{sys.argv[4]}")
-    assert program.rows[0][engine.NAME] == "one", program.rows[0]
+    program = compiled.chain(layers.find(query), environ, f"/home-{number % 2}-{sys.argv[4]}")
+    assert program.rules[0].name == "one", program.rules[0]
 """
 
 
@@ -349,14 +350,14 @@ def test_many_write_at_once(world: World) -> None:
     assert [path.name.partition("-")[0] for path in folder.iterdir()] == ["rules"]
 
 
-def test_rows_are_unpacked_when_asked_for() -> None:
+def test_rules_are_thawed_when_asked_for() -> None:
     """Of many rules only those that are looked at are made."""
-    rows = compiled.Rows([marshal.dumps((number,)) for number in range(100)])
-    assert len(rows) == 100
-    assert rows[7] == (7,)
-    assert rows[7] is rows[7]
-    assert list(rows._unpacked) == [7]  # noqa: SLF001  (what is counted)
-    assert [rows[number][0] for number in range(len(rows))] == list(range(100))
+    rules = compiled.Rules([marshal.dumps((("local",), (), str(number))) for number in range(100)])
+    assert len(rules) == 100
+    assert rules[7].name == "7"
+    assert rules[7] is rules[7]
+    assert list(rules._thawed) == [7]  # noqa: SLF001  (what is counted)
+    assert [rule.name for rule in rules] == [str(number) for number in range(100)]
 
 
 TEXTS = st.sampled_from(["a*", "b", "*", "x?"])

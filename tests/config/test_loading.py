@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from policy.rules import engine
+    from policy.rules.decision import PlainChain
 
 if sys.platform == "win32":
     pytest.skip("needs POSIX paths", allow_module_level=True)
@@ -137,16 +137,16 @@ def test_notices_changes(tmp_path: Path) -> None:
     """A file that is made, changed, replaced, made unusable or removed is noticed by the next question."""
     rules, file = Rules(), tmp_path / "lock-policy.toml"
 
-    def decided() -> str:
+    def decided() -> tuple[str, ...]:
         return rules.decide(request(tmp_path)).lock
 
-    assert decided() == "global"  # read-only: there is no such environment
+    assert decided() == ("global",)  # read-only: there is no such environment
     factories.written(file, BOTH)
-    assert decided() == "both"
+    assert decided() == ("global", "local")
     factories.written(file, GLOBAL + "timeout = 5\n")
     assert rules.decide(request(tmp_path)).timeout == 5
     os.replace(factories.written(tmp_path / "new", BOTH), file)
-    assert decided() == "both"
+    assert decided() == ("global", "local")
     factories.written(file, "lock = 1\n")
     with pytest.raises(ConfigError):
         decided()
@@ -159,24 +159,24 @@ def test_notices_same_size_and_time(tmp_path: Path) -> None:
     rules = Rules()
     file = factories.written(tmp_path / "lock-policy.toml", '[[rules]]\nlock = "both" \n')
     before = file.stat()
-    assert rules.decide(request(tmp_path)).lock == "both"
+    assert rules.decide(request(tmp_path)).lock == ("global", "local")
     factories.written(file, '[[rules]]\nlock = "local"\n')
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert file.stat().st_size == before.st_size
-    assert rules.decide(request(tmp_path)).lock == "local"
+    assert rules.decide(request(tmp_path)).lock == ("local",)
 
 
 def test_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that do not change are read once, however many questions there are."""
     factories.written(tmp_path / "lock-policy.toml", BOTH)
     times: list[int] = []
-    program = compiled.program
+    chain = compiled.chain
 
-    def counting(*arguments: Any) -> engine.Program:
+    def counting(*arguments: Any) -> PlainChain:
         times.append(1)
-        return program(*arguments)
+        return chain(*arguments)
 
-    monkeypatch.setattr(compiled, "program", counting)
+    monkeypatch.setattr(compiled, "chain", counting)
     rules = Rules()
     for _ in range(5):
         rules.decide(request(tmp_path))
@@ -193,7 +193,7 @@ def test_two_environments(tmp_path: Path) -> None:
     caller = Caller(factories.alone(tmp_path), str(tmp_path))
     factories.written(tmp_path / "a" / "lock-policy.toml", '[[rules]]\nlock = "both"\nmatch.project = "**/a"\n')
     factories.written(tmp_path / "b" / "lock-policy.toml", '[[rules]]\nlock = "global"\nmatch.project = "**/b"\n')
-    for name, expected in [("a", "both"), ("b", "global"), ("a", "both")]:
+    for name, expected in [("a", ("global", "local")), ("b", ("global",)), ("a", ("global", "local"))]:
         asked = Request(factories.environment(f"{tmp_path}/{name}/.venv"), caller)
         assert (rules.decide(asked).lock, rules.decide(asked).rule.layer) == (expected, "project")
     assert caller.project is None
@@ -206,8 +206,8 @@ def test_arguments(tmp_path: Path) -> None:
     """`project`, `config_file` and `no_config` mean what the options of the command line mean."""
     factories.written(tmp_path / "p" / "lock-policy.toml", BOTH)
     named = factories.written(tmp_path / "named.toml", '[[rules]]\nlock = "local"\n')
-    assert Rules(project="p").decide(request(tmp_path)).lock == "both"
-    assert Rules(config_file=str(named)).decide(request(tmp_path)).lock == "local"
+    assert Rules(project="p").decide(request(tmp_path)).lock == ("global", "local")
+    assert Rules(config_file=str(named)).decide(request(tmp_path)).lock == ("local",)
     assert Rules(config_file="named.toml").decide(request(tmp_path)).rule.layer == "file"
     assert Rules(project="p", no_config=True).decide(request(tmp_path)).rule.layer == "built-in"
 
@@ -236,63 +236,10 @@ def test_project_fact(tmp_path: Path) -> None:
     """`project` is the directory that was named, else the one whose configuration was found, else nothing."""
     text = '[[rules]]\nlock = "both"\nmatch.project = "**/p"\n'
     factories.written(tmp_path / "home/.config/lock-policy/lock-policy.toml", text)
-    assert Rules().decide(request(tmp_path)).lock == "global"
+    assert Rules().decide(request(tmp_path)).lock == ("global",)
     factories.written(tmp_path / "p" / "lock-policy.toml", "timeout = 5\n")
-    assert Rules(project="p").decide(request(tmp_path)).lock == "both"
-    assert Rules(project=f"{tmp_path}/p/./").decide(request(tmp_path)).lock == "both"
-    assert Rules().decide(request(tmp_path, project=f"{tmp_path}/p")).lock == "both"
+    assert Rules(project="p").decide(request(tmp_path)).lock == ("global", "local")
+    assert Rules(project=f"{tmp_path}/p/./").decide(request(tmp_path)).lock == ("global", "local")
+    assert Rules().decide(request(tmp_path, project=f"{tmp_path}/p")).lock == ("global", "local")
     inside = Request(factories.environment(f"{tmp_path}/p/.venv"), Caller(factories.alone(tmp_path), str(tmp_path)))
-    assert Rules().decide(inside).lock == "both"
-
-
-# The other caller
-
-
-def test_agreement_without_files(tmp_path: Path) -> None:
-    """A caller whose variables keep a file out does not agree with one who reads it."""
-    factories.written(tmp_path / "lock-policy.toml", GLOBAL)
-    decision = Rules().decide(
-        Request(factories.environment(str(tmp_path / "env")), Caller(factories.alone(tmp_path), str(tmp_path)))
-    )
-    assert decision.agrees
-    (tmp_path / "env").mkdir()
-    decision = Rules().decide(request(tmp_path, {"LOCK_POLICY_NO_CONFIG": "1"}))
-    assert (decision.lock, decision.other.lock, decision.agrees) == ("local", "global", False)
-
-
-def test_agreement_with_named_file(tmp_path: Path) -> None:
-    """A caller who names a file by a variable is compared with one who finds the project's."""
-    factories.written(tmp_path / "lock-policy.toml", GLOBAL)
-    named = factories.written(tmp_path / "elsewhere" / "deep" / "x.toml", '[[rules]]\nlock = "local"\n')
-    factories.written(tmp_path / "elsewhere" / "lock-policy.toml", '[[rules]]\nlock = "local"\n')
-    rules = Rules()
-    for _ in range(2):
-        decision = rules.decide(request(tmp_path, {"LOCK_POLICY_CONFIG_FILE": str(named)}))
-        assert (decision.lock, decision.other.lock, decision.agrees) == ("local", "global", False)
-
-
-def test_agreement_with_own_home(tmp_path: Path) -> None:
-    """A caller with a HOME of its own is compared with one who has the user's."""
-    factories.written(
-        tmp_path / "home/.config/lock-policy/lock-policy.toml", '[[rules]]\nname = "at-home"\nlock = "local"\n'
-    )
-    asked = request(tmp_path)
-    assert isinstance(asked.caller.environ, dict)
-    del asked.caller.environ["XDG_CONFIG_HOME"]
-    decision = Rules().decide(asked)
-    assert (decision.rule.name, decision.lock) == ("at-home", "local")
-    assert decision.other.rule.name != "at-home"
-
-
-def test_agreement_with_broken_file(tmp_path: Path) -> None:
-    """A file that a variable keeps out does not fail who keeps it out, whatever is wrong with it."""
-    factories.written(tmp_path / "lock-policy.toml", "= broken")
-    decision = Rules().decide(request(tmp_path, {"LOCK_POLICY_NO_CONFIG": "1"}))
-    assert decision.agrees
-
-
-def test_agreement_with_options(tmp_path: Path) -> None:
-    """What the caller says by options holds for the other caller, too: it is no variable."""
-    decision = Rules(no_config=True, global_dir="/g").decide(request(tmp_path, {"UV_ONLY_GLOBAL_LOCKS": "1"}))
-    assert decision.plan[0].path.startswith("/g/")
-    assert decision.other.plan == decision.plan  # read-only: there is no such environment
+    assert Rules().decide(inside).lock == ("global", "local")

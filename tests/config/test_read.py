@@ -12,6 +12,7 @@ from policy.config import read
 from policy.config.layers import SYSTEM, TABLE, Source
 from policy.config.read import BUILT_IN
 from policy.errors import ConfigError
+from policy.rules.plain import Setting
 from tests import factories
 
 if TYPE_CHECKING:
@@ -73,15 +74,18 @@ def test_design_example(tmp_path: Path) -> None:
     got = fine(tmp_path, EVERYTHING)
     file = f"{tmp_path}/lock-policy.toml"
     assert [(rule.name, rule.lock, rule.timeout, rule.file, rule.line, rule.layer) for rule in got.rules] == [
-        ("nix-store", "global", None, file, 5, "user"),
-        ("ci", "both", 600, file, 11, "user"),
+        ("nix-store", ("global",), None, file, 5, "user"),
+        ("ci", ("global", "local"), 600, file, 11, "user"),
     ]
     assert got.rules[0].match == (("interpreter", ("/nix/store/*",)),)
     assert got.rules[1].match == (
         ("env", (("CI", True),)),
         ("any", ((("environment", ("/builds/**",)),), (("filesystem", ("overlay", "tmpfs")),))),
     )
-    assert got.settings == {"global-dir": ("/var/lock/lock-policy", file, 2, "user"), "timeout": (60, file, 3, "user")}
+    assert got.settings == {
+        "global-dir": Setting("/var/lock/lock-policy", file, 2, "user"),
+        "timeout": Setting(60, file, 3, "user"),
+    }
     assert [(test.name, test.line) for test in got.tests] == [("in the store", 17)]
 
 
@@ -89,8 +93,8 @@ def test_pyproject(tmp_path: Path) -> None:
     """In pyproject.toml the same keys stand under [tool.lock-policy], and lines are those of the file."""
     text = '[project]\nname = "x"\n\n[tool.lock-policy]\ntimeout = 5\n\n[[tool.lock-policy.rules]]\nlock = "local"\n'
     got = read.read_file(factories.source(tmp_path / "pyproject.toml", text, "project", TABLE))
-    assert [(rule.lock, rule.line, rule.layer) for rule in got.rules] == [("local", 7, "project")]
-    assert got.settings["timeout"] == (5, f"{tmp_path}/pyproject.toml", 5, "project")
+    assert [(rule.lock, rule.line, rule.layer) for rule in got.rules] == [(("local",), 7, "project")]
+    assert got.settings["timeout"] == Setting(5, f"{tmp_path}/pyproject.toml", 5, "project")
 
 
 def test_pyproject_without_table(tmp_path: Path) -> None:
@@ -239,7 +243,7 @@ def test_project_inside(tmp_path: Path, path: str, expected: str) -> None:
     (project / "real").mkdir(parents=True)
     (project / "in").symlink_to("real")
     got = fine(project, f'global-dir = "{path}"\n', "project").settings["global-dir"]
-    assert got[0] == os.path.join(project, expected).rstrip("/")
+    assert got.value == os.path.join(project, expected).rstrip("/")
 
 
 def test_project_reached_by_link(tmp_path: Path) -> None:
@@ -247,7 +251,7 @@ def test_project_reached_by_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     assert (
-        fine(tmp_path / "link", 'global-dir = "locks"\n', "project").settings["global-dir"][0]
+        fine(tmp_path / "link", 'global-dir = "locks"\n', "project").settings["global-dir"].value
         == f"{tmp_path}/link/locks"
     )
 
@@ -275,7 +279,7 @@ def test_absolute_elsewhere(tmp_path: Path, layer: str, path: str) -> None:
 )
 def test_directory(tmp_path: Path, layer: str, path: str, expected: str) -> None:
     """A directory is kept absolute and normal; a file that someone named may say one relative to itself."""
-    got = fine(tmp_path, f'global-dir = "{path}"\n', layer).settings["global-dir"][0]
+    got = fine(tmp_path, f'global-dir = "{path}"\n', layer).settings["global-dir"].value
     assert got == os.path.normpath(expected.replace("HERE", str(tmp_path)))
 
 
@@ -292,7 +296,7 @@ def test_unknown_home(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wanted", [">=0.1", f"=={__version__}", "<99", "~=0.1", "", ">=0.1.dev0"])
 def test_version(tmp_path: Path, wanted: str) -> None:
     """A file that this version can read is read."""
-    assert fine(tmp_path, f'required-version = "{wanted}"\ntimeout = 5\n').settings["timeout"][0] == 5
+    assert fine(tmp_path, f'required-version = "{wanted}"\ntimeout = 5\n').settings["timeout"].value == 5
 
 
 def test_other_version(tmp_path: Path) -> None:
@@ -345,7 +349,7 @@ def test_built_in() -> None:
     got = read.load_chain([])
     assert names(got) == BUILT_IN_NAMES
     assert got.settings == {}
-    assert [rule.lock for rule in BUILT_IN] == ["global", "global", "global", "local", "global"]
+    assert [rule.lock for rule in BUILT_IN] == [("global",)] * 3 + [("local",), ("global",)]
     assert [dict(rule.match) for rule in BUILT_IN] == [
         {"env": (("UV_ONLY_GLOBAL_LOCKS", True),)},
         {"externally-managed": True},
@@ -379,8 +383,8 @@ def test_first_setting_wins(tmp_path: Path) -> None:
         ("system", 'global-dir = "/s"\ntimeout = 2\n'),
     )
     assert got.settings == {
-        "global-dir": (f"{tmp_path}/project/locks", f"{tmp_path}/project/lock-policy.toml", 1, "project"),
-        "timeout": (1, f"{tmp_path}/user/lock-policy.toml", 2, "user"),
+        "global-dir": Setting(f"{tmp_path}/project/locks", f"{tmp_path}/project/lock-policy.toml", 1, "project"),
+        "timeout": Setting(1, f"{tmp_path}/user/lock-policy.toml", 2, "user"),
     }
 
 

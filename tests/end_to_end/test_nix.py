@@ -10,15 +10,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import frozen
 
 from tests import real_uv, requirements
 from tests.real_uv import NEWEST, OLDEST, as_user, installed, start_as_user
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="Nix knows no Windows")]
 
@@ -261,11 +263,10 @@ def test_explain(store: Store, world: World, name: str, how: str) -> None:
     assert told["environment"]["kind"] == "virtualenv"
     assert told["environment"]["root"] == str(root)
     assert told["environment"]["base_interpreter"] == os.path.realpath(real_uv.public_python())
-    assert told["lock"] == "global"
+    assert told["lock"] == ["global"]
     assert [file["purpose"] for file in told["plan"]] == ["global"]
     in_store = how == RULE and name != "result"  # links are not resolved: `result` does not lie in the store
     assert told["rule"]["name"] == ("nix-store" if in_store else "read-only")
-    assert told["agreement"]["agrees"]
     if told["rule"]["name"] == "read-only":
         assert any(f"UV_PYTHON={told['environment']['base_interpreter']}" in hint for hint in told["hints"])
 

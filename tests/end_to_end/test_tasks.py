@@ -69,7 +69,7 @@ def test_nix_without_configuration(place: Place) -> None:
     environ = {**place.environ, "PYTHONPATH": real_uv.public_path()}
     done = real_uv.as_user(words, environ=environ, cwd=place.directory)
     record = json.loads(done.stdout)
-    assert (record["lock"], record["rule"]["name"]) == ("global", "read-only")
+    assert (record["lock"], record["rule"]["name"]) == (["global"], "read-only")
 
 
 @pytest.mark.parametrize("where", ["--config-file", "user", "project"])
@@ -89,7 +89,7 @@ def test_nix_in_writing(place: Place, where: str) -> None:
         assumed = ("--assume", f"interpreter={interpreter}", "--output-format", "json")
         done = policy(place, "explain", place.root, *words, *assumed)
         record = json.loads(done.stdout)
-        assert (record["rule"]["name"], record["lock"]) == (rule, lock)
+        assert (record["rule"]["name"], record["lock"]) == (rule, lock.split())
     assert record["steps"][0]["rule"]["reason"] == "store paths are read-only"
 
 

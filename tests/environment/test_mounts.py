@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from policy.environment import mounts
 from policy.environment.mounts import Mount, lock_reach, longest, mount_of, parse_mount_listing, parse_mountinfo
 from tests import requirements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux' mount table")
 

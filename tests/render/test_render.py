@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from policy.render import FORMATS, MANY, record, render
 from policy.render.style import BOLD, RED, paint, wanted
-from policy.rules import engine
-from policy.rules.builtin import ROWS
+from policy.rules.decision import PlainChain
+from policy.rules.plain import BUILT_IN, PlainRule
 from policy.rules.rule import RULES, Rule
 from policy.toml.diagnostic import Location
 from policy.uv import names
@@ -34,7 +34,7 @@ DIGEST = names.digest("/srv/app/.venv")
 
 def plain() -> dict[str, Any]:
     """A virtual environment without any configuration."""
-    return record.record(engine.decide(engine.Program(ROWS, {}), factories.request(facts=FACTS)))
+    return record.record(PlainChain(BUILT_IN).decide(factories.request(facts=FACTS)))
 
 
 def rule(value: dict[str, Any], line: int, file: str = "/p/lock-policy.toml") -> Rule:
@@ -48,7 +48,7 @@ def rich() -> dict[str, Any]:
     tried = {"lock": "local", "match": {"interpreter": "/nix/store/*", "env": {"TOKEN": ["abc*", "x"], "CI": False}}}
     ours = {
         "name": "ci",
-        "lock": "global",
+        "lock": ["global"],
         "reason": "builds share it",
         "timeout": 90,
         "match": {
@@ -57,9 +57,9 @@ def rich() -> dict[str, Any]:
             "writable": True,
         },
     }
-    program = engine.Program([rule(tried, 3).row, rule(ours, 8).row, *ROWS], {})
+    program = PlainChain([rule(tried, 3), rule(ours, 8), *BUILT_IN], {})
     asked = factories.request({"CI": "yes", "TOKEN": "secret"}, FACTS, operation="sync")
-    decision = engine.decide(program, asked)
+    decision = program.decide(asked)
     decision.corrected = "/srv/app/.venv/.lock could not be made although it seemed so: Permission denied"
     return record.record(decision, ["/p/x.toml is ignored: everyone can write it"])
 
@@ -78,7 +78,6 @@ environment
   interpreter  /srv/app/.venv/bin/python
   base         /usr/bin/python3.11
   found by     argument
-  agreement    a shell without environment variables meets this one in the same file
 
 rules, in the order in which they were asked; the first whose conditions all hold decides
   no   uv-only-global-locks (built in): global
@@ -106,7 +105,6 @@ environment
   interpreter  /srv/app/.venv/bin/python
   base         /usr/bin/python3.11
   found by     argument
-  agreement    a shell without environment variables would hold /srv/app/.venv/.lock instead: the two do not exclude each other
 
 rules, in the order in which they were asked; the first whose conditions all hold decides
   no   /p/lock-policy.toml:3: local
@@ -123,7 +121,6 @@ rules, in the order in which they were asked; the first whose conditions all hol
        + writable       wants true                  saw true
   not asked any more: uv-only-global-locks (built in), externally-managed (built in), read-only (built in), environment (built in), default (built in)
 
-hint: without environment variables another file is locked, so two shells may both be inside: give rule ci lock = "both", or decide by something that every shell sees
 warning: /p/x.toml is ignored: everyone can write it"""  # noqa: E501  (as it is printed)
 
 
@@ -140,14 +137,14 @@ def test_text(make: Callable[[], dict[str, Any]], expected: str) -> None:
 
 def test_text_without_conditions() -> None:
     """A rule without conditions says so."""
-    shown = record.record(engine.decide(engine.Program([Rule("local", name="all").row], {}), factories.request()))
+    shown = record.record(PlainChain([Rule("local", name="all")], {}).decide(factories.request()))
     assert "  yes  all (built in): local\n         no conditions: always matches" in render("text", shown)
 
 
 def test_text_of_many() -> None:
     """Of a long chain text shows the rules around the decision and counts the others; the other formats show all."""
-    rows = [Rule("local", (("kind", ("system",)),), f"r{number}").row for number in range(100)]
-    decision = engine.decide(engine.Program([*rows, *ROWS], {}), factories.request(facts=FACTS))
+    rows = [Rule("local", (("kind", ("system",)),), f"r{number}") for number in range(100)]
+    decision = PlainChain([*rows, *BUILT_IN], {}).decide(factories.request(facts=FACTS))
     shown = render("text", record.record(decision, most=MANY))
     assert "  no   r0 (built in): local\n" in shown
     assert "  no   r50 (built in): local\n" not in shown
@@ -158,15 +155,15 @@ def test_text_of_many() -> None:
 
 def test_long_rest() -> None:
     """Rules that were not asked are named as far as a line allows."""
-    rows = [Rule("local", name=f"r{number}").row for number in range(100)]
-    decision = engine.decide(engine.Program(rows, {}), factories.request())
+    rows = [Rule("local", name=f"r{number}") for number in range(100)]
+    decision = PlainChain(rows, {}).decide(factories.request())
     assert render("text", record.record(decision, most=MANY)).endswith("r12 (built in), 87 more")
 
 
 def test_system_text() -> None:
     """Each file of a plan says what it is for."""
     asked = factories.request(facts=FACTS, kind="system", root="/usr", interpreter="/no/such/python", base="")
-    lines = render("text", record.record(engine.decide(engine.Program(ROWS, {}), asked))).splitlines()
+    lines = render("text", record.record(PlainChain(BUILT_IN).decide(asked))).splitlines()
     assert lines[0] == "global lock: held outside the environment"
     assert [line.split("  ")[-1].strip() for line in lines[1:3]] == [
         "one file for every spelling of this environment",
@@ -191,20 +188,19 @@ def test_json_shape() -> None:
         "timeout",
         "environment",
         "steps",
-        "agreement",
         "hints",
         "warnings",
         "corrected",
     ]
     assert list(shown) == keys
-    assert (shown["version"], shown["lock"], shown["timeout"]) == (1, "global", 90)
+    assert (shown["version"], shown["lock"], shown["timeout"]) == (1, ["global"], 90)
     assert shown["plan"] == [{"path": f"/tmp/lock-policy-{DIGEST}.lock", "purpose": "global"}]  # noqa: S108
     assert shown["rule"] == {
         "name": "ci",
         "file": "/p/lock-policy.toml",
         "line": 8,
         "layer": "project",
-        "lock": "global",
+        "lock": ["global"],
         "reason": "builds share it",
     }
     assert shown["environment"] == {
@@ -214,7 +210,6 @@ def test_json_shape() -> None:
         "base_interpreter": "/usr/bin/python3.11",
         "found_by": "argument",
     }
-    assert shown["agreement"] == {"agrees": False, "plan": [{"path": "/srv/app/.venv/.lock", "purpose": "local"}]}
     assert [step["outcome"] for step in shown["steps"]] == ["no", "matched"] + ["not-reached"] * 5
     assert all(set(step) == {"rule", "outcome", "checks"} and set(step["rule"]) == RULE for step in shown["steps"])
     assert shown["steps"][0]["checks"][0] == {
@@ -264,13 +259,13 @@ def test_toml_is_json(make: Callable[[], dict[str, Any]]) -> None:
 def test_path() -> None:
     """`path` is one path a line, in the order in which they are taken, and nothing else."""
     asked = factories.request(facts=FACTS)
-    shown = record.record(engine.decide(engine.Program([Rule("both").row], {}), asked))
+    shown = record.record(PlainChain([Rule("both")], {}).decide(asked))
     assert render("path", shown) == f"/tmp/lock-policy-{DIGEST}.lock\n/srv/app/.venv/.lock"  # noqa: S108
 
 
 def test_path_with_line_end() -> None:
     """A line end in a path does not make two lines of it."""
-    shown = record.record(engine.decide(engine.Program([Rule("local").row], {}), factories.request(root="/a\n/etc")))
+    shown = record.record(PlainChain([Rule("local")], {}).decide(factories.request(root="/a\n/etc")))
     assert render("path", shown) == "/a\\n/etc/.lock"
 
 
@@ -285,11 +280,11 @@ HOSTILE = st.text(
 def hostile(text: str) -> dict[str, Any]:
     """A decision with a text in every place that is not ours."""
     match = (("env", ((text, (text,)), ("B", True))), ("not", (("operation", (text,)),)), ("project", (f"/{text}",)))
-    first = Rule("local", match, reason=text, file=f"/{text}", line=1, layer="project")
-    last = Rule("both", (), reason=text, name=text, file=f"/{text}", line=1, layer="project")
+    first = PlainRule(("local",), match, reason=text, file=f"/{text}", line=1, layer="project")
+    last = PlainRule(("global", "local"), (), reason=text, name=text, file=f"/{text}", line=1, layer="project")
     environ = {text: "x"} if "=" not in text else {}
     asked = factories.request(environ, {"project": f"/{text}"}, operation=text, root=f"/{text}", base=f"/{text}")
-    decision = engine.decide(engine.Program([first.row, last.row, last.row], {}), asked)
+    decision = PlainChain([first, last, last], {}).decide(asked)
     asked.details["project"] = decision.corrected = text
     return record.record(decision, [text])
 

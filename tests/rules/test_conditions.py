@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from policy.environment import writability
 from policy.environment.discovery import Environment
 from policy.errors import ConfigError
-from policy.rules import conditions, engine
+from policy.rules import conditions, trace
 from policy.rules.conditions import CONDITIONS, DEEPEST, Combinator
 from policy.rules.request import Caller, Request
 from policy.toml.diagnostic import Location
@@ -365,7 +365,7 @@ def test_env(wanted: Any, value: str | None, expected: bool, told: str) -> None:
     asked = factories.request({} if value is None else {"SECRET": value})
     read = match(env={"SECRET": wanted})
     assert conditions.holds(read, asked) is expected
-    (record,) = engine.checks(read, asked)
+    (record,) = trace.checks(read, asked)
     assert record["seen"] == {"SECRET": told}
     assert record["expected"] == {"SECRET": wanted}
 
@@ -380,7 +380,7 @@ def test_env_all() -> None:
 @given(name=st.sampled_from("AB"), value=st.text(min_size=12), flag=st.booleans() | st.sampled_from(["x*", "*", "y"]))
 def test_env_keeps_secrets(name: str, value: str, flag: Any) -> None:
     """Whatever a variable holds, no word of it is told."""
-    (record,) = engine.checks(match(env={name: flag}), factories.request({"A": value}))
+    (record,) = trace.checks(match(env={name: flag}), factories.request({"A": value}))
     assert record["seen"][name] in {
         "unset",
         "true",
@@ -491,7 +491,7 @@ def test_assumed(key: str) -> None:
     fact = CONDITIONS[key].assumed(spelled)
     assert fact == {"kind": "target", "externally-managed": True, "writable": False}.get(key, "/some/where")
     asked = Request(factories.environment(), Caller({}, "/"), {key: fact})
-    assert CONDITIONS[key].seen(asked) == fact
+    assert CONDITIONS[key].get(asked) == fact
 
 
 @pytest.mark.parametrize(

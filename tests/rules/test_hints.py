@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from policy.config.loading import Rules
-from policy.rules import engine, hints
-from policy.rules.builtin import ROWS
+from policy.rules import hints
+from policy.rules.decision import PlainChain
+from policy.rules.plain import BUILT_IN
 from policy.rules.rule import Rule
+from policy.rules.trace import trace
 from tests import factories, requirements
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if sys.platform == "win32":
 
 def told(asked: Request, *rules: Rule) -> list[str]:
     """The hints for a request."""
-    decision = engine.decide(engine.Program([*(rule.row for rule in rules), *ROWS], {}), asked)
-    return hints.hints(decision, engine.steps(decision))
+    decision = PlainChain([*rules, *BUILT_IN], {}).decide(asked)
+    return hints.hints(decision, trace(decision.chain.rules, decision.index, asked))
 
 
 def plain(root: Path, environ: dict[str, str] | None = None, **more: Any) -> Request:
@@ -38,33 +39,10 @@ def test_none(tmp_path: Path) -> None:
     assert told(plain(tmp_path)) == []
 
 
-def test_disagreement(tmp_path: Path) -> None:
-    """Where two shells may both be inside, the rule and the remedy are named."""
-    (hint,) = told(plain(tmp_path, {"UV_ONLY_GLOBAL_LOCKS": "1"}))
-    assert hint == (
-        "without environment variables another file is locked, so two shells may both be inside: "
-        'give rule uv-only-global-locks lock = "both", or decide by something that every shell sees'
-    )
-    assert told(plain(tmp_path, {"CI": "1"}), Rule("both", (("env", (("CI", True),)),), "ci")) == []
-
-
-def test_directory_by_variable(tmp_path: Path) -> None:
-    """Where the two shells differ by the directory of the same lock, that is named."""
-    asked = plain(tmp_path, {**factories.alone(tmp_path), "LOCK_POLICY_GLOBAL_DIR": "/elsewhere"}, cwd=str(tmp_path))
-    factories.written(tmp_path / "lock-policy.toml", '[[rules]]\nlock = "global"\n')
-    decision = Rules().decide(asked)
-    assert hints.hints(decision, engine.steps(decision)) == [
-        (
-            "without environment variables the same lock lies in another directory, so two shells may both be inside: "
-            "name the directory in a file that every shell reads (global-dir), not in a variable"
-        )
-    ]
-
-
 def test_in_run(tmp_path: Path) -> None:
     """`policy run` tells what may keep its lock from excluding, not what is merely good to know."""
     assert set(hints.IN_RUN) == set(hints.HINTS) - {hints.unwritable, hints.nearest_miss}
-    decision = engine.decide(engine.Program(ROWS, {}), plain(tmp_path, {"UV_ONLY_GLOBAL_LOCKS": "maybe"}))
+    decision = PlainChain(BUILT_IN).decide(plain(tmp_path, {"UV_ONLY_GLOBAL_LOCKS": "maybe"}))
     assert hints.hints_in_run(decision) == [
         "UV_ONLY_GLOBAL_LOCKS is set, but to no boolean, so it asks for nothing: use true or false"
     ]
@@ -130,5 +108,5 @@ def test_nearest_miss(tmp_path: Path) -> None:
 
 def test_every_hint_is_asked() -> None:
     """Hints are one line each, and each is a function of the module."""
-    assert len(set(hints.HINTS)) == len(hints.HINTS) == 7
+    assert len(set(hints.HINTS)) == len(hints.HINTS) == 6
     assert all(hint.__doc__ for hint in hints.HINTS)

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.rules import conditions, engine, index
-from policy.rules.rule import Rule
+from policy.rules import conditions, index
+from policy.rules.decision import PlainChain
+from policy.rules.index import Search
+from policy.rules.plain import PlainRule
 from tests import factories
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from policy.rules.conditions import Match
     from policy.rules.request import Request
+    from policy.rules.rule import AnyRule
 
 SEGMENTS = ["a", "bb", "x.y", "~", ".venv", "*", "**", "?", "[ab]*", "[!a]", "a*", "*b", "b**", "[[]", ""]
 HOMES = ["/", "/a", "/a/bb", "/h", "relative", ""]
@@ -60,14 +63,14 @@ def _patterns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conditions, "_compiled", {})
 
 
-def chain(matches: Sequence[Match]) -> list[engine.Row]:
+def chain(matches: Sequence[Match]) -> list[AnyRule]:
     """Rules with these conditions, and one that matches everything."""
-    return [Rule("global", match, f"r{number}").row for number, match in enumerate((*matches, ()))]
+    return [PlainRule(("global",), match, f"r{number}") for number, match in enumerate((*matches, ()))]
 
 
-def first(rows: Sequence[engine.Row], request: Request) -> int:
+def first(rows: Sequence[AnyRule], request: Request) -> int:
     """The first rule that matches, without an index."""
-    return next(number for number, row in enumerate(rows) if conditions.holds(row[engine.MATCH], request))
+    return next(number for number, row in enumerate(rows) if conditions.holds(row.match, request))
 
 
 @given(matches=st.lists(MATCHES, max_size=6), interpreter=PATHS, root=PATHS, base=PATHS, home=st.sampled_from(HOMES))
@@ -81,25 +84,25 @@ def test_the_first_match_stays_the_first(
         rows = chain(matches)
         options: dict[str, Any] = {"root": root, "interpreter": interpreter, "base": base}
         expected = first(rows, factories.request(operation="add", **options))
-        program = engine.Program(rows, {})
-        assert engine.decide(program, factories.request(operation="add", **options)).index == expected
+        program = PlainChain(rows, {})
+        assert program.decide(factories.request(operation="add", **options)).index == expected
         # the second time the candidates of the environment are remembered
-        assert engine.decide(program, factories.request(operation="add", **options)).index == expected
-        kept = engine.Program(rows, {}, index.build(rows))
-        assert engine.decide(kept, factories.request(operation="add", **options)).index == expected
+        assert program.decide(factories.request(operation="add", **options)).index == expected
+        kept = PlainChain(rows, {}, Search(rows, index.build(rows)))
+        assert kept.decide(factories.request(operation="add", **options)).index == expected
 
 
 @given(matches=st.lists(MATCHES, max_size=6), fact=PATHS, other=PATHS)
 def test_facts_that_are_given_count(matches: list[Match], fact: str, other: str) -> None:
     """A fact that is given beforehand is looked up, not what the environment says; one answer is not the other's."""
     rows = chain(matches)
-    program = engine.Program(rows, {})
+    program = PlainChain(rows, {})
     for given_fact in (fact, other, fact):
         facts: dict[str, object] = {"interpreter": given_fact}
         expected = first(rows, factories.request(facts=facts))
-        assert engine.decide(program, factories.request(facts=facts)).index == expected
+        assert program.decide(factories.request(facts=facts)).index == expected
     expected = first(rows, factories.request())
-    assert engine.decide(program, factories.request()).index == expected
+    assert program.decide(factories.request()).index == expected
 
 
 @pytest.mark.parametrize("pattern", ["~", "~/", "~/*", "~/**", "~/**/python"])
@@ -107,7 +110,7 @@ def test_home_at_the_root(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None
     """`~` in a pattern is no name to look for, not even where the home directory is `/`, as in many containers."""
     monkeypatch.setenv("HOME", "/")
     rows = chain([(("interpreter", (pattern,)),)])
-    assert engine.decide(engine.Program(rows, {}), factories.request()).index == 0
+    assert PlainChain(rows, {}).decide(factories.request()).index == 0
 
 
 TEN_THOUSAND = 10_000
@@ -125,7 +128,7 @@ def test_few_rules_are_tried(shape: str, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("HOME", "/srv")
     pattern = SHAPES[shape]
     rows = chain([(("interpreter", (pattern.format(number),)),) for number in range(TEN_THOUSAND)])
-    program = engine.Program(rows, {}, index.build(rows))
+    program = PlainChain(rows, {}, Search(rows, index.build(rows)))
     tried = itertools.count()
     holds = conditions.holds
 
@@ -133,11 +136,11 @@ def test_few_rules_are_tried(shape: str, monkeypatch: pytest.MonkeyPatch) -> Non
         next(tried)
         return holds(match, request)
 
-    monkeypatch.setattr(engine, "holds", counting)
+    monkeypatch.setattr(index, "holds", counting)
     folder = "/srv/work" if "home" in shape else "/srv"
     for number in (0, 17, TEN_THOUSAND - 1, TEN_THOUSAND):  # the last one is no rule's
         root = f"{folder}/app-{number}"
-        assert engine.decide(program, factories.request(root=root)).index == number
+        assert program.decide(factories.request(root=root)).index == number
     assert next(tried) <= 8
 
 
@@ -147,7 +150,7 @@ def test_few_rules_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conditions, "_compiled", kept)
     rows = chain([(("environment", (f"/srv/app-{number}/*/[ab]*",)),) for number in range(1000)])
     built = index.build(rows)
-    engine.decide(engine.Program(rows, {}, built), factories.request(root="/srv/app-7/x/b"))
+    PlainChain(rows, {}, Search(rows, built)).decide(factories.request(root="/srv/app-7/x/b"))
     assert list(kept) == [("/srv/app-7/*/[ab]*", True)]
 
 

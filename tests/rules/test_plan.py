@@ -30,8 +30,8 @@ def plan(
 
 
 def test_names() -> None:
-    """The three locations of the design, and no other."""
-    assert list(LOCATIONS) == ["local", "global", "both"]
+    """The locations of the design, and no other."""
+    assert list(LOCATIONS) == ["local", "global"]
 
 
 @pytest.mark.parametrize("kind", ["virtualenv", "target", "prefix", "system"])
@@ -45,11 +45,6 @@ def test_global() -> None:
     ((path, purpose),) = plan("global", "/e")
     assert path == f"/g/lock-policy-{names.digest('/e')}.lock"
     assert purpose == "global"
-
-
-def test_both() -> None:
-    """`both` takes the global one, then the local one."""
-    assert plan("both", "/e") == plan("global", "/e") + plan("local", "/e")
 
 
 def test_every_spelling_meets(tmp_path: Path) -> None:
@@ -108,7 +103,6 @@ def test_system(tmp_path: Path, spelling: str) -> None:
     uvs = sorted(f"/tmp/uv-{names.digest(path)}.lock" for path in spellings)  # noqa: S108
     assert files[0] == LockFile(f"/g/lock-policy-{names.digest(os.path.realpath(tmp_path))}.lock", "global")
     assert [(file.path, file.purpose) for file in files[1:]] == [(path, "uv") for path in uvs]
-    assert locations.both(asked, "/g") == (*files, LockFile(f"{tmp_path}/.lock", "local"))
 
 
 @pytest.mark.parametrize(

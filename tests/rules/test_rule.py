@@ -3,16 +3,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import attrs
 import pytest
 
-from policy.errors import ConfigError
+from policy.errors import ConfigError, UsageError
 from policy.rules import rule as rules
-from policy.rules.chain import Chain
-from policy.rules.engine import Program, decide
-from policy.rules.rule import Check, Rule, Step
+from policy.rules.plain import PlainRule
+from policy.rules.rule import Rule
 from policy.toml.diagnostic import Location
-from tests import factories
 
 if sys.platform == "win32":
     pytest.skip("needs POSIX paths", allow_module_level=True)
@@ -37,7 +34,7 @@ def messages(value: object) -> list[tuple[tuple[str | int, ...], str]]:
 
 def test_reads_every_key() -> None:
     """A rule has the keys of the design."""
-    assert list(rules.KEYS) == ["lock", "match", "name", "timeout", "required", "reason", "mandatory"]
+    assert list(rules.KEYS) == ["lock", "match", "name", "timeout", "required", "shared", "reason", "mandatory"]
     everything = {
         "lock": "both",
         "match": {"kind": "system", "env": {"CI": True}},
@@ -115,60 +112,48 @@ def test_label() -> None:
     assert Rule("local", file="/p/a.toml", line=3).label == "/p/a.toml:3"
 
 
-def test_row() -> None:
-    """A rule and its plain form are the same."""
+def test_twins() -> None:
+    """A rule and its slotted twin have the same fields with the same defaults, and one is made from the other."""
     rule = read({"lock": "local", "match": {"not": {"kind": "system"}}})
-    assert Rule(*rule.row) == rule
-    assert len(rule.row) == len(attrs.fields(Rule))
+    fields = {name: getattr(rule, name) for name in rules.FIELDS}
+    twin = PlainRule(**fields)
+    assert Rule.of(twin) == rule
+    assert twin.label == rule.label
+    assert sorted(PlainRule.__slots__) == sorted(rules.FIELDS)
+    assert Rule.of(PlainRule(("local",))) == Rule("local")
 
 
-def test_first_match_wins() -> None:
-    """The first rule that matches decides, and those before and after it are told apart."""
-    no = Rule("local", (("kind", ("system",)), ("env", (("CI", False),))), "no")
-    chain = Chain((no, Rule("both", (("kind", ("virtualenv",)),), "yes"), Rule("local", name="late"), LAST))
-    decision = chain.decide(factories.request())
-    assert decision.rule.name == "yes"
-    assert [(step.rule.name, step.outcome, [check.passed for check in step.checks]) for step in decision.steps] == [
-        ("no", "no", [False, True]),
-        ("yes", "matched", [True]),
-        ("late", "not-reached", []),
-        ("last", "not-reached", []),
-    ]
-
-
-def test_check() -> None:
-    """A check says what the rule wants, what was seen, and whether it asks about the caller, combinators inside too."""
-    match = read({"lock": "local", "match": {"kind": ["system", "target"], "any": [{"operation": "add"}]}}).match
-    ((step, _),) = [Chain((Rule("local", match), LAST)).decide(factories.request(operation="add")).steps]
-    assert step == Step(
-        Rule("local", match),
-        "no",
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("locl",), 'lock of a rule: expected "local", "global" or "both", found "locl"; did you mean "local"?'),
+        (((),), "lock of a rule: must not be empty"),
+        ((1,), 'lock of a rule: expected "local", "global" or "both", found 1'),
         (
-            Check("kind", ["system", "target"], "virtualenv", passed=False, caller=False),
-            Check(
-                "any",
-                [{"operation": "add"}],
-                None,
-                passed=True,
-                caller=True,
-                checks=((Check("operation", "add", "add", passed=True, caller=True),),),
-            ),
+            ("local", {"operatoin": "sync"}),
+            'match.operatoin of a rule: unknown key "operatoin"; did you mean "operation"?',
         ),
-    )
+        (("local", (("operatoin", "sync"),)), "match of a rule: expected a table, or what another rule has as `match`"),
+        (("local", {"environment": "srv/*"}), "match.environment of a rule: a path pattern must be absolute"),
+        (("local", 7), "match of a rule: expected a table, found 7"),
+        (("local", (), ""), None),
+        (("local", (), 7), "name of a rule: expected a string, found 7"),
+        (("local", (), "", -1), "timeout of a rule: expected a number of seconds from 0 to 86400, found -1"),
+        (("local", (), "", None, 1), "required of a rule: expected true or false, found 1"),
+        (("local", (), "", None, True, "no"), 'shared of a rule: expected true or false, found "no"'),
+    ],
+)
+def test_validates(arguments: tuple[Any, ...], message: str | None) -> None:
+    """A rule that a program makes is held to what a file may say."""
+    if message is None:
+        Rule(*arguments)
+        return
+    with pytest.raises(UsageError) as caught:
+        Rule(*arguments)
+    assert str(caught.value).startswith(message)
 
 
-def test_detail(tmp_path: Any) -> None:
-    """A check keeps the errno's text, so that a read-only file system is told from a lack of permission."""
-    asked = factories.request(root=str(tmp_path / "missing"))
-    step = Chain((Rule("global", (("writable", True),)), LAST)).decide(asked).steps[0]
-    assert step.checks == (
-        Check("writable", expected=True, seen=False, passed=False, caller=False, detail="No such file or directory"),
-    )
-
-
-def test_chain_is_its_rules() -> None:
-    """Two chains of the same rules are equal, and decide alike."""
-    assert Chain((LAST,)) == Chain((LAST,))
-    assert "program" not in repr(Chain((LAST,)))
-    asked = factories.request()
-    assert Chain((LAST,)).decide(asked).plan == decide(Program([LAST.row], {}), asked).plan
+@pytest.mark.parametrize("match", [{"operation": "sync"}, (("operation", "sync"),), (("operation", ("sync",)),)])
+def test_match_forms(match: Any) -> None:
+    """`match` is a table as a file has it, or the pairs of another rule; a single pattern is one pattern."""
+    assert Rule("local", match).match == (("operation", ("sync",)),)

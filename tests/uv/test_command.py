@@ -6,9 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,7 +28,10 @@ from tests import real_uv
 from tests.real_uv import uv  # noqa: F401  (a fixture)
 
 if TYPE_CHECKING:
-    from policy.rules.engine import Decision
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from policy.rules.decision import Decision
 
 if sys.platform == "win32":
     pytest.skip("POSIX paths", allow_module_level=True)
@@ -381,7 +382,7 @@ def test_local_lock_is_left_to_uv(project: Path, line: str) -> None:
     """Where uv locks the environment, or might, nothing of a local plan is held, and uv waits as long as it takes."""
     command, decision = _decided(line, project, {"VIRTUAL_ENV": str(project / ".venv")}, project / ".venv")
     treated = treatment(command, decision)
-    assert decision.lock == "local"
+    assert decision.lock == ("local",)
     assert treated.left == {str(project / ".venv" / ".lock")}
     assert treated.environ == {"UV_LOCK_TIMEOUT": UV_LOCK_TIMEOUT}
 
@@ -504,7 +505,7 @@ def test_base_interpreter_for_releases_that_fail(uv: Path, tmp_path: Path, extra
     assert done.returncode == 0, done.stderr
     lock, base, changes, notes = json.loads(done.stdout)
     fails = real_uv.OLDEST in str(uv)
-    assert lock == "global"
+    assert lock == ["global"]
     assert changes.get("UV_PYTHON") == (base if fails else None)
     assert any("UV_PYTHON=" in note for note in notes) == fails
 

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from policy.config.loading import Rules
 from policy.render.record import record
-from policy.rules import engine, index
+from policy.rules import index
 from policy.rules.conditions import CONDITIONS
+from policy.rules.decision import PlainChain
+from policy.rules.index import Search
+from policy.rules.plain import Setting
 from policy.rules.request import Caller, Request
 from policy.rules.rule import Rule
 from tests import factories
@@ -149,11 +152,13 @@ def test_agrees_with_naive(
 ) -> None:
     """Deciding, deciding by the index, the trace and a naive evaluation agree on every chain and request."""
     tables = [table for table, _ in chain] + [{}]
-    rows = [Rule(lock, plain(table), str(number)).row for number, (table, lock) in enumerate(chain)]
-    rows.append(Rule("global", name="last").row)
+    rows = [Rule(lock, plain(table), str(number)) for number, (table, lock) in enumerate(chain)]
+    rows.append(Rule("global", name="last"))
     expected = next(number for number, table in enumerate(tables) if naive(table, facts, environ))
-    decision = engine.decide(engine.Program(rows, {}), asked(facts, environ, given_facts=given_facts))
-    indexed = engine.decide(engine.Program(rows, {}, index.build(rows)), asked(facts, environ, given_facts=given_facts))
+    decision = PlainChain(rows, {}).decide(asked(facts, environ, given_facts=given_facts))
+    indexed = PlainChain(rows, {}, Search(rows, index.build(rows))).decide(
+        asked(facts, environ, given_facts=given_facts)
+    )
     assert decision.index == indexed.index == expected
     assert decision.plan == indexed.plan
     outcomes = [step.outcome for step in decision.steps]
@@ -170,12 +175,10 @@ def test_agrees_with_naive(
 
 def test_index_keeps_order() -> None:
     """Of a thousand rules the first that matches decides, with what the index looks up and what it cannot."""
-    rows = [
-        Rule("local", (("environment", (f"/srv/app-{number}/**",)),), f"app-{number}").row for number in range(1000)
-    ]
-    rows.insert(500, Rule("both", (("env", (("CI", True),)),), "ci").row)
-    rows.append(Rule("global", name="last").row)
-    program = engine.Program(rows, {})
+    rows = [Rule("local", (("environment", (f"/srv/app-{number}/**",)),), f"app-{number}") for number in range(1000)]
+    rows.insert(500, Rule("both", (("env", (("CI", True),)),), "ci"))
+    rows.append(Rule("global", name="last"))
+    program = PlainChain(rows, {})
     for root, environ, expected in [
         ("/srv/app-7/env", {}, "app-7"),
         ("/srv/app-7/env", {"CI": "1"}, "app-7"),
@@ -184,22 +187,22 @@ def test_index_keeps_order() -> None:
         ("/srv/app-1000/env", {}, "last"),
         ("/srv/app-1000/env", {"CI": "1"}, "ci"),
     ]:
-        assert engine.decide(program, factories.request(environ, root=root)).rule.name == expected
+        assert program.decide(factories.request(environ, root=root)).rule.name == expected
 
 
 def test_index_knows_dots() -> None:
     """A `.` in a pattern is no name that a path has, so the index does not look for it."""
-    rows = [Rule("local", (("environment", ("**/./*/.",)),), "dots").row, Rule("global", name="last").row]
-    assert engine.decide(engine.Program(rows, {}, index.build(rows)), factories.request()).rule.name == "dots"
+    rows = [Rule("local", (("environment", ("**/./*/.",)),), "dots"), Rule("global", name="last")]
+    assert PlainChain(rows, {}, Search(rows, index.build(rows))).decide(factories.request()).rule.name == "dots"
 
 
-def program(timeout: float | None = None, settings: dict[str, engine.Setting] | None = None) -> engine.Program:
+def program(timeout: float | None = None, settings: dict[str, Setting] | None = None) -> PlainChain:
     """One rule with a name, and the last one."""
     rule = Rule("local", (), "mine", timeout=timeout, file="/p/a.toml", line=3, layer="project")
-    return engine.Program([rule.row, Rule("global", name="last").row], settings or {})
+    return PlainChain([rule, Rule("global", name="last")], settings or {})
 
 
-FILE, OPTION = (20, "/p/a.toml", 1, "project"), (10, "--timeout", 0, "caller")
+FILE, OPTION = Setting(20, "/p/a.toml", 1, "project"), Setting(10, "--timeout", 0, "caller")
 
 
 @pytest.mark.parametrize(
@@ -214,71 +217,34 @@ FILE, OPTION = (20, "/p/a.toml", 1, "project"), (10, "--timeout", 0, "caller")
         (None, {"timeout": OPTION}, 10),
     ],
 )
-def test_timeout(own: float | None, settings: dict[str, engine.Setting], expected: float | None) -> None:
+def test_timeout(own: float | None, settings: dict[str, Setting], expected: float | None) -> None:
     """The caller's timeout stands before the rule's, the rule's before the setting; with none it waits for ever."""
-    assert engine.decide(program(own, settings), factories.request()).timeout == expected
+    assert program(own, settings).decide(factories.request()).timeout == expected
 
 
 def test_decision() -> None:
     """A decision says the rule, the lock, whether it is required, and what is to be locked."""
     asked = factories.request()
-    decision = engine.decide(program(), asked)
-    assert decision.rule.label == engine.label(decision.row) == "mine"
-    assert (decision.lock, decision.required, decision.corrected) == ("local", True, "")
+    decision = program().decide(asked)
+    assert decision.rule.label == decision.label == "mine"
+    assert (decision.lock, decision.required, decision.corrected) == (("local",), True, "")
     assert decision.environment is asked.environment
     assert [file.path for file in decision.plan] == ["/srv/app/.venv/.lock"]
 
 
 def test_label_without_name() -> None:
     """A rule without a name goes by file and line."""
-    assert engine.label(Rule("local", file="/p/a.toml", line=3).row) == "/p/a.toml:3"
+    assert Rule("local", file="/p/a.toml", line=3).label == "/p/a.toml:3"
 
 
 def test_global_dir() -> None:
     """Global locks lie in the directory of the setting, else in the default one."""
-    rows = [Rule("global").row]
-    setting = {"global-dir": ("/g", "/p/a.toml", 1, "user")}
-    assert engine.decide(engine.Program(rows, setting), factories.request()).plan[0].path.startswith("/g/lock-policy-")
-    assert engine.decide(engine.Program(rows, {}), factories.request()).plan[0].path.startswith("/tmp/lock-policy-")  # noqa: S108
-    more = engine.Program(rows, setting).with_settings({"global-dir": ("/h", "--global-dir", 0, "caller")})
-    assert engine.decide(more, factories.request()).plan[0].path.startswith("/h/lock-policy-")
-
-
-CI = (("env", (("CI", True),)),)
-
-
-@pytest.mark.parametrize(
-    ("match", "lock", "environ", "agrees"),
-    [
-        (CI, "global", {"CI": "1"}, False),
-        (CI, "both", {"CI": "1"}, True),
-        (CI, "local", {"CI": "1"}, True),
-        (CI, "global", {}, True),
-        ((("environment", ("/srv/**",)),), "global", {"CI": "1"}, True),
-    ],
-)
-def test_agreement(match: Any, lock: str, environ: dict[str, str], agrees: bool) -> None:  # noqa: FBT001
-    """Two callers agree when their plans share a file; the other one has no environment variables."""
-    rows = [Rule(lock, match, "mine").row, Rule("local", name="last").row]
-    decision = engine.decide(engine.Program(rows, {}), factories.request(environ))
-    assert decision.agrees is agrees
-    assert decision.other.request.caller.environ == {}
-    assert decision.other is decision.other
-
-
-def test_agreement_keeps_the_rest() -> None:
-    """The caller without variables works in the same directory, on the same thing, in the same project."""
-    other = engine.anonymous(factories.request({"CI": "1"}, cwd="/w", operation="sync", project="/w/app")).caller
-    assert (other.environ, other.cwd, other.operation, other.project) == ({}, "/w", "sync", "/w/app")
-
-
-def test_system_plans_agree(tmp_path: Path) -> None:
-    """Two shells with other TMPDIRs agree on a system interpreter: the global file is the same."""
-    rows = [Rule("global").row]
-    asked = factories.request({"TMPDIR": "/own"}, kind="system", root=str(tmp_path), interpreter=f"{tmp_path}/python")
-    decision = engine.decide(engine.Program(rows, {}), asked)
-    assert decision.agrees
-    assert decision.plan != decision.other.plan
+    rows = [Rule("global")]
+    setting = {"global-dir": Setting("/g", "/p/a.toml", 1, "user")}
+    assert PlainChain(rows, setting).decide(factories.request()).plan[0].path.startswith("/g/lock-policy-")
+    assert PlainChain(rows, {}).decide(factories.request()).plan[0].path.startswith("/tmp/lock-policy-")  # noqa: S108
+    more = PlainChain(rows, setting).with_settings({"global-dir": Setting("/h", "--global-dir", 0, "caller")})
+    assert more.decide(factories.request()).plan[0].path.startswith("/h/lock-policy-")
 
 
 def test_observed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,28 +275,8 @@ lock = "local"
     found = factories.environment(str(root), interpreter=f"{root}/bin/python")
     asked = Request(found, Caller({**factories.alone(tmp_path), "CI": "1"}, str(tmp_path)))
     decision = Rules().decide(asked)
-    assert not decision.agrees
     shown = record(decision)
     assert decision.steps
-    assert shown["agreement"]["agrees"] is False
+    assert shown["steps"]
     assert sorted(looked) == sorted(set(looked))
     assert {"filesystem", "user", "host", "writable"} <= set(looked)
-
-
-def test_trace_of_some() -> None:
-    """Of a long chain only the beginning, the rules around the decision and the next ones are told, if so wanted."""
-    rows = [Rule("local", (("kind", ("system",)),), str(number)).row for number in range(100)]
-    rows += [Rule("global", name=f"end-{number}").row for number in range(100)]
-    decision = engine.decide(engine.Program(rows, {}), factories.request())
-    names = [row[engine.NAME] for row, _, _ in engine.steps(decision, 4)]
-    assert names == ["0", "1", "99", "end-0", "end-1", "end-2", "end-3", "end-4"]
-    assert len(engine.steps(decision)) == 200
-
-
-def test_shown() -> None:
-    """What a rule wants is shown as TOML would have it."""
-    match = (("not", (("kind", ("system",)),)), ("any", ((("env", (("A", True), ("B", ("x", "y")))),),)))
-    assert {key: engine.shown(key, expected) for key, expected in match} == {
-        "not": {"kind": "system"},
-        "any": [{"env": {"A": True, "B": ["x", "y"]}}],
-    }

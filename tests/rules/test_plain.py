@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import marshal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from policy.config.read import load_chain
-from policy.rules import engine
-from policy.rules.builtin import LAYER, ROWS
-from policy.rules.request import Caller, Request
+from policy.rules.decision import PlainChain
+from policy.rules.plain import BUILT_IN, BUILT_IN_LAYER, PlainRule, Setting
 from policy.rules.rule import Rule
 from tests import factories
 
@@ -22,10 +20,8 @@ def decided(
     environ: dict[str, str] | None = None, facts: dict[str, object] | None = None, kind: str = "virtualenv"
 ) -> tuple[str, str]:
     """The rule and the lock that a request gets from the built-in rules."""
-    decision = engine.decide(
-        engine.Program(ROWS, {}), factories.request(environ, {**WRITABLE, **(facts or {})}, kind=kind)
-    )
-    return decision.row[engine.NAME], decision.lock
+    decision = PlainChain(BUILT_IN).decide(factories.request(environ, {**WRITABLE, **(facts or {})}, kind=kind))
+    return decision.label, " and ".join(decision.lock)
 
 
 @pytest.mark.parametrize("kind", ["virtualenv", "target", "prefix"])
@@ -47,7 +43,7 @@ def test_environments_are_locked_in_themselves(kind: str) -> None:
 )
 def test_all_others_are_locked_outside(environ: dict[str, str], facts: dict[str, object], kind: str, rule: int) -> None:
     """What asks for it, is managed by others, is read-only or is the system's gets a global lock, in this order."""
-    assert decided(environ, facts, kind) == (ROWS[rule][engine.NAME], "global")
+    assert decided(environ, facts, kind) == (BUILT_IN[rule].name, "global")
 
 
 @pytest.mark.parametrize("value", ["0", "off", "", "maybe"])
@@ -58,32 +54,32 @@ def test_uv_only_global_locks_is_a_boolean(value: str) -> None:
 
 def test_order() -> None:
     """The names and their order are a contract: they stand in `explain` and in the documentation."""
-    names = [row[engine.NAME] for row in ROWS]
+    names = [row.name for row in BUILT_IN]
     assert names == ["uv-only-global-locks", "externally-managed", "read-only", "environment", "default"]
 
 
 def test_the_last_one_matches_everything() -> None:
     """A chain that ends with these always has an answer."""
-    assert ROWS[-1][engine.MATCH] == ()
-    assert all(row[engine.MATCH] for row in ROWS[:-1])
+    assert BUILT_IN[-1].match == ()
+    assert all(row.match for row in BUILT_IN[:-1])
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[engine.NAME])
-def test_each_is_a_rule(row: engine.Row) -> None:
+@pytest.mark.parametrize("row", BUILT_IN, ids=lambda row: row.name)
+def test_each_is_a_rule(row: PlainRule) -> None:
     """A built-in rule is what a rule from a file is, of a layer of its own, with a reason, and never mandatory."""
-    rule = Rule(*row)
-    assert rule.row == row
-    assert (rule.layer, rule.file, rule.line, rule.mandatory, rule.required) == (LAYER, LAYER, 0, False, True)
+    rule = Rule.of(row)
+    assert Rule(rule.lock, rule.match, rule.name, reason=rule.reason) == rule
+    where = (rule.layer, rule.file, rule.line)
+    assert (where, rule.mandatory, rule.required) == ((BUILT_IN_LAYER, BUILT_IN_LAYER, 0), False, True)
     assert rule.reason
     assert rule.timeout is None
-    assert marshal.loads(marshal.dumps(row)) == row  # noqa: S302  (made here)
 
 
 def test_they_follow_every_file(tmp_path: Path) -> None:
     """With files or without, the built-in rules come last, the same ones."""
-    assert tuple(rule.row for rule in load_chain([]).rules) == ROWS
+    assert load_chain([]).rules == tuple(map(Rule.of, BUILT_IN))
     source = factories.source(tmp_path / "a.toml", '[[rules]]\nname = "mine"\nlock = "local"\n')
-    assert tuple(rule.row for rule in load_chain([source]).rules)[1:] == ROWS
+    assert load_chain([source]).rules[1:] == tuple(map(Rule.of, BUILT_IN))
 
 
 def test_each_is_visible(tmp_path: Path) -> None:
@@ -91,13 +87,13 @@ def test_each_is_visible(tmp_path: Path) -> None:
     root = factories.virtualenv(tmp_path / "env")
     done = factories.policy("explain", root, "--no-config", environ=factories.alone(tmp_path), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for row in ROWS:
-        assert row[engine.NAME] in done.stdout
+    for row in BUILT_IN:
+        assert row.name in done.stdout
 
 
-def test_a_caller_without_variables(tmp_path: Path) -> None:
-    """Where UV_ONLY_GLOBAL_LOCKS decides, a caller without it is said to be locked elsewhere."""
-    caller = Caller({"UV_ONLY_GLOBAL_LOCKS": "1"}, str(tmp_path))
-    decision = engine.decide(engine.Program(ROWS, {}), Request(factories.environment(), caller, WRITABLE))
-    assert not decision.agrees
-    assert decision.other.row[engine.NAME] == "environment"
+def test_setting() -> None:
+    """A setting is equal to another with the same value from the same place."""
+    setting = Setting(5, "/p/a.toml", 1, "user")
+    assert setting == Setting(5, "/p/a.toml", 1, "user") != Setting(6, "/p/a.toml", 1, "user")
+    assert hash(setting) == hash(Setting(*setting.plain))
+    assert repr(setting) == "Setting(5, '/p/a.toml', 1, 'user')"
