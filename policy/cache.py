@@ -11,12 +11,15 @@ import os
 import stat
 import sys
 
+from policy import host
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-VERSION = 2  # another one when what is kept changes its shape
+VERSION = 3  # another one when what is kept changes its shape
+CHECKSUM = 8  # bytes
 LARGEST = 64 * 1024 * 1024
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -37,14 +40,8 @@ def directory(environ: Mapping[str, str] | None = None) -> str:
         import platformdirs
 
         return platformdirs.user_cache_dir("lock-policy", appauthor=False)
-    base = environ.get("XDG_CACHE_HOME", "")
-    # The XDG base directory specification: a relative path is invalid and is ignored.
-    if not base.strip() or not os.path.isabs(base):
-        home = environ.get("HOME") or _home()
-        if not os.path.isabs(home):
-            return ""
-        base = os.path.join(home, ".cache")
-    return os.path.join(base, "lock-policy")
+    base = host.folder(environ, "XDG_CACHE_HOME", ".cache")
+    return os.path.join(base, "lock-policy") if base else ""
 
 
 def load(name: str, environ: Mapping[str, str] | None = None) -> bytes | None:
@@ -63,22 +60,14 @@ def load(name: str, environ: Mapping[str, str] | None = None) -> bytes | None:
     try:
         if not _ours(os.stat(folder)):
             return None
-        # O_NONBLOCK: a FIFO in the file's place must not hang us before fstat can refuse it.
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(os.path.join(folder, name), flags | getattr(os, "O_CLOEXEC", 0))
+        descriptor, status = host.open_regular(os.path.join(folder, name), follow=False)
     except (OSError, ValueError):
         return None
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or not _ours(status) or status.st_size > LARGEST:
+        if not _ours(status) or status.st_size > LARGEST:
             return None
-        parts = []
         # A file is replaced whole, never written in place, so its size is known before it is read.
-        left = status.st_size
-        while left and (part := os.read(descriptor, left)):
-            parts.append(part)
-            left -= len(part)
-        return b"".join(parts)
+        return host.content(descriptor, status.st_size)
     except OSError:
         return None
     finally:
@@ -130,30 +119,24 @@ def cached(name: str, key: Any, make: Callable[[], Any], environ: Mapping[str, s
     Returns:
         The value, from the file or from `make`.
     """
-    data = load(name, environ)
-    if data is not None:
-        try:
-            found_format, found_key, value = marshal.loads(data)  # noqa: S302  (only this user can write the file)
-        except (ValueError, TypeError, EOFError, MemoryError):
-            pass
-        else:
-            if found_format == VERSION and found_key == key:
-                return value
+    data = load(name, environ) or b""
+    if data and data == sealed(data[CHECKSUM:]):
+        version, found_key, value = marshal.loads(data[CHECKSUM:])  # noqa: S302  (only this user can write the file)
+        if version == VERSION and found_key == key:
+            return value
     value = make()
-    store(name, marshal.dumps((VERSION, key, value)), environ)
+    store(name, sealed(marshal.dumps((VERSION, key, value))), environ)
     return value
 
 
-def _home() -> str:
-    """The home directory that the user database names for this process, or ""."""
-    if sys.platform == "win32":
-        return ""
-    import pwd
+def sealed(data: bytes) -> bytes:
+    """Data with its checksum before it: of what a bad disk left, marshal would make anything, or end the process.
 
-    try:
-        return pwd.getpwuid(os.getuid()).pw_dir
-    except KeyError:
-        return ""
+    Args:
+        data: What is to be recognised when it is read again.
+    """
+    # the remainder by the largest 64-bit prime; importing a hash costs more than the rest of reading
+    return (int.from_bytes(b"\1" + data, "big") % (2**64 - 59)).to_bytes(CHECKSUM, "big") + data
 
 
 def _ours(status: os.stat_result) -> bool:

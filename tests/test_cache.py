@@ -195,3 +195,21 @@ def test_many_writers_and_readers(environ: dict[str, str], folder: Path) -> None
     assert [writer.returncode for writer in writers] == [0, 0, 0, 0]
     assert seen
     assert os.listdir(folder) == ["name"]
+
+
+def test_mutations(environ: dict[str, str], folder: Path) -> None:
+    """Of a file with any byte changed, cut or added, nothing is read: the value is made again."""
+    made: list[int] = []
+
+    def value() -> tuple[int, str]:
+        made.append(1)
+        return (1, "value")
+
+    cache.cached("name", ("key",), value, environ)
+    good = (folder / "name").read_bytes()
+    changed = [good[:at] + bytes([good[at] ^ bit]) + good[at + 1 :] for at in range(len(good)) for bit in (1, 128)]
+    cut = [good[:at] for at in range(len(good))]
+    for number, data in enumerate([*changed, *cut, good + b"\0", b"\0" + good]):
+        (folder / "name").write_bytes(data)
+        assert cache.cached("name", ("key",), value, environ) == (1, "value")
+        assert len(made) == number + 2

@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 
-from policy import cache
+from policy import cache, host
 from policy.errors import UsageError
 from policy.uv.names import digest
 from policy.variables import flag
@@ -229,18 +229,9 @@ def _mentions_us(path: str, identity: tuple[int, ...]) -> bool:
 
 def _search(path: str) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        content = host.beginning(path, MENTION)
     except OSError:
         return True
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return True
-        with os.fdopen(os.dup(descriptor), "rb") as file:
-            content = file.read(MENTION)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
     # an escape in a quoted key can spell anything
     return b"lock-policy" in content or b"\\u" in content.lower()
 
@@ -330,19 +321,6 @@ def project(query: Query) -> Iterable[Source]:
     return (found,) if found else ()
 
 
-def _home(environ: Mapping[str, str]) -> str:
-    if environ.get("HOME"):
-        return environ["HOME"]
-    if sys.platform == "win32":
-        return os.path.expanduser("~")
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_dir
-    except KeyError:
-        return "/"
-
-
 def user_files(environ: Mapping[str, str]) -> list[str]:
     """Where the user-level file is: as uv's, so not in `~/Library` on macOS.
 
@@ -354,10 +332,8 @@ def user_files(environ: Mapping[str, str]) -> list[str]:
 
         base = environ.get("APPDATA") or user_config_dir(appauthor=False, roaming=True)
     else:
-        # XDG Base Directory Specification: a relative path is ignored
-        configured = environ.get("XDG_CONFIG_HOME", "")
-        base = configured if os.path.isabs(configured) else os.path.join(_home(environ), ".config")
-    return [os.path.join(base, "lock-policy", FILE)]
+        base = host.folder(environ, "XDG_CONFIG_HOME", ".config")
+    return [os.path.join(base, "lock-policy", FILE)] if base else []
 
 
 def host_file() -> str:
@@ -374,10 +350,7 @@ def system_files(environ: Mapping[str, str]) -> list[str]:
     """
     if sys.platform == "win32":
         return [host_file()]
-    # XDG Base Directory Specification: a relative path is ignored
-    configured = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
-    bases = [base for base in configured.split(":") if os.path.isabs(base)]
-    return [*(os.path.join(base, "lock-policy", FILE) for base in bases), host_file()]
+    return [*[os.path.join(base, "lock-policy", FILE) for base in host.config_folders(environ)], host_file()]
 
 
 _VARIABLES = ("APPDATA", "PROGRAMDATA") if sys.platform == "win32" else ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS")
@@ -399,13 +372,13 @@ def _paths(one: Layer, environ: Mapping[str, str]) -> Sequence[str]:
 def _standing(one: Layer, query: Query) -> Iterable[Source]:
     """The first file of a layer that exists, and where it hides the host's own, what of that outlives everything."""
     found: list[Source] = []
-    host = host_file()
+    fixed = host_file()
     for path in _paths(one, query.environ):
-        if found and not (one.outlives and path == host):
+        if found and not (one.outlives and path == fixed):
             continue
         identity = _identity(path)
         if identity is not None:
-            source = Source(one, path, (), identity, query.limit, movable=path != host, partly=bool(found))
+            source = Source(one, path, (), identity, query.limit, movable=path != fixed, partly=bool(found))
             found.append(source)
     return found
 

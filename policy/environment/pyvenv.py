@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
+
+from policy import host
 
 _WINDOWS = sys.platform == "win32"
 _LARGEST = 64 * 1024
@@ -21,18 +22,8 @@ def read(root: str) -> dict[str, str] | None:
         file of at most 64 KiB that can be read.
     """
     path = os.path.join(root, "pyvenv.cfg")
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     try:
-        # Asked before it is opened, since a device must not even be, and again, since it may have been replaced.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return None
-        descriptor = os.open(path, flags)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
-            data = os.read(descriptor, _LARGEST + 1)
-        finally:
-            os.close(descriptor)
+        data = host.beginning(path, _LARGEST + 1)
     except (OSError, ValueError):
         return None
     if len(data) > _LARGEST:

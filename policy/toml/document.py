@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import re
-import stat
 import tomllib
 import unicodedata
 from typing import Any, TypeAlias
 
 from attrs import evolve, frozen
 
+from policy import host
 from policy.errors import ConfigError
 from policy.escape import escaped, printable
 from policy.toml.diagnostic import Diagnostic, Location
@@ -100,25 +100,6 @@ def _located(path: str, text: str, message: str, span: Span) -> ConfigError:
     return ConfigError([_at(Positions(text), Diagnostic(Location(path), message), span)])
 
 
-_FILE_TYPES = (
-    (stat.S_ISDIR, "a directory"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
-
-# O_NONBLOCK: opening a FIFO that took the place of the file since it was looked at must not wait for a writer
-_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-    | getattr(os, "O_NOINHERIT", 0)
-)
-
-
 def _content(path: str, limit: int) -> tuple[bytes, Identity]:
     """The bytes of a regular file.
 
@@ -135,32 +116,22 @@ def _content(path: str, limit: int) -> tuple[bytes, Identity]:
 
 def _attempt(path: str, limit: int) -> tuple[bytes, Identity] | None:
     """The same, once; None when the file changed meanwhile."""
-    _regular(path, os.stat(path))  # first, since opening some devices does something
-    descriptor = os.open(path, _FLAGS)
     try:
-        before = os.fstat(descriptor)
-        _regular(path, before)
-        chunks = []
+        descriptor, before = host.open_regular(path)
+    except host.IrregularError as error:
+        raise _refusal(path, str(error)) from None
+    try:
         size = before.st_size
-        read = 0
-        while size <= limit and read <= limit and (chunk := os.read(descriptor, min(limit + 1 - read, 1 << 20))):
-            chunks.append(chunk)
-            read += len(chunk)
-        if size > limit or read > limit:
-            more = f"at least {max(size, read)}"
+        data = host.content(descriptor, limit + 1) if size <= limit else b""
+        if size > limit or len(data) > limit:
+            more = f"at least {max(size, len(data))}"
             raise _refusal(path, f"too large: {more} bytes, {limit} are allowed; LOCK_POLICY_MAX_SIZE can allow more")
         identity = _identity(before)
-        if identity != _identity(os.fstat(descriptor)) or (size and read != size):
+        if identity != _identity(os.fstat(descriptor)) or (size and len(data) != size):
             return None
     finally:
         os.close(descriptor)
-    return b"".join(chunks), identity
-
-
-def _regular(path: str, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        kind = next((name for is_kind, name in _FILE_TYPES if is_kind(status.st_mode)), "something else")
-        raise _refusal(path, f"is {kind}, not a regular file")
+    return data, identity
 
 
 def _identity(status: os.stat_result) -> Identity:

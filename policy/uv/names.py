@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import sys
 
+from policy import host
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -218,7 +220,7 @@ def cache_lock(environ: Mapping[str, str], cwd: str | None = None) -> str:
         return os.path.join(_absolute(named, cwd), ".lock")
     if sys.platform == "win32":
         return os.path.join(environ.get("LOCALAPPDATA", ""), "uv", "cache", ".lock")
-    return os.path.join(_base("XDG_CACHE_HOME", ".cache", environ), "uv", ".lock")
+    return os.path.join(host.folder(environ, "XDG_CACHE_HOME", ".cache"), "uv", ".lock")
 
 
 def _directory(variable: str, name: str, environ: Mapping[str, str], cwd: str | None) -> str:
@@ -227,13 +229,7 @@ def _directory(variable: str, name: str, environ: Mapping[str, str], cwd: str | 
         return _absolute(named, cwd)
     if sys.platform == "win32":
         return os.path.join(environ.get("APPDATA", ""), "uv", "data", name)
-    return os.path.join(_base("XDG_DATA_HOME", os.path.join(".local", "share"), environ), "uv", name)
-
-
-def _base(variable: str, below_home: str, environ: Mapping[str, str]) -> str:
-    """A directory of the XDG specification, by which a relative value is to be ignored."""
-    named = environ.get(variable, "")
-    return named if os.path.isabs(named) else os.path.join(environ.get("HOME", os.path.expanduser("~")), below_home)
+    return os.path.join(host.folder(environ, "XDG_DATA_HOME", os.path.join(".local", "share")), "uv", name)
 
 
 def _absolute(path: str, cwd: str | None) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from policy import host
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -17,9 +19,8 @@ _LARGEST = 8 * 1024 * 1024
 def _read(path: str) -> bytes:
     """The beginning of a regular file, b"" if it cannot be read."""
     try:
-        with open(path, "rb") as stream:
-            return stream.read(_LARGEST)
-    except OSError:
+        return host.beginning(path, _LARGEST)
+    except (OSError, ValueError):
         return b""
 
 
@@ -171,10 +172,8 @@ def _user_files(command: Command) -> tuple[str, ...]:
     environ = command.environ
     if sys.platform == "win32":
         return (os.path.join(environ.get("APPDATA", ""), "uv", "uv.toml"),)
-    base = environ.get("XDG_CONFIG_HOME", "")
-    if not os.path.isabs(base):
-        base = os.path.join(environ.get("HOME", ""), ".config")
-    return (os.path.join(base, "uv", "uv.toml"),)
+    base = host.folder(environ, "XDG_CONFIG_HOME", ".config")
+    return (os.path.join(base, "uv", "uv.toml"),) if base else ()
 
 
 def _system_files(command: Command) -> tuple[str, ...]:
@@ -182,8 +181,8 @@ def _system_files(command: Command) -> tuple[str, ...]:
     if sys.platform == "win32":
         return (os.path.join(environ.get("PROGRAMDATA", ""), "uv", "uv.toml"),)
     # The first of these that exists, then the one below /etc.
-    for base in environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":"):
+    for base in host.config_folders(environ):
         path = os.path.join(base, "uv", "uv.toml")
-        if base and os.path.isfile(path):
+        if os.path.isfile(path):
             return (path,)
     return ("/etc/uv/uv.toml",)

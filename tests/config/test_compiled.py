@@ -201,16 +201,26 @@ def test_another_version_reads_anew(world: World, monkeypatch: pytest.MonkeyPatc
         world.name()
 
 
+def sealed(*parts: Any) -> bytes:
+    """What a cached file holds."""
+    return cache.sealed(marshal.dumps(parts))
+
+
+def opened(data: bytes) -> Any:
+    """What a cached file holds, without its checksum."""
+    return marshal.loads(data[cache.CHECKSUM :])  # noqa: S302  (written by this test)
+
+
 BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "truncated": lambda data: data[: len(data) // 2],
     "without its end": lambda data: data[:-1],
     "zeros": lambda data: bytes(len(data)),
     "text": lambda _: b"# nothing of ours\n" * 10,
-    "not a tuple": lambda _: marshal.dumps({"a": 1}),
-    "of another shape": lambda _: marshal.dumps((1, 2)),
-    "of another format": lambda data: marshal.dumps((cache.VERSION + 1, *marshal.loads(data)[1:])),  # noqa: S302
-    "of another key": lambda data: marshal.dumps((cache.VERSION, ("x",), marshal.loads(data)[2])),  # noqa: S302
+    "without its checksum": lambda data: data[cache.CHECKSUM :],
+    "with another bit": lambda data: data[:-5] + bytes([data[-5] ^ 4]) + data[-4:],
+    "of another version": lambda data: sealed(cache.VERSION + 1, *opened(data)[1:]),
+    "of another key": lambda data: sealed(cache.VERSION, ("x",), opened(data)[2]),
 }
 
 
@@ -288,9 +298,9 @@ def test_a_planted_file_is_not_used(world: World) -> None:
     """A cached file that others may write, or that is a link, decides nothing."""
     world.name()
     (kept,) = world.kept
-    data = marshal.loads(kept.read_bytes())  # noqa: S302
+    data = opened(kept.read_bytes())
     row = marshal.dumps(("both", (), "planted", None, True, "", False, "x", 1, "file"))
-    planted = marshal.dumps((*data[:2], ((row,), *data[2][1:])))
+    planted = sealed(*data[:2], ((row,), *data[2][1:]))
     kept.write_bytes(planted)
     kept.chmod(0o666)
     assert world.name() == "one"

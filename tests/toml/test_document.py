@@ -117,7 +117,7 @@ def test_fifo_that_takes_the_place_of_the_file(tmp_path: Path, monkeypatch: pyte
     file.unlink()
     os.mkfifo(file)
     with monkeypatch.context() as patched:
-        patched.setattr(os, "stat", lambda _path: status)
+        patched.setattr(os, "stat", lambda _path, **_options: status)
         with pytest.raises(ConfigError, match="is a named pipe, not a regular file"):
             read(str(file))
 
