@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = "/home/babbage"  # as long as what mkdtemp makes in /tmp, so that columns stay where they are
 PYTHON = "/usr/bin/python3.13"
 USER = pwd.getpwuid(os.geteuid()).pw_name
-SECONDS = 120
+SECONDS = 60
 MARK = "\x1e"
 
 _BLOCK = re.compile(
@@ -173,7 +173,6 @@ def _run(todo: list[Step], home: str, uv: Path | None) -> list[str]:
         PYTHONDONTWRITEBYTECODE="1",
         XDG_CONFIG_HOME=f"{home}/.config",
         UV_FIND_LINKS=str(wheels),
-        UV_PYTHON_PREFERENCE="only-system",
         TERM="dumb",
     )
     script = "exec 2>&1\nset +m\n" + "".join(map(_line, todo)) + "wait\n"
