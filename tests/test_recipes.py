@@ -1,0 +1,248 @@
+"""The recipes of CONTRIBUTING.md, followed in a copy of the checkout: what is added shows up everywhere by itself.
+
+Each recipe changes one file of `policy/`, or adds one and a line. Schema, `--help`, completions and reference follow.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+from tests import factories
+
+if sys.platform == "win32":
+    pytest.skip("needs POSIX paths", allow_module_level=True)
+
+ROOT = factories.CHECKOUT
+
+
+@frozen
+class Copy:
+    """A copy of the checkout, and a directory to try it in.
+
+    Args:
+        folder: Where `policy/` and `docs/` are copied to.
+        place: The working directory of what is run, with an environment and without any configuration.
+    """
+
+    folder: Path
+    place: Path
+
+    def edit(self, file: str, pattern: str, replacement: str) -> None:
+        """Changes one place in a file of the package.
+
+        Args:
+            file: Below `policy/`.
+            pattern: A regular expression that is found once.
+            replacement: What stands there afterwards.
+        """
+        path = self.folder / "policy" / file
+        text, count = re.subn(pattern, replacement, path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert count == 1, f"{pattern} is found {count} times in {file}"
+        path.write_text(text, encoding="utf-8")
+
+    def add(self, file: str, text: str) -> None:
+        """Writes a new file of the package."""
+        path = self.folder / "policy" / file
+        assert not path.exists()
+        path.write_text(text, encoding="utf-8")
+
+    def run(self, *words: str, code: int = 0, **environ: str) -> str:
+        """What `policy` prints in the copy, on stdout and stderr.
+
+        Args:
+            words: Its arguments.
+            code: The exit code that is expected.
+            environ: More variables.
+        """
+        return self._run([sys.executable, "-m", "policy", *words], code, environ)
+
+    def reference(self) -> str:
+        """The reference page of the copy."""
+        self._run([sys.executable, str(self.folder / "docs" / "reference.py")], 0, {})
+        return (self.folder / "docs" / "reference.md").read_text(encoding="utf-8")
+
+    def completions(self) -> list[str]:
+        """The completion script of each shell."""
+        from policy.commands.shells import SHELLS
+
+        return [self.run("completions", shell) for shell in SHELLS]
+
+    def _run(self, words: list[str], code: int, environ: dict[str, str]) -> str:
+        everything = {**factories.alone(self.place), "PYTHONPATH": str(self.folder), "COLUMNS": "200", **environ}
+        done = subprocess.run(
+            words,
+            env=everything,
+            cwd=self.place,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=factories.PATIENCE,
+        )
+        assert done.returncode == code, done.stdout
+        return done.stdout
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Copy:
+    """A new copy of the checkout."""
+    for name in ("policy", "docs"):
+        shutil.copytree(ROOT / name, tmp_path / "copy" / name, ignore=shutil.ignore_patterns("__pycache__", "_build"))
+    place = tmp_path / "place"
+    factories.virtualenv(place / ".venv")
+    return Copy(tmp_path / "copy", place)
+
+
+def rule(copy: Copy, text: str) -> None:
+    """Writes the rules of the place."""
+    factories.written(copy.place / "lock-policy.toml", text)
+
+
+CONDITION = '''\\
+class Shell(_TextCondition):
+    """The shell that the caller works in."""
+
+    key = "shell"
+    help = "The name of the login shell."
+    examples = ("bash", ["zsh", "fish"])
+    caller = True
+
+    def observe(self, request: Request) -> str:
+        """The file name of SHELL; empty where it is not set."""
+        return request.caller.environ.get("SHELL", "").rpartition("/")[2]
+
+
+CONDITIONS: dict[str, Condition] = {'''
+
+
+def test_condition(copy: Copy) -> None:
+    """A condition is a class and a line in `rules/conditions.py`."""
+    copy.edit("rules/conditions.py", r"^CONDITIONS: dict\[str, Condition\] = \{", CONDITION)
+    copy.edit("rules/conditions.py", r"^        Operation\(\),$", "        Operation(),\n        Shell(),")
+    rule(copy, '[[rules]]\nname = "fishy"\nmatch.shell = "fi*"\nlock = "global"\n')
+    assert "fishy" in copy.run("explain", "--output-format", "json", SHELL="/usr/bin/fish")
+    decided = json.loads(copy.run("explain", "--output-format", "json", SHELL="/bin/bash"))
+    check = next(step for step in decided["steps"] if step["rule"]["name"] == "fishy")["checks"][0]
+    assert (check["key"], check["seen"], check["passed"], check["caller"]) == ("shell", "bash", False, True)
+    assert '"fishy"' in copy.run("explain", "--assume", "shell=fish", "--output-format", "json")
+    for schema in ([], ["--pyproject"]):
+        assert '"shell"' in copy.run("schema", *schema)
+    assert "| `shell` |" in copy.reference()
+    assert 'did you mean "shell"' in with_rule(copy, 'match.shel = "x"\nlock = "local"', code=2)
+
+
+def with_rule(copy: Copy, text: str, code: int = 0) -> str:
+    """What `policy check` says of a rule."""
+    rule(copy, f"[[rules]]\n{text}\n")
+    return copy.run("check", code=code)
+
+
+FORMAT = '''"""One word, for scripts."""
+
+from __future__ import annotations
+
+
+def render(record: dict[str, object], *, color: bool) -> str:
+    """The kind of the environment."""
+    del color
+    return str(record["environment"]["kind"])
+'''
+
+
+def test_format(copy: Copy) -> None:
+    """An output format of `explain` is a module in `render/` and its name there."""
+    copy.add("render/word.py", FORMAT)
+    copy.edit("render/__init__.py", r"^FORMATS = \(", 'FORMATS = ("word", ')
+    assert copy.run("explain", "--output-format", "word") == "virtualenv\n"
+    assert "word" in copy.run("explain", "--help")
+    assert all(re.search(r"\bword\b", script) for script in copy.completions())
+    assert re.search(r"output-format[^\n]*\bword\b", copy.reference())
+
+
+COMMAND = '''"""`policy where`: where the environment is."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from policy.commands.reading import Arguments, Parser
+
+
+def arguments(parser: Parser) -> None:
+    """The options of the command."""
+    parser.add_argument("--short", action="store_true", help="only the last part of the path")
+
+
+def main(arguments: Arguments) -> int:
+    """Prints it."""
+    sys.stdout.write(".venv\\n" if arguments.short else "here\\n")
+    return 0
+'''
+
+
+def test_command(copy: Copy) -> None:
+    """A command is a module in `commands/` and its name there."""
+    copy.add("commands/where.py", COMMAND)
+    copy.edit("commands/__init__.py", r"^COMMANDS = \{", 'COMMANDS = {\n    "where": "print where the environment is",')
+    assert copy.run("where", "--short") == ".venv\n"
+    assert "print where the environment is" in copy.run("help")
+    assert "--short" in copy.run("where", "--help")
+    assert "did you mean" in copy.run("wher", code=2)
+    assert all("where" in script and "short" in script for script in copy.completions())
+    assert "policy where" in copy.reference()
+
+
+LAYER = '''\\
+def team_files(environ: Mapping[str, str]) -> list[str]:
+    """Where the team's file may be."""
+    return [os.path.join(environ.get("TEAM_HOME", "/nowhere"), FILE)]
+
+
+LAYERS: tuple[Layer, ...] = (NAMED, PROJECT, Layer("team", "the team's file", files=team_files), USER, SYSTEM)'''
+
+
+def test_layer(copy: Copy) -> None:
+    """A layer is an object in `config/layers.py`, and may do little until it says more."""
+    copy.edit("config/layers.py", r"^LAYERS: tuple\[Layer, \.\.\.\] = .*$", LAYER)
+    copy.edit("config/layers.py", r'(?<=else \("HOME", )', '"TEAM_HOME", ')
+    team = factories.written(copy.place / "team" / "lock-policy.toml", '[[rules]]\nname = "teams"\nlock = "global"\n')
+    decided = json.loads(copy.run("explain", "--output-format", "json", TEAM_HOME=str(team.parent)))
+    assert (decided["rule"]["name"], decided["rule"]["layer"]) == ("teams", "team")
+    assert copy.run("check", "--layer", "team", str(team)).startswith("All good")
+    factories.written(team, '[[rules]]\nlock = "global"\nmandatory = true\n')
+    assert "mandatory" in copy.run("check", "--layer", "team", str(team), code=2)
+    assert all(re.search(r"\bteam\b", script) for script in copy.completions())
+    assert "the team's file" in copy.reference()
+
+
+LOCATION = '''\\
+def above(request: Request, directory: str) -> tuple[LockFile, ...]:
+    """`<parent>/above.lock`."""
+    del directory
+    return (LockFile(os.path.join(os.path.dirname(request.environment.root), "above.lock"), "local"),)
+
+
+LOCATIONS: dict[str, Callable[[Request, str], tuple[LockFile, ...]]] = {
+    "above": above,'''
+
+
+def test_location(copy: Copy) -> None:
+    """A lock location is a function and a line in `rules/plan.py`."""
+    copy.edit("rules/plan.py", r"^LOCATIONS: [^\n]* = \{$", LOCATION)
+    rule(copy, '[[rules]]\nlock = "above"\n')
+    shown = copy.run("explain", "--output-format", "path").splitlines()
+    assert str(copy.place / "above.lock") in shown
+    copy.run("run", "--", "test", "-e", "above.lock")
+    assert '"above"' in copy.run("schema")
+    assert '`"above"`' in copy.reference()
+    assert '"above"' in with_rule(copy, 'lock = "abov"', code=2)
