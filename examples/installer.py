@@ -13,7 +13,7 @@ def main(environment: str, wheels: list[str]) -> int:
     """Installs wheels with pip while the environment is locked."""
     try:
         with policy.lock(environment, operation="pip install", timeout=60) as held:
-            print(f"holding {', '.join(held.files)}", file=sys.stderr)
+            print(f"holding {', '.join(lock.name for lock in held.locks)}", file=sys.stderr)
             python = held.decision.environment.interpreter
             command = [python, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", *wheels]
             return subprocess.run(command, check=False).returncode

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from policy.rules.chain import Chain
     from policy.rules.decision import Decision
     from policy.rules.plain import Setting
-    from policy.rules.plan import LockFile
     from policy.rules.request import Caller, Request
     from policy.rules.rule import Check, Rule, Step
     from policy.version import __version__ as __version__
@@ -37,7 +36,6 @@ __all__ = [
     "Environment",
     "EnvironmentNotFound",
     "Lock",
-    "LockFile",
     "LockLost",
     "LockTimeout",
     "LockUnavailable",
@@ -70,7 +68,6 @@ _MODULES = {
         "UsageError",
     ),
     "config.loading": ("Rules",),
-    "rules.plan": ("LockFile",),
     "rules.request": ("Caller", "Request"),
     "rules.rule": ("Check", "Rule", "Step"),
     "version": ("__version__",),

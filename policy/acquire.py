@@ -4,29 +4,90 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 
 from policy.errors import LockTimeout, LockUnavailable
-from policy.locks import hold as locks
-from policy.rules.plan import default_global_directory
+from policy.locks.hold import Held, take
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import Any
+    from collections.abc import Callable, Generator, Sequence
+    from typing import Any, TypeAlias
 
-    from policy.locks.hold import Held
+    from policy.config.loading import Rules
+    from policy.locks.backend import Lock, Pause
     from policy.rules.decision import Decision
+
+    # the locks of a plan to hold, and those that must be free but are left to the command
+    Adapt: TypeAlias = Callable[[Decision], tuple[Sequence[Lock], Sequence[Lock]]]
 
 REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def correct(decision: Decision, error: LockUnavailable, decide: Callable[[], Decision]) -> Decision | None:
+def steps(
+    held: Held,
+    rules: Rules,
+    decision: Decision,
+    *,
+    warn: Callable[[str], None],
+    timeout: float | None = None,
+    adapt: Adapt | None = None,
+    **options: Any,
+) -> Generator[Pause, None, Decision]:
+    """The steps that carry out a decision, for `hold.drive` and `hold.drive_async`.
+
+    Args:
+        held: Where the locks are held afterwards; empty where the rule says `required = false` and they cannot be.
+        rules: Asked again, with the same request, where a fact was wrong.
+        decision: What they decided.
+        warn: Gets one line when the work goes on without a lock.
+        timeout: Seconds to wait; None: what the decision says.
+        adapt: Which locks of the plan are held, and which must only be free; None: all are held.
+        **options: Further ones of `hold.take`.
+
+    Returns:
+        The decision that was carried out.
+
+    Raises:
+        LockUnavailable: A lock can never be taken, and the rule requires it.
+        LockTimeout: Timed out waiting for a lock, and the rule requires it.
+    """
+    options["environ"] = decision.request.caller.environ
+    while True:
+        begin = time.monotonic()
+        limit = decision.timeout if timeout is None else timeout
+        held.locks, free = adapt(decision) if adapt else (decision.plan, ())
+        try:
+            yield from take(held, timeout=limit, **options)
+            if free and limit is not None:
+                yield from _pass(free, timeout=max(0.0, begin + limit - time.monotonic()), **options)
+        except (LockUnavailable, LockTimeout) as error:
+            held.give_up()
+            held.locks = ()
+            again = after(error, decision, rules, warn)
+            if again is None:
+                return decision
+            decision = again
+        else:
+            return decision
+
+
+def _pass(locks: Sequence[Lock], **options: Any) -> Generator[Pause, None, None]:
+    """Waits until locks are free, and leaves them so: the command takes them itself, and knows no timeout of ours."""
+    briefly = Held(locks)
+    try:
+        yield from take(briefly, **options)
+    finally:
+        briefly.give_up()
+
+
+def correct(decision: Decision, error: LockUnavailable, rules: Rules) -> Decision | None:
     """Asks the rules once more where `writable` was believed and the kernel then refused the local file.
 
     Args:
         decision: What was decided.
         error: Why its plan could not be taken.
-        decide: Asks the rules again, with the same request.
+        rules: What decided.
 
     Returns:
         The new decision, or None where the error says nothing about `writable`.
@@ -37,103 +98,35 @@ def correct(decision: Decision, error: LockUnavailable, decide: Callable[[], Dec
         return None
     request.facts["writable"] = False
     request.details["writable"] = error.reason
-    again = decide()
-    again.corrected = f"{error.path} could not be made although it seemed so: {error.reason}"
+    again = rules.decide(request)
+    again.corrected = f"{error.path} could not be created although it seemed so: {error.reason}"
     return again if again.plan != decision.plan else None
 
 
-def explained(decision: Decision, error: LockUnavailable) -> LockUnavailable:
-    """The error with the rule that asked for the file."""
-    return LockUnavailable(error.path, error.errno or 0, error.reason, remedy=error.remedy, rule=decision.label)
-
-
 def after(
-    error: LockUnavailable | LockTimeout,
-    decision: Decision,
-    decide: Callable[[], Decision],
-    warn: Callable[[str], None],
+    error: LockUnavailable | LockTimeout, decision: Decision, rules: Rules, warn: Callable[[str], None]
 ) -> Decision | None:
-    """What to do about a lock that was not had.
+    """What to do about a lock that could not be acquired.
 
     Args:
         error: Why not.
         decision: What was to be held.
-        decide: Asks the rules again, with the same request.
-        warn: Told in one line when the work goes on without a lock.
+        rules: What decided.
+        warn: Gets one line when the work goes on without a lock.
 
     Returns:
         A decision to try instead, or None to go on without a lock.
 
     Raises:
-        LockUnavailable: When a file cannot be made, opened or locked, and the rule requires the lock.
-        LockTimeout: When a lock was not had in time, and the rule requires it.
+        LockUnavailable: A lock can never be taken, and the rule requires it.
+        LockTimeout: Timed out waiting for a lock, and the rule requires it.
     """
     if isinstance(error, LockUnavailable):
-        again = correct(decision, error, decide)
+        again = correct(decision, error, rules)
         if again:
             return again
-        error = explained(decision, error)
+        error = LockUnavailable(error.path, error.errno or 0, error.reason, remedy=error.remedy, rule=decision.label)
     if decision.required:
         raise error from None
     warn(f"going on without a lock, as rule {decision.label} allows: {error}")
     return None
-
-
-def take(
-    decision: Decision, decide: Callable[[], Decision], hold: Callable[[Decision], Held], warn: Callable[[str], None]
-) -> tuple[Decision, Held]:
-    """Holds what was decided.
-
-    Args:
-        decision: What was decided.
-        decide: Asks the rules again, with the same request.
-        hold: Takes the files of a decision.
-        warn: Told in one line when the work goes on without a lock.
-
-    Returns:
-        The decision that was carried out, and what is held; nothing where the rule says `required = false` and the lock
-        could not be had.
-
-    Raises:
-        LockUnavailable: When a file cannot be made, opened or locked.
-        LockTimeout: When a lock was not had in time.
-    """
-    while True:
-        try:
-            return decision, hold(decision)
-        except (LockUnavailable, LockTimeout) as error:
-            again = after(error, decision, decide, warn)
-            if again is None:
-                return decision, locks.Held((), ())
-            decision = again
-
-
-async def take_async(
-    decision: Decision,
-    decide: Callable[[], Decision],
-    hold: Callable[[Decision], Awaitable[Held]],
-    warn: Callable[[str], None],
-) -> tuple[Decision, Held]:
-    """As `take`, without blocking the event loop."""
-    while True:
-        try:
-            return decision, await hold(decision)
-        except (LockUnavailable, LockTimeout) as error:
-            again = after(error, decision, decide, warn)
-            if again is None:
-                return decision, locks.Held((), ())
-            decision = again
-
-
-def options(decision: Decision) -> dict[str, Any]:
-    """What `locks.hold` must know of a plan besides its paths."""
-    default = default_global_directory(decision.request.caller.environ)
-    return {
-        "local": tuple(file.path for file in decision.plan if file.purpose == "local"),
-        "make": "" if default == "/tmp" else default,  # noqa: S108
-    }
-
-
-def paths(decision: Decision) -> tuple[str, ...]:
-    """The files of the plan, in the order in which they are taken."""
-    return tuple(file.path for file in decision.plan)

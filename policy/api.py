@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 import sys
 
-from policy import acquire as holding
+from policy import acquire
 from policy.config.loading import Rules, seconds
 from policy.environment.discovery import Environment, find
 from policy.errors import LockLost
-from policy.locks import hold
-from policy.locks.file import through_filelock
+from policy.locks.hold import Held, drive, drive_async
+from policy.locks.inherit import MARKER
 from policy.rules.request import Caller, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
     from types import TracebackType
     from typing import Any, Self
 
-    from policy.locks.hold import Held
+    from policy.locks.backend import Lock as Backend
+    from policy.locks.backend import Pause
     from policy.rules.decision import Decision
 
     Named = str | os.PathLike[str] | Environment | None
@@ -173,7 +174,6 @@ class Lock:
 
     Attributes:
         decision: What was decided when it was last entered.
-        files: The lock files that are held, in the order in which they were taken.
     """
 
     __slots__ = ("_env", "_held", "_question", "_rules", "_timeout", "decision")
@@ -185,44 +185,47 @@ class Lock:
         self._question = question
         self._rules = rules
         self._timeout = timeout
-        self._held: Held | None = None
+        self._held = Held()
 
     @property
-    def files(self) -> tuple[str, ...]:
-        """The lock files that are held."""
-        return self._held.files if self._held else ()
+    def locks(self) -> tuple[Backend, ...]:
+        """The locks that are held, in the order in which they were taken."""
+        return tuple(self._held.taken)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Variables for a command that works under this lock: with them `policy run` and `policy.lock()` join it."""
+        environ = dict(self.decision.request.caller.environ)
+        marker = self._held.marker
+        if marker:
+            environ[MARKER] = marker
+        return environ
 
     def acquire(self) -> Self:
-        """Decides, then takes the files of the plan; `release` gives them back."""
-        request = self._asked()
-        self.decision, self._held = holding.take(
-            self._rules.decide(request), lambda: self._rules.decide(request), self._hold, _warn
-        )
+        """Decides, then takes the locks of the plan; `release` gives them back."""
+        steps = self._steps(synchronous=True)
+        self.decision = drive(self._held, steps)
         return self
 
     def release(self) -> None:
-        """Gives the files back.
+        """Gives the locks back.
 
         Raises:
             LockLost: When one of them was deleted or replaced while it was held.
         """
-        held, self._held = self._held, None
-        if held:
-            held.release()
+        self._held.release()
 
-    def _asked(self) -> Request:
-        if self._held is not None:
+    def _steps(self, *, synchronous: bool) -> Generator[Pause, None, Decision]:
+        if self._held.taken:
             raise RuntimeError("this lock is held already; make another one with policy.lock()")
-        return _request(self._env, **self._question)
-
-    def _hold(self, decision: Decision) -> Held:
-        timeout = decision.timeout if self._timeout is None else self._timeout
-        return hold.hold(
-            holding.paths(decision),
-            timeout=timeout,
-            attempt=through_filelock,
-            environ=decision.request.caller.environ,
-            **holding.options(decision),
+        request = _request(self._env, **self._question)
+        return acquire.steps(
+            self._held,
+            self._rules,
+            self._rules.decide(request),
+            warn=_warn,
+            timeout=self._timeout,
+            synchronous=synchronous,
         )
 
     def __enter__(self) -> Self:
@@ -234,26 +237,14 @@ class Lock:
         _leave(self, error)
 
     async def __aenter__(self) -> Self:
-        request = self._asked()
-        self.decision, self._held = await holding.take_async(
-            self._rules.decide(request), lambda: self._rules.decide(request), self._hold_async, _warn
-        )
+        steps = self._steps(synchronous=False)
+        self.decision = await drive_async(self._held, steps)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _leave(self, error)
-
-    async def _hold_async(self, decision: Decision) -> Held:
-        timeout = decision.timeout if self._timeout is None else self._timeout
-        return await hold.hold_async(
-            holding.paths(decision),
-            timeout=timeout,
-            attempt=through_filelock,
-            environ=decision.request.caller.environ,
-            **holding.options(decision),
-        )
 
 
 def _leave(lock: Lock, error: BaseException | None) -> None:

@@ -8,7 +8,26 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, ClassVar
+    from typing import Any, ClassVar, Protocol
+
+    class Holder(Protocol):
+        """A process that holds a lock, as `policy.locks.holders.Holder` describes it; its text is for people."""
+
+        @property
+        def pid(self) -> int:
+            """Its number."""
+
+        @property
+        def user(self) -> str:
+            """The name of its effective user."""
+
+        @property
+        def command(self) -> str:
+            """Its command line, fit to be shown."""
+
+        @property
+        def since(self) -> float | None:
+            """When it was started, in seconds since the epoch."""
 
 
 class PolicyError(Exception):
@@ -46,17 +65,17 @@ class ConfigError(PolicyError):
 
 
 class LockTimeout(PolicyError, TimeoutError):  # noqa: N818  (the contract's name)
-    """A lock was not had in time.
+    """Timed out waiting for a lock.
 
     Args:
-        path: The lock file.
-        timeout: How long was waited, in seconds.
+        path: The lock: a file, or the key of a lock elsewhere.
+        timeout: How long it waited, in seconds.
         holders: Who holds it, as far as that can be known.
     """
 
     exit_code = 124
 
-    def __init__(self, path: str, timeout: float, holders: Sequence[Any] = ()) -> None:
+    def __init__(self, path: str, timeout: float, holders: Sequence[Holder] = ()) -> None:
         super().__init__(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), path)
         self.path = path
         self.timeout = timeout
@@ -65,19 +84,19 @@ class LockTimeout(PolicyError, TimeoutError):  # noqa: N818  (the contract's nam
     def __str__(self) -> str:
         if self.holders:
             who = "; ".join(str(holder) for holder in self.holders)
-            return f"{self.path}: not locked within {round(self.timeout, 2):g} s: held by {who}"
-        return f"{self.path}: not locked within {round(self.timeout, 2):g} s: who holds it cannot be known from here"
+            return f"{self.path}: timed out after {round(self.timeout, 2):g} s: held by {who}"
+        return f"{self.path}: timed out after {round(self.timeout, 2):g} s: cannot tell who holds it"
 
     def __reduce__(self) -> tuple[object, ...]:  # OSError's own hands other arguments to the constructor
         return type(self), (self.path, self.timeout, self.holders)
 
 
 class LockUnavailable(PolicyError, OSError):  # noqa: N818  (the contract's name)
-    """A lock file cannot be made, opened or locked.
+    """A lock file cannot be created, opened or locked, or a lock elsewhere cannot be reached.
 
     Args:
-        path: The lock file.
-        number: The errno, or 0 where the file was refused for what it is.
+        path: The lock: a file, or the key of a lock elsewhere.
+        number: The errno, or 0 where the lock was refused for what it is.
         reason: What is wrong, when it is not the errno's own text.
         remedy: What to change.
         rule: The rule that asked for the file, as it is shown to people.
@@ -102,10 +121,10 @@ class LockUnavailable(PolicyError, OSError):  # noqa: N818  (the contract's name
 
 
 class LockLost(PolicyError):  # noqa: N818  (the contract's name)
-    """A lock file was deleted, renamed or replaced while it was held.
+    """A lock was deleted, renamed, replaced or lost while it was held.
 
     Args:
-        paths: The files that are no longer those that were locked.
+        paths: The locks that others no longer look for.
     """
 
     exit_code = 125

@@ -55,7 +55,7 @@ def treatment(command: Command, decision: Decision) -> Treatment:
     """
     notes: list[str] = []
     changes: dict[str, str] = {}
-    plan = [file.path for file in decision.plan]
+    plan = [lock.name for lock in decision.plan]
     left = _left(command, decision, plan, notes)
     if _waits(command, decision, plan, left):
         own = command.environ.get("UV_LOCK_TIMEOUT")

@@ -52,14 +52,14 @@ def work(thread, way):
     options = {"blocking": {}, "child": {"timeout": 600}, "thread": {"timeout": 600, "disposable": True}}[way]
     for number in range(count):
         path = f"{directory}/{random.choice(spellings)}"
-        held = locks.hold([path], local=[path], **options)
+        held = locks.hold([path], near=[path], **options)
         inside(thread, number, path)
         release(held, path)
 
 async def task(thread):
     for number in range(count):
         path = f"{directory}/{random.choice(spellings)}"
-        held = await locks.hold_async([path], local=[path])
+        held = await locks.hold_async([path], near=[path])
         inside(thread, number, path)
         release(held, path)
         await asyncio.sleep(0)
@@ -71,10 +71,9 @@ def begin(thread, way):
     asyncio.run(tasks(thread)) if way == "task" else work(thread, way)
 
 if broken == "no lock":
-    lockfiles.attempt = lambda descriptor: True
-    locks.hold.__kwdefaults__["attempt"] = locks.hold_async.__kwdefaults__["attempt"] = lockfiles.attempt
+    file.attempt = lambda descriptor, shared: True
 if broken == "unlink":
-    lockfiles.is_current = lambda file: True
+    file.FileLock.is_current = lambda lock: True
 while not os.path.exists(directory + "/go"):
     time.sleep(0.001)
 threads = [threading.Thread(target=begin, args=item) for item in enumerate(ways)]

@@ -24,7 +24,8 @@ PATIENCE = 60  # seconds after which a test counts as hung; no test waits for th
 _PRELUDE = """
 import asyncio, json, os, pwd, selectors, shutil, signal, subprocess, sys, threading, time
 from policy import errors
-from policy.locks import file as lockfiles, hold as locks, holders, inherit as nesting, proc as kernel, wait as waiting
+from policy.locks import file, holders, open_file, wait
+from tests import holding as locks
 if user := int(os.environ.pop("LOCK_POLICY_TEST_USER", "0")):
     os.setgroups([])
     os.setresgid(user, user, user)
@@ -88,7 +89,7 @@ def probe(
         wrapper: A command that runs the process, such as strace with its options.
         timeout: Seconds that it waits.
         preexec: Called in the process before its program begins.
-        **options: Further ones of `locks.hold`.
+        **options: Further ones of `holding.hold`.
     """
     words = [*wrapper, *command(PROBE, path, json.dumps({"timeout": timeout, **options}))]
     result = subprocess.run(

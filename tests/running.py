@@ -121,7 +121,7 @@ class Place:
     def is_free(self, path: str = "") -> bool:
         """Whether another process could have the lock now."""
         path = path or self.lock
-        return bool(processes.probe(path, local=[path])["outcome"] == "held")
+        return bool(processes.probe(path, near=[path])["outcome"] == "held")
 
 
 def wait_until(condition: Any, what: str, seconds: float = factories.PATIENCE) -> None:

@@ -4,25 +4,25 @@ import asyncio
 import errno
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from policy import acquire
 from policy.errors import LockTimeout, LockUnavailable
-from policy.locks import hold as locks
+from policy.locks.hold import Held, drive, drive_async
 from policy.rules.decision import PlainChain
 from policy.rules.plain import BUILT_IN
 from policy.rules.rule import Rule
-from tests import factories
+from tests import factories, holding, processes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from policy.locks.hold import Held
+    from policy.config.loading import Rules
+    from policy.locks.backend import Pause
     from policy.rules.decision import Decision
-    from policy.rules.request import Request
 
 if sys.platform == "win32":
     pytest.skip("needs POSIX paths", allow_module_level=True)
@@ -33,10 +33,9 @@ def refusal(path: str, number: int = errno.EROFS) -> LockUnavailable:
     return LockUnavailable(path, number, remedy="change something")
 
 
-def deciding(asked: Request, *rules: Rule) -> Callable[[], Decision]:
-    """Asks some rules, and then the built-in ones."""
-    program = PlainChain([*(rule for rule in rules), *BUILT_IN], {})
-    return lambda: program.decide(asked)
+def deciding(*rules: Rule) -> Rules:
+    """Some rules, and then the built-in ones."""
+    return cast("Rules", PlainChain([*rules, *BUILT_IN], {}))
 
 
 @pytest.fixture
@@ -49,13 +48,13 @@ def root(tmp_path: Path) -> str:
 def test_corrects(root: str, number: int) -> None:
     """Where the kernel refuses a local file that seemed writable, the rules are asked once more, and it shows."""
     asked = factories.request(root=root)
-    decide = deciding(asked)
-    first = decide()
+    rules = deciding()
+    first = rules.decide(asked)
     assert (first.lock, asked.facts["writable"]) == (("local",), True)
-    again = acquire.correct(first, refusal(f"{root}/.lock", number), decide)
+    again = acquire.correct(first, refusal(f"{root}/.lock", number), rules)
     assert again is not None
     assert (again.lock, again.rule.name, asked.facts["writable"]) == (("global",), "read-only", False)
-    assert again.corrected == f"{root}/.lock could not be made although it seemed so: {os.strerror(number)}"
+    assert again.corrected == f"{root}/.lock could not be created although it seemed so: {os.strerror(number)}"
     (check,) = next(step for step in again.steps if step.outcome == "matched").checks
     assert (check.key, check.seen, check.detail) == ("writable", False, os.strerror(number))
 
@@ -63,10 +62,10 @@ def test_corrects(root: str, number: int) -> None:
 def test_corrects_once(root: str) -> None:
     """The fact is corrected once: a second no is an error."""
     asked = factories.request(root=root)
-    decide = deciding(asked)
-    first = decide()
-    assert acquire.correct(first, refusal(f"{root}/.lock"), decide) is not None
-    assert acquire.correct(first, refusal(f"{root}/.lock"), decide) is None
+    rules = deciding()
+    first = rules.decide(asked)
+    assert acquire.correct(first, refusal(f"{root}/.lock"), rules) is not None
+    assert acquire.correct(first, refusal(f"{root}/.lock"), rules) is None
 
 
 @pytest.mark.parametrize(
@@ -75,103 +74,122 @@ def test_corrects_once(root: str) -> None:
 def test_says_nothing_about_writable(root: str, path: str, number: int) -> None:
     """Another file, a full disk or a hostile file say nothing about the fact."""
     asked = factories.request(root=root)
-    decide = deciding(asked)
+    rules = deciding()
     error = LockUnavailable(path.format(root=root), number, "reason")
-    assert acquire.correct(decide(), error, decide) is None
+    assert acquire.correct(rules.decide(asked), error, rules) is None
     assert asked.facts["writable"] is True
 
 
 def test_same_plan_again(root: str) -> None:
     """Where the rules want the same file whatever is writable, there is nothing to correct."""
     asked = factories.request(root=root)
-    decide = deciding(asked, Rule("local", name="mine"))
-    assert acquire.correct(decide(), refusal(f"{root}/.lock"), decide) is None
+    rules = deciding(Rule("local", name="mine"))
+    assert acquire.correct(rules.decide(asked), refusal(f"{root}/.lock"), rules) is None
 
 
-def refusing(*errors: Exception) -> Callable[[Decision], Held]:
-    """Takes nothing as often as there are errors, then an empty plan."""
-    left = list(errors)
+class Taking:
+    """Takes nothing as often as there are errors, then as if all were held.
 
-    def hold(decision: Decision) -> Held:
-        if left:
-            raise left.pop(0)
-        return locks.Held(acquire.paths(decision), ())
+    Args:
+        errors: What goes wrong, in this order.
+    """
 
-    return hold
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
 
-
-def take(root: str, hold: Callable[[Decision], Held], *rules: Rule, way: str) -> tuple[Decision, Held, list[str]]:
-    """Decides and takes, by `take` or `take_async`; gives what was warned of, too."""
-    warnings: list[str] = []
-    decide = deciding(factories.request(root=root), *rules)
-    if way == "take":
-        return *acquire.take(decide(), decide, hold, warnings.append), warnings
-
-    async def hold_async(decision: Decision) -> Held:
-        await asyncio.sleep(0)
-        return hold(decision)
-
-    return *asyncio.run(acquire.take_async(decide(), decide, hold_async, warnings.append)), warnings
+    def __call__(self, held: Held, **options: Any) -> Generator[Pause, None, None]:
+        """Stands in for `hold.take`."""
+        assert not held.taken
+        assert options["environ"] == {}
+        if self.errors:
+            raise self.errors.pop(0)
+        yield from ()
 
 
-BOTH_WAYS = pytest.mark.parametrize("way", ["take", "take_async"])
+@pytest.fixture
+def take(root: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Decision, Held, list[str]]]:
+    """Carries out a decision, in a thread or in a task; gives what was warned of, too."""
+
+    def taken(taking: Taking, *rules: Rule, way: str) -> tuple[Decision, Held, list[str]]:
+        monkeypatch.setattr(acquire, "take", taking)
+        warnings: list[str] = []
+        decide, held = deciding(*rules), Held()
+        steps = acquire.steps(held, decide, decide.decide(factories.request(root=root)), warn=warnings.append)
+        decision = drive(held, steps) if way == "thread" else asyncio.run(drive_async(held, steps))
+        return decision, held, warnings
+
+    return taken
+
+
+BOTH_WAYS = pytest.mark.parametrize("way", ["thread", "task"])
 
 
 @BOTH_WAYS
-def test_takes(root: str, way: str) -> None:
+def test_takes(take: Any, way: str) -> None:
     """What was decided is held."""
-    decision, held, warnings = take(root, refusing(), way=way)
-    assert (decision.lock, held.files, warnings, decision.corrected) == (("local",), (f"{root}/.lock",), [], "")
+    decision, held, warnings = take(Taking(), way=way)
+    assert (decision.lock, held.locks, warnings, decision.corrected) == (("local",), decision.plan, [], "")
 
 
 @BOTH_WAYS
-def test_takes_corrected(root: str, way: str) -> None:
+def test_takes_corrected(root: str, take: Any, way: str) -> None:
     """After a correction the new plan is held."""
-    decision, held, warnings = take(root, refusing(refusal(f"{root}/.lock")), way=way)
-    assert (decision.lock, held.files, warnings) == (("global",), acquire.paths(decision), [])
+    decision, held, warnings = take(Taking(refusal(f"{root}/.lock")), way=way)
+    assert (decision.lock, held.locks, warnings) == (("global",), decision.plan, [])
     assert decision.corrected
 
 
 @BOTH_WAYS
-def test_fails_closed(root: str, way: str) -> None:
+def test_fails_closed(root: str, take: Any, way: str) -> None:
     """No lock, no work: the error names the file, the rule, the reason and the remedy."""
     with pytest.raises(LockUnavailable) as caught:
-        take(root, refusing(refusal(f"{root}/.lock", errno.ENOSPC)), Rule("local", name="mine"), way=way)
+        take(Taking(refusal(f"{root}/.lock", errno.ENOSPC)), Rule("local", name="mine"), way=way)
     text = os.strerror(errno.ENOSPC)
     assert str(caught.value) == f"{root}/.lock: cannot be locked (rule mine): {text}; change something"
     assert caught.value.errno == errno.ENOSPC
     with pytest.raises(LockTimeout):
-        take(root, refusing(LockTimeout(f"{root}/.lock", 1)), Rule("local", name="mine"), way=way)
+        take(Taking(LockTimeout(f"{root}/.lock", 1)), Rule("local", name="mine"), way=way)
 
 
 @BOTH_WAYS
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (LockTimeout("/l", 1.5), "/l: not locked within 1.5 s: who holds it cannot be known from here"),
+        (LockTimeout("/l", 1.5), "/l: timed out after 1.5 s: cannot tell who holds it"),
         (LockUnavailable("/l", 0, "it is a FIFO"), "/l: cannot be locked (rule mine): it is a FIFO"),
     ],
 )
-def test_not_required(root: str, error: Any, message: str, way: str) -> None:
+def test_not_required(take: Any, error: Any, message: str, way: str) -> None:
     """A rule that does not require the lock goes on without it, and says so in one line."""
     rule = Rule("local", name="mine", required=False)
-    decision, held, warnings = take(root, refusing(error), rule, way=way)
-    assert (decision.rule, held.files) == (rule, ())
+    decision, held, warnings = take(Taking(error), rule, way=way)
+    assert (decision.rule, held.locks) == (rule, ())
     assert warnings == [f"going on without a lock, as rule mine allows: {message}"]
     held.release()
 
 
-def test_correction_before_doing_without(root: str) -> None:
+def test_correction_before_doing_without(root: str, take: Any) -> None:
     """A rule that does not require the lock is corrected first: a better plan is better than none."""
     writable = Rule("local", (("writable", True),), "mine", required=False)
-    decision, held, warnings = take(root, refusing(refusal(f"{root}/.lock")), writable, way="take")
-    assert (decision.lock, held.files, warnings) == (("global",), acquire.paths(decision), [])
+    decision, held, warnings = take(Taking(refusal(f"{root}/.lock")), writable, way="thread")
+    assert (decision.lock, held.locks, warnings) == (("global",), decision.plan, [])
 
 
-def test_options(tmp_path: Path) -> None:
-    """The local file is told from the others, and /tmp is not made."""
-    asked = factories.request(root=str(tmp_path))
-    decision = deciding(asked, Rule("both"))()
-    assert acquire.options(decision)["local"] == (f"{tmp_path}/.lock",)
-    assert acquire.options(decision)["make"] == ""
-    assert acquire.paths(decision) == tuple(file.path for file in decision.plan)
+def test_some_only_free(root: str) -> None:
+    """What is left to the command is waited for by the same deadline, and not held."""
+    rules = deciding(Rule("both", timeout=0.2))
+    decision = rules.decide(factories.request(root=root))
+    ours, left = decision.plan[:-1], decision.plan[-1:]
+
+    def carry_out() -> Held:
+        held = Held()
+        drive(held, acquire.steps(held, rules, decision, warn=print, adapt=lambda _: (ours, left)))
+        return held
+
+    with carry_out() as held:
+        assert held.taken == list(ours)
+        assert processes.probe(left[0].name, near=[left[0].name])["outcome"] == "held"
+    with holding.hold([left[0].name], near=[left[0].name]), pytest.raises(LockTimeout) as caught:
+        carry_out()
+    assert caught.value.path == left[0].name
+    assert processes.probe(ours[0].name)["outcome"] == "held"

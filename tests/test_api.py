@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import policy
-from policy.locks.file import _opened
+from policy.locks.open_file import _opened
 from tests import factories, processes, requirements
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ def is_free(path: str | Path) -> bool:
     return bool(processes.probe(str(path))["outcome"] == "held")
 
 
+def names(held: policy.Lock) -> list[str]:
+    """How the locks that are held are named, in the order in which they were taken."""
+    return [lock.name for lock in held.locks]
+
+
 def configured(root: Path, **keys: str) -> None:
     """A project around an environment with one rule for it."""
     lines = "\n".join(f"{key} = {value}" for key, value in {"name": '"mine"', **keys}.items())
@@ -62,15 +67,15 @@ def test_with(root: Path, environ: dict[str, str]) -> None:
     with policy.lock(root, operation="sync", environ=environ) as held:
         assert held.decision.lock == ("local",)
         assert held.decision.request.caller.operation == "sync"
-        assert held.files == (f"{root}/.lock",)
+        assert names(held) == [f"{root}/.lock"]
         assert not is_free(root / ".lock")
-    assert not held.files
+    assert not held.locks
     assert is_free(root / ".lock")
 
 
 def test_inside_run(root: Path, environ: dict[str, str]) -> None:
     """A program that `policy run` started joins the lock of its ancestor instead of waiting for it."""
-    code = "import sys, policy\nwith policy.lock(sys.argv[1], timeout=0) as held: print(*held.files)"
+    code = "import sys, policy\nwith policy.lock(sys.argv[1], timeout=0) as held: print(held.locks[0].name)"
     done = subprocess.run(
         [*factories.PROGRAM, "run", "--python", root, "--", sys.executable, "-c", code, root],
         env={"PYTHONPATH": str(factories.CHECKOUT), "PATH": os.environ["PATH"], **environ},
@@ -85,12 +90,12 @@ def test_inside_run(root: Path, environ: dict[str, str]) -> None:
 def test_async_with(root: Path, environ: dict[str, str]) -> None:
     """Inside `async with` the same, while the event loop goes on."""
 
-    async def work() -> tuple[str, ...]:
+    async def work() -> list[str]:
         async with policy.lock(root, environ=environ) as held:
             assert not await asyncio.to_thread(is_free, root / ".lock")
-            return held.files
+            return names(held)
 
-    assert asyncio.run(work()) == (f"{root}/.lock",)
+    assert asyncio.run(work()) == [f"{root}/.lock"]
     assert is_free(root / ".lock")
 
 
@@ -99,10 +104,10 @@ def test_acquire_and_release(root: Path, environ: dict[str, str]) -> None:
     lock = policy.lock(root, environ=environ)
     for _ in range(3):
         assert lock.acquire() is lock
-        assert lock.files == (f"{root}/.lock",)
+        assert names(lock) == [f"{root}/.lock"]
         lock.release()
         lock.release()
-        assert not lock.files
+        assert not lock.locks
 
 
 def test_decided_anew(root: Path, environ: dict[str, str]) -> None:
@@ -113,7 +118,7 @@ def test_decided_anew(root: Path, environ: dict[str, str]) -> None:
     configured(root, lock='"both"')
     with lock:
         assert list(lock.decision.lock) == ["global", "local"]
-        assert [os.path.basename(file) for file in lock.files][1:] == [".lock"]
+        assert [os.path.basename(name) for name in names(lock)][1:] == [".lock"]
 
 
 def test_entered_twice(root: Path, environ: dict[str, str]) -> None:
@@ -132,7 +137,7 @@ def test_explain_is_what_lock_does(root: Path, environ: dict[str, str]) -> None:
         decision = policy.explain(root, environ=environ)
         with policy.lock(root, environ=environ) as held:
             assert held.decision.plan == decision.plan
-            assert held.files == tuple(file.path for file in decision.plan)
+            assert held.locks == decision.plan
 
 
 def test_body_fails(root: Path, environ: dict[str, str]) -> None:
@@ -152,7 +157,7 @@ def test_spellings(root: Path, environ: dict[str, str], monkeypatch: pytest.Monk
     assert isinstance(found, policy.Environment)
     for spelling in (root, str(root), f"{root}/", root / "bin" / "python", "env", "./env/bin/python", found):
         with policy.lock(spelling, environ=environ) as held:
-            assert held.files == (f"{root}/.lock",)
+            assert names(held) == [f"{root}/.lock"]
 
 
 def test_environment_given(tmp_path: Path, environ: dict[str, str]) -> None:
@@ -160,7 +165,7 @@ def test_environment_given(tmp_path: Path, environ: dict[str, str]) -> None:
     given = factories.environment(str(tmp_path), "target", interpreter="/no/such/python")
     with policy.lock(given, environ=environ) as held:
         assert held.decision.environment is given
-        assert held.files == (f"{tmp_path}/.lock",)
+        assert names(held) == [f"{tmp_path}/.lock"]
 
 
 @pytest.mark.parametrize("kind", ["target", "prefix"])
@@ -169,7 +174,7 @@ def test_target_and_prefix(root: Path, tmp_path: Path, environ: dict[str, str], 
     (tmp_path / "there").mkdir()
     directories: dict[str, Any] = {kind: tmp_path / "there"}
     decision = policy.explain(root, environ=environ, **directories)
-    assert (decision.environment.kind, decision.plan[0].path) == (kind, f"{tmp_path}/there/.lock")
+    assert (decision.environment.kind, decision.plan[0].name) == (kind, f"{tmp_path}/there/.lock")
 
 
 def test_find_environment(root: Path, environ: dict[str, str]) -> None:
@@ -191,7 +196,7 @@ def test_own_environ(root: Path, environ: dict[str, str], monkeypatch: pytest.Mo
         monkeypatch.setenv(name, value)
     with policy.lock(root) as held:
         assert held.decision.rule.name == "uv-only-global-locks"
-        assert held.files[0].startswith(f"{environ['LOCK_POLICY_GLOBAL_DIR']}/lock-policy-")
+        assert names(held)[0].startswith(f"{environ['LOCK_POLICY_GLOBAL_DIR']}/lock-policy-")
 
 
 def test_no_environment(tmp_path: Path, environ: dict[str, str]) -> None:
@@ -240,7 +245,7 @@ def test_timeout(root: Path, environ: dict[str, str]) -> None:
     error = caught.value
     assert isinstance(error, policy.LockTimeout)
     assert (error.path, error.timeout) == (f"{root}/.lock", 0.3)
-    assert str(error).startswith(f"{root}/.lock: not locked within 0.3 s: held by pid {holder.pid} (")
+    assert str(error).startswith(f"{root}/.lock: timed out after 0.3 s: held by pid {holder.pid} (")
     assert 0.3 <= took < 2
 
 
@@ -384,7 +389,7 @@ def test_not_required(root: Path, environ: dict[str, str], capsys: pytest.Captur
     configured(root, lock='"local"', required="false")
     os.mkfifo(root / ".lock")
     with policy.lock(root, environ=environ) as held:
-        assert (held.files, held.decision.required) == ((), False)
+        assert (held.locks, held.decision.required) == ((), False)
     assert capsys.readouterr().err == (
         f"lock-policy: going on without a lock, as rule mine allows: {root}/.lock: cannot be locked (rule mine): "
         "it is a FIFO, not a regular file; find out who put it there\n"
@@ -398,7 +403,7 @@ def test_nothing_of_a_plan_is_left(root: Path, environ: dict[str, str]) -> None:
     with pytest.raises(policy.LockUnavailable):
         policy.lock(root, environ=environ).acquire()
     (path, _) = policy.explain(root, environ=environ).plan
-    assert is_free(path.path)
+    assert is_free(path.name)
 
 
 def test_lost(root: Path, environ: dict[str, str]) -> None:
@@ -436,7 +441,7 @@ class Meanwhile(policy.load().__class__):
         return decision
 
 with policy.lock(sys.argv[1], rules=Meanwhile()) as held:
-    print(*held.decision.lock, held.decision.rule.name, held.files == tuple(file.path for file in held.decision.plan))
+    print(*held.decision.lock, held.decision.rule.name, held.locks == held.decision.plan)
     print(held.decision.corrected)
 """
 
@@ -451,7 +456,7 @@ def test_permission_taken_meanwhile(root: Path, environ: dict[str, str]) -> None
     root.chmod(0o755)
     assert seen.stdout.splitlines() == [
         "global read-only True",
-        f"{root}/.lock could not be made although it seemed so: Permission denied",
+        f"{root}/.lock could not be created although it seemed so: Permission denied",
     ], seen.stderr
 
 
@@ -473,10 +478,10 @@ def test_remounted_meanwhile(root: Path, environ: dict[str, str]) -> None:
     try:
         with policy.lock(root, rules=Remounting(), environ=environ) as held:
             assert (held.decision.lock, held.decision.rule.name) == (("global",), "read-only")
-            assert held.files[0].startswith(f"{environ['LOCK_POLICY_GLOBAL_DIR']}/lock-policy-")
+            assert names(held)[0].startswith(f"{environ['LOCK_POLICY_GLOBAL_DIR']}/lock-policy-")
             assert (
                 held.decision.corrected
-                == f"{root}/.lock could not be made although it seemed so: Read-only file system"
+                == f"{root}/.lock could not be created although it seemed so: Read-only file system"
             )
             (check,) = next(step for step in held.decision.steps if step.outcome == "matched").checks
             assert (check.seen, check.detail) == (False, "Read-only file system")

@@ -57,12 +57,9 @@ def test_config_error() -> None:
 
 def test_timeout() -> None:
     """A timeout says which file, how long, and who holds it; it has the errno of one."""
-    assert str(HELD) == f"/e/.lock: not locked within 1.5 s: held by {HELD.holders[0]}"
+    assert str(HELD) == f"/e/.lock: timed out after 1.5 s: held by {HELD.holders[0]}"
     assert "anna" in str(HELD)
-    assert (
-        str(errors.LockTimeout("/e/.lock", 60))
-        == "/e/.lock: not locked within 60 s: who holds it cannot be known from here"
-    )
+    assert str(errors.LockTimeout("/e/.lock", 60)) == "/e/.lock: timed out after 60 s: cannot tell who holds it"
     assert (HELD.errno, HELD.filename) == (errno.ETIMEDOUT, "/e/.lock")
 
 

@@ -177,7 +177,7 @@ def test_timeout(policy: factories.Run, root: Path) -> None:
     finally:
         processes.end(holder)
     assert (seen.returncode, seen.stdout) == (124, "")
-    assert f"{root}/.lock: not locked within 0.2 s: held by pid {holder.pid} (" in seen.stderr
+    assert f"{root}/.lock: timed out after 0.2 s: held by pid {holder.pid} (" in seen.stderr
 
 
 def test_unavailable(policy: factories.Run, root: Path) -> None:

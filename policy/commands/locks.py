@@ -12,8 +12,9 @@ from attrs import asdict, evolve, frozen
 from policy.commands import options
 from policy.errors import LockUnavailable
 from policy.escape import printable
-from policy.locks import hold, holders
-from policy.locks.holders import Lock
+from policy.locks import holders
+from policy.locks.file import prune
+from policy.locks.holders import Found
 from policy.render.layout import fit, width
 from policy.render.style import BOLD, DIM, GREEN, YELLOW, paint, wanted
 from policy.rules.plan import default_global_directory
@@ -30,17 +31,19 @@ if TYPE_CHECKING:
 
 @frozen
 class Row:
-    """A lock file as it is listed.
+    """A lock as it is listed.
 
     Args:
-        lock: The file, and who holds it.
+        lock: The lock, and who holds it.
         environment: The root of the environment that it locks, "" where that cannot be known.
         pruned: Whether it was removed.
+        kind: What it is: `file`, ...
     """
 
-    lock: Lock
+    lock: Found
     environment: str = ""
     pruned: bool = False
+    kind: str = "file"
 
     @property
     def state(self) -> str:
@@ -85,10 +88,11 @@ def main(arguments: Arguments) -> int:
 
 def _of_environment(arguments: Arguments, caller: Caller, rules: Rules) -> list[Row]:
     request = Request(options.found(arguments, caller, arguments.environment), caller)
-    files = [file.path for file in rules.decide(request).plan]
     root = request.environment.root
-    known = {lock.path: lock for lock in holders.locks((), *files)}
-    return [Row(known.get(path, Lock(path, locked=False)), root) for path in files]
+    return [
+        Row(Found(lock.name, lock.is_held(), lock.holders()), root, kind=lock.kind)
+        for lock in rules.decide(request).plan
+    ]
 
 
 def _directory(rules: Rules, caller: Caller) -> str:
@@ -101,14 +105,14 @@ def _of_host(caller: Caller, directory: str) -> list[Row]:
     """Every lock that is held, and the files in the directories for locks."""
     directories = (directory, default_global_directory(caller.environ), names.temporary_directory(caller.environ))
     places = tuple(dict.fromkeys(os.path.join(caller.cwd, place) for place in directories))
-    held = {lock.path: lock for lock in holders.locked()}
-    there = {lock.path: lock for lock in holders.locks(places)}
+    held = {lock.name: lock for lock in holders.locked()}
+    there = {lock.name: lock for lock in holders.locks(places)}
     return [Row(lock, _environment(lock)) for _, lock in sorted({**there, **held}.items())]
 
 
-def _environment(lock: Lock) -> str:
+def _environment(lock: Found) -> str:
     """The environment behind a lock file: its folder, or what a holder works on where the digest proves it."""
-    folder, name = os.path.split(lock.path)
+    folder, name = os.path.split(lock.name)
     if name == ".lock":
         return folder
     for holder in lock.holders:
@@ -121,7 +125,7 @@ def _environment(lock: Lock) -> str:
 def _pruned(row: Row) -> Row:
     """Removes a file of ours that nobody holds."""
     try:
-        return evolve(row, pruned=row.lock.locked is False and hold.prune(row.lock.path))
+        return evolve(row, pruned=row.kind == "file" and row.lock.locked is False and prune(row.lock.name))
     except LockUnavailable as error:
         options.warn(str(error))
         return row
@@ -129,7 +133,8 @@ def _pruned(row: Row) -> Row:
 
 def _record(row: Row) -> Mapping[str, Any]:
     return {
-        "path": row.lock.path,
+        "kind": row.kind,
+        "path" if row.kind == "file" else "key": row.lock.name,
         "state": row.state,
         "environment": row.environment or None,
         "holders": [asdict(holder) for holder in row.lock.holders],
@@ -144,8 +149,8 @@ def _text(found: Iterable[Row], *, color: bool) -> str:
     for row in found:
         state = paint(row.state.ljust(7), BOLD, STATES.get(row.state, DIM), color=color)
         environment = f"  {printable(row.environment)}" if row.environment else ""
-        lines.append(f"{state}  {paint(printable(row.lock.path), BOLD, color=color)}{environment}")
+        lines.append(f"{state}  {paint(printable(row.lock.name), BOLD, color=color)}{environment}")
         lines += [f"         {printable(str(holder))}" for holder in row.lock.holders]
         if row.lock.locked and not row.lock.holders:
-            lines.append("         held by somebody who cannot be seen from here")
+            lines.append("         held by a process that cannot be seen from here")
     return "\n".join(lines) if lines else "no environment is locked"

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 
 from policy import acquire
 from policy.commands import options
 from policy.commands.reading import REMAINDER
 from policy.errors import UsageError
-from policy.locks import hold as locks
-from policy.locks.inherit import MARKER, joined
+from policy.locks.hold import Held, drive
+from policy.locks.inherit import MARKER
 from policy.rules.hints import hints_in_run
 from policy.rules.request import Request
 from policy.uv.command import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from policy.commands.reading import Arguments, Parser
     from policy.environment.discovery import Environment
-    from policy.locks.hold import Held
-    from policy.locks.wait import Waiting
+    from policy.locks.backend import Lock
     from policy.rules.decision import Decision
     from policy.rules.request import Caller
     from policy.uv.command import Command
@@ -64,14 +62,20 @@ def main(arguments: Arguments) -> int:
     for warning in () if arguments.quiet else rules.warnings:
         options.warn(warning)
 
-    treated: Treatment | None = None
-
-    def hold(decision: Decision) -> Held:
-        nonlocal treated
-        treated = _treatment(uv, decision) if uv else None
-        return _hold(decision, treated.left if treated else (), None if arguments.quiet else _waiting)
-
-    decision, held = acquire.take(decision, lambda: rules.decide(request), hold, tell)
+    held, wrapped = Held(), _Wrapped(uv)
+    decision = drive(
+        held,
+        acquire.steps(
+            held,
+            rules,
+            decision,
+            warn=tell,
+            adapt=wrapped.split,
+            waiting=None if arguments.quiet else _waiting,
+            disposable=True,
+        ),
+    )
+    treated = wrapped.treatment
     for note in treated.notes if treated else ():
         tell(note)
     for hint in () if arguments.quiet else hints_in_run(decision):
@@ -100,45 +104,44 @@ def _environment(arguments: Arguments, caller: Caller, uv: Command | None) -> En
     return options.found(arguments, caller)
 
 
-def _hold(decision: Decision, left: Collection[str], waiting: Waiting | None) -> Held:
-    """Takes the plan but for what is left to uv, which must be free by the deadline: uv does not know our timeout."""
+class _Wrapped:
+    """What `policy run` does for its command; asked again where the decision is corrected.
 
-    def take(paths: Sequence[str], timeout: float | None) -> Held:
-        return locks.hold(
-            paths,
-            timeout=timeout,
-            environ=decision.request.caller.environ,
-            waiting=waiting,
-            disposable=True,
-            **acquire.options(decision),
-        )
+    Args:
+        uv: The command, where it is one of uv.
 
-    begin = time.monotonic()
-    paths = acquire.paths(decision)
-    held = take([path for path in paths if path not in left], decision.timeout)
-    if decision.timeout is not None and left:
-        there = [path for path in paths if path in left and os.path.isdir(os.path.dirname(path))]
-        try:
-            take(there, max(0.0, begin + decision.timeout - time.monotonic())).release()
-        except BaseException:
-            held.release()
-            raise
-    return held
+    Attributes:
+        treatment: What is different for it.
+    """
 
+    __slots__ = ("_uv", "treatment")
 
-def _treatment(uv: Command, decision: Decision) -> Treatment:
-    """What is left to uv; refused where uv would wait for a lock that a `policy run` above it holds."""
-    from policy.wrap import treatment
+    def __init__(self, uv: Command | None) -> None:
+        self._uv = uv
+        self.treatment: Treatment | None = None
 
-    treated = treatment(uv, decision)
-    text = decision.request.caller.environ.get(MARKER, "")
-    for path in treated.left:
-        if text and joined(path, text):
-            raise UsageError(
-                f"{path}: a `policy run` that started this one holds it, and uv would wait for it for ever; start uv "
-                'without the outer `policy run`, or give the outer one a rule with lock = "global"'
-            )
-    return treated
+    def split(self, decision: Decision) -> tuple[Sequence[Lock], Sequence[Lock]]:
+        """The locks to hold, and those that are left to uv and must be free when it starts.
+
+        Raises:
+            UsageError: uv would wait for a lock that a `policy run` above it holds.
+        """
+        if self._uv is None:
+            return decision.plan, ()
+        from policy.wrap import treatment
+
+        self.treatment = treatment(self._uv, decision)
+        left = [lock for lock in decision.plan if lock.name in self.treatment.left]
+        text = decision.request.caller.environ.get(MARKER, "")
+        for lock in left:
+            if text and lock.join(text):
+                lock.release()
+                raise UsageError(
+                    f"{lock.name}: a `policy run` that started this one holds it, and uv would wait for it for ever; "
+                    'start uv without the outer `policy run`, or give the outer one a rule with lock = "global"'
+                )
+        there = [lock for lock in left if os.path.isdir(os.path.dirname(lock.name))]
+        return [lock for lock in decision.plan if lock not in left], there
 
 
 def _given(environ: Mapping[str, str]) -> Mapping[str, str]:
@@ -178,15 +181,13 @@ def _become(command: Sequence[str], environ: dict[str, str], held: Held) -> int:
         return cannot_start(command[0], error)
 
 
-def _waiting(path: str, seconds: float) -> float:
-    """Says which file is waited for and who holds it; returns when to say it again."""
+def _waiting(lock: Lock, seconds: float) -> float:
+    """Says which lock is waited for and who holds it; returns when to say it again."""
     first = 0.5 if sys.stderr.isatty() else TELL_AFTER
     if seconds < first:
         return first - seconds
-    from policy.locks.holders import holders
-
-    who = "; ".join(map(str, holders(path))) or "somebody who cannot be seen from here"
-    options.note(f"waiting for {path} ({seconds:.0f} s so far), held by {who}")
+    who = "; ".join(map(str, lock.holders())) or "a process that cannot be seen from here"
+    options.note(f"waiting for {lock.name} ({seconds:.0f} s so far), held by {who}")
     return TELL_AGAIN
 
 

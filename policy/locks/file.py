@@ -1,382 +1,164 @@
-"""One lock file: opened safely, made as uv makes it, locked, and checked to be still the file at its path.
-
-A lock file lies where other people may write, so nothing about it is believed: it is looked at before it is opened,
-opened without following links and without O_CREAT, looked at again through the descriptor, locked, and compared with
-what the path names by then. It is never written to, truncated or chmod'ed, unless it was made here.
-"""
+"""A lock file with flock(2): locked by one process or thread, and checked to be still the file at its path."""
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import sys
-import time
-from _thread import RLock
 
 from policy.errors import LockUnavailable
+from policy.locks import open_file as opening
+from policy.locks.open_file import OpenFile, unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Generator
+
+    from policy.locks.backend import Pause
+    from policy.locks.holders import Holder
+    from policy.locks.wait import Deadline
 
 if sys.platform != "win32":
     import fcntl
 
-# Without O_NONBLOCK a FIFO that was swapped in would hang the open; O_NOCTTY keeps a terminal from becoming ours.
-_FLAGS = (
-    getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-    | getattr(os, "O_NOINHERIT", 0)
-)
-_TMPFILE: int = getattr(os, "O_TMPFILE", 0)  # Linux
 
-_MODE = 0o666  # uv's, whatever the umask: every user of a shared directory opens the file for writing
-_GROUP = 0o060  # what a group needs to share a file
-_ATTEMPTS = 100  # openings of a path whose file changes each time
-_SECOND_NAME_SECONDS = 0.5  # how long a second name may be that of a maker between link and unlink
-_REFRESH_SECONDS = 60.0  # systemd-tmpfiles counts days; a lock taken in a loop need not write an inode each time
-_NO_MODES = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)  # fchmod on vfat, on mounts without metadata
-_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)  # link(2) on vfat, exfat, some FUSE
-
-_REMEDIES = {
-    errno.EACCES: 'give this user write access, or choose a global lock with `lock = "global"`',
-    errno.EPERM: 'give this user write access, or choose a global lock with `lock = "global"`',
-    errno.EROFS: 'the file system is read-only: choose a global lock with `lock = "global"`, or another `global-dir`',
-    errno.ENOSPC: "free some space or inodes, or choose another `global-dir`",
-    errno.EDQUOT: "this user's quota is used up: free some space, or choose another `global-dir`",
-    errno.EMFILE: "close descriptors, or raise the limit (`ulimit -n`)",
-    errno.ENFILE: "the system has no descriptors left: raise fs.file-max",
-    errno.ENOENT: "create the directory; directories named in configuration are not created",
-    errno.ENOTDIR: "a part of the path is no directory: name another one",
-    errno.ENOSYS: "no flock here: choose a `global-dir` on a local file system",
-    errno.ENOLCK: "no flock here: choose a `global-dir` on a local file system, or mount this one with locking",
-    errno.EOPNOTSUPP: "no flock here: choose a `global-dir` on a local file system",
-    errno.EBADF: "an exclusive lock on NFS needs write access to the file: make it mode 0666",
-    errno.EIO: "the storage fails: look into the kernel's log",
-    errno.ESTALE: "the server replaced the file: mount the file system again",
-    errno.ENAMETOOLONG: "choose a shorter directory",
-    errno.EAGAIN: "another process holds a lease on the file: end it, or choose another `global-dir`",
-}
-
-
-class OpenFile:
-    """An open lock file, locked or about to be.
+class FileLock:
+    """A lock file of a plan.
 
     Args:
-        path: As it was asked for.
-        descriptor: Open, with an open file description of its own; -1 where this process has none.
-        device: With `inode`, which file it is.
-        inode: Not used again by the file system while the descriptor is open.
-        owned: Whether to lock and release is ours; False for a lock that an ancestor holds.
+        purpose: Why it is in the plan: `gate`, `global`, `beside`, `uv` or `local`.
+        path: Where it is, absolute.
+        near: Whether it lies in or beside the environment, see `open_file`.
+        make: The one directory that is created where it is missing: the user's own default.
+        words: What it is, for people who read a plan.
+        shared: Whether it is taken for reading.
     """
 
-    __slots__ = ("descriptor", "device", "inherited", "inode", "modified", "owned", "path")
+    __slots__ = ("_file", "_words", "make", "name", "near", "purpose", "shared")
 
-    def __init__(self, path: str, descriptor: int, device: int, inode: int, *, owned: bool = True) -> None:
-        self.path = path
-        self.descriptor = descriptor
-        self.device = device
-        self.inode = inode
-        self.owned = owned
-        self.inherited = False
-        self.modified = 0.0
+    kind = "file"
+    deadline: float | None = None
+
+    def __init__(
+        self, purpose: str, path: str, *, near: bool = False, make: str = "", words: str = "", shared: bool = False
+    ) -> None:
+        self.purpose = purpose
+        self.name = path
+        self.near = near
+        self.make = make
+        self.shared = shared
+        self._words = words
+        self._file = OpenFile(path)
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return self.name
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The open descriptor; one of an ancestor too, where it was inherited."""
+        return tuple(self._file.numbers)
+
+    @property
+    def marker(self) -> str:
+        """`descriptor:device:inode`."""
+        file = self._file
+        return f"{file.descriptor}:{file.device}:{file.inode}" if file.inode else ""
+
+    def attempt(self) -> bool:
+        """Opens the file, creating it where it is missing, and tries once to lock it.
+
+        Raises:
+            LockUnavailable: It cannot be created, opened or locked, or cannot be trusted.
+        """
+        file = self._file
+        if not file.numbers:
+            opening.open_file(file, near=self.near, make=self.make)
+        try:
+            locked = attempt(file.descriptor, shared=self.shared)
+        except OSError as error:
+            raise unavailable(self.name, error) from error
+        if locked:
+            opening.refresh(file)
+        return locked
+
+    def wait(self, deadline: Deadline) -> Generator[Pause, None, bool]:
+        """Queues in the kernel.
+
+        Raises:
+            LockUnavailable: There is no flock here.
+        """
+        from policy.locks.wait import wait  # only a waiter needs it
+
+        try:
+            locked = yield from wait(self._file.descriptor, deadline, shared=self.shared)
+        except OSError as error:
+            raise unavailable(self.name, error) from error
+        if locked:
+            opening.refresh(self._file)
+        return locked
+
+    def is_current(self) -> bool:
+        """Whether the file is still the one at its path. What cannot be looked at counts as gone."""
+        file = self._file
+        if not file.numbers and file.owned:
+            return True  # not held: nothing can be lost
+        try:
+            seen = os.lstat(self.name)
+        except OSError:
+            return False
+        return seen.st_ino == file.inode and seen.st_dev == file.device
+
+    def is_held(self) -> bool | None:
+        """Whether the kernel says that the file is locked; None where it cannot be asked."""
+        from policy.locks import holders
+
+        return holders.is_locked(self.name)
+
+    def watch(self) -> int:
+        """Nothing has to be watched: the kernel keeps the lock."""
+        return -1
+
+    def inherit(self) -> None:
+        """Lets commands that are started from now on keep the lock until the last of them has ended."""
+        opening.inherit(self._file)
+
+    def release(self) -> None:
+        """Unlocks, unless a command has inherited the lock, and closes."""
+        file = self._file
+        opening.close(file)
+        self._file = OpenFile(self.name)
+
+    def holders(self) -> tuple[Holder, ...]:
+        """Who holds it, as far as that can be known."""
+        from policy.locks import holders  # costs attrs
+
+        return holders.holders(self.name)
+
+    def join(self, text: str) -> bool:
+        """Takes over what an ancestor holds, as the value of `LOCK_POLICY_HELD` says and the kernel confirms."""
+        from policy.locks.inherit import joined
+
+        return joined(self._file, text)
+
+    def record(self) -> dict[str, object]:
+        """Its entry in explain's plan."""
+        return {"purpose": self.purpose, "kind": self.kind, "path": self.name}
+
+    def __str__(self) -> str:
+        return self._words
 
     def __repr__(self) -> str:
-        return f"OpenFile({self.path!r}, {self.descriptor})"
+        return f"FileLock({self.purpose!r}, {self.name!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FileLock) and (self.purpose, self.name) == (other.purpose, other.name)
+
+    def __hash__(self) -> int:
+        return hash((self.purpose, self.name))
 
 
-# What a forked child must close: a copied descriptor would keep the lock when its holder dies. Between os.open, which
-# gives other threads their turn, and the entry here nobody may fork, hence the guard.
-_opened: dict[int, OpenFile] = {}
-
-unforked = RLock()
-"""While it is held no thread forks."""
-
-if sys.platform != "win32":
-
-    def _forget() -> None:
-        """In a forked child: it holds nothing, and its copies must not outlive the parent's hold."""
-        for file in list(_opened.values()):
-            descriptor, file.descriptor = file.descriptor, -1
-            _close(descriptor)
-        _opened.clear()
-        unforked.release()
-
-    os.register_at_fork(before=unforked.acquire, after_in_parent=unforked.release, after_in_child=_forget)
-
-
-def open_file(path: str, *, local: bool = False, make: str = "") -> OpenFile:
-    """Opens a lock file that can be trusted, making it where there is none. It is not locked yet.
-
-    Args:
-        path: The lock file.
-        local: True when it lies inside the environment that it locks. Who may write there may change the environment
-            anyway, so its directory is not judged, and a file of the directory's owner is good.
-        make: The one directory that is made, for this user alone, where it is missing.
-
-    Raises:
-        LockUnavailable: It cannot be made or opened, or is not to be trusted.
-    """
-    try:
-        return _open(path, local=local, make=make)
-    except LockUnavailable:
-        raise
-    except ValueError as error:  # a null byte or a lone surrogate
-        raise LockUnavailable(path, errno.EINVAL, str(error)) from None
-    except OSError as error:
-        raise unavailable(path, error) from error
-
-
-def _open(path: str, *, local: bool, make: str) -> OpenFile:
-    """Looks, opens, looks again; from the start wherever the file changed in between."""
-    directory = os.path.dirname(path) or "."
-    patience = 0.0
-    if make and make == directory:
-        _make_directory(directory)
-    for _ in range(_ATTEMPTS):
-        if not local:
-            _judge_directory(path, directory)
-        try:
-            seen = os.lstat(path)
-        except FileNotFoundError:
-            _create(path, directory)
-            continue
-        if seen.st_nlink > 1 and stat.S_ISREG(seen.st_mode):
-            # A second name is a hostile hard link, or that of a maker who is between link and unlink.
-            patience = patience or time.monotonic() + _SECOND_NAME_SECONDS
-            if time.monotonic() < patience:
-                time.sleep(0.005)
-                continue
-        _judge(path, seen, directory, local=local)
-        file = _descriptor(path, seen)
-        if file is None:
-            continue
-        try:
-            found = os.fstat(file.descriptor)
-            if (found.st_dev, found.st_ino) == (seen.st_dev, seen.st_ino):
-                _judge(path, found, directory, local=local)
-                file.modified = found.st_mtime
-                return file
-        except BaseException:
-            close(file)
-            raise
-        close(file)
-    raise LockUnavailable(path, 0, "it is replaced each time it is opened", remedy="find out who replaces it")
-
-
-def _descriptor(path: str, seen: os.stat_result) -> OpenFile | None:
-    """Opens what was seen; None where it is gone or has become something else.
-
-    For writing, since NFS gives an exclusive flock to nothing less (flock(2)). Root's file and our own may be
-    read-only: flock then works on every local file system, and NFS refuses it, so nobody is let in by mistake.
-    """
-    flags = os.O_RDWR | _FLAGS
-    try:
-        return _entered(path, flags, seen)
-    except FileNotFoundError:
-        return None
-    except PermissionError as error:
-        if error.errno != errno.EACCES or seen.st_uid not in (0, _user()):
-            raise
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ESTALE, errno.EMLINK):
-            return None  # a link, a socket, a directory was swapped in: seen as such at the next look
-        raise
-    try:
-        return _entered(path, os.O_RDONLY | _FLAGS, seen)
-    except FileNotFoundError:
-        return None
-
-
-def _entered(path: str, flags: int, seen: os.stat_result) -> OpenFile:
-    """Opens and notes the descriptor, so that no fork falls between the two."""
-    file = OpenFile(path, -1, seen.st_dev, seen.st_ino)
-    with unforked:
-        file.descriptor = descriptor = os.open(path, flags)
-        _opened[descriptor] = file
-    return file
-
-
-def _judge(path: str, seen: os.stat_result, directory: str, *, local: bool) -> None:
-    """Refuses what is no lock file of somebody who may make one."""
-    mode = seen.st_mode
-    if not stat.S_ISREG(mode):
-        raise LockUnavailable(path, 0, f"it is {_kind(mode)}, not a regular file", remedy="find out who put it there")
-    if seen.st_nlink > 1:
-        raise LockUnavailable(
-            path, 0, "it is a hard link to another file", remedy="find out who put it there, and remove the link"
-        )
-    if mode & _MODE == _MODE or sys.platform == "win32" or seen.st_uid in (0, _user()):
-        return
-    if local:
-        # Who owns the environment's directory could put any file there; a group that may write there, too.
-        owner = os.stat(directory)
-        shared = owner.st_mode & 0o020 and mode & _GROUP == _GROUP and owner.st_gid == seen.st_gid
-        if shared or owner.st_uid == seen.st_uid:
-            return
-    raise LockUnavailable(
-        path,
-        0,
-        f"it belongs to {_name(seen.st_uid)} alone (mode {stat.S_IMODE(mode):04o})",
-        remedy="its owner must remove it or make it mode 0666",
-    )
-
-
-def _judge_directory(path: str, directory: str) -> None:
-    """Refuses a directory in which somebody else could replace a lock file that is held."""
-    if sys.platform == "win32":
-        return  # POSIX modes and owners say nothing there; the default lies under %PROGRAMDATA%
-    try:
-        seen = os.lstat(directory)
-        if stat.S_ISLNK(seen.st_mode):
-            if not _placed_by_root(directory):
-                raise LockUnavailable(
-                    path,
-                    0,
-                    f"its directory {directory} is a symbolic link",
-                    remedy=f"name the directory itself, perhaps {os.path.realpath(directory)}",
-                )
-            seen = os.stat(directory)
-    except FileNotFoundError as error:
-        raise unavailable(path, error, f"its directory {directory} does not exist") from None
-    mode = seen.st_mode
-    if not stat.S_ISDIR(mode):
-        raise unavailable(path, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
-    if seen.st_uid not in (0, _user()):
-        raise LockUnavailable(
-            path,
-            0,
-            f"its directory {directory} belongs to {_name(seen.st_uid)}, who could replace the lock",
-            remedy="choose a `global-dir` that belongs to root (mode 1777 for several users) or to this user",
-        )
-    if mode & 0o002 and not mode & stat.S_ISVTX:
-        raise LockUnavailable(
-            path,
-            0,
-            f"its directory {directory} is writable by all, so that anyone could replace the lock",
-            remedy=f"set the sticky bit: chmod +t {directory}",
-        )
-
-
-def _placed_by_root(directory: str) -> bool:
-    """Whether only root can have made a link, as with /tmp on macOS and /var/lock on Debian: all above it is root's."""
-    if os.lstat(directory).st_uid != 0:
-        return False
-    above = os.path.dirname(os.path.abspath(directory))
-    while True:
-        seen = os.stat(above)
-        if seen.st_uid != 0 or seen.st_mode & 0o022:
-            return False
-        if above == os.path.dirname(above):
-            return True
-        above = os.path.dirname(above)
-
-
-def _make_directory(directory: str) -> None:
-    """Makes this user's own directory, and those above it."""
-    try:
-        os.mkdir(directory, 0o700)
-    except FileExistsError:
-        pass
-    except FileNotFoundError:
-        above = os.path.dirname(directory)
-        if above in ("", directory):
-            raise
-        _make_directory(above)
-        _make_directory(directory)
-
-
-def _create(path: str, directory: str) -> None:
-    """Makes a lock file that nobody ever meets half made; whoever else made one meanwhile was as good.
-
-    uv gives a temporary file its mode and moves it into place without replacing. A file without a name (O_TMPFILE) is
-    that, and leaves nothing behind even when killed; where the file system has none, a temporary name takes its place.
-    """
-    if _TMPFILE and sys.platform == "linux":
-        try:
-            descriptor = os.open(directory, _TMPFILE | os.O_RDWR | os.O_CLOEXEC, _MODE)
-        except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS):
-                raise
-        else:
-            try:
-                _open_to_all(descriptor)
-                # With a directory descriptor os.link calls linkat, which follows /proc's link to the unnamed file.
-                os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
-            except FileExistsError:
-                return
-            except FileNotFoundError:
-                pass  # no /proc
-            else:
-                return
-            finally:
-                os.close(descriptor)
-    if sys.platform == "win32":
-        _create_in_place(path)
-    else:
-        _create_by_name(path, directory)
-
-
-def _create_by_name(path: str, directory: str) -> None:
-    """Makes a lock file under a temporary name and gives it its own without replacing."""
-    temporary = os.path.join(directory, f".lock-policy-{os.getpid()}-{os.urandom(6).hex()}.tmp")
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
-    linkless = False
-    try:
-        try:
-            _open_to_all(descriptor)
-            os.link(temporary, path)
-        finally:
-            os.close(descriptor)
-            os.unlink(temporary)
-    except FileExistsError:
-        return
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        linkless = True
-    if linkless:
-        _create_in_place(path)
-
-
-def _create_in_place(path: str) -> None:
-    """Makes a lock file where it stands: for file systems without hard links, whose modes the mount decides."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, _MODE)
-    except FileExistsError:
-        return
-    try:
-        if sys.platform != "win32":
-            _open_to_all(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _open_to_all(descriptor: int) -> None:
-    """Sets the mode, whatever the umask; a mount without modes has none to set."""
-    if sys.platform != "win32":
-        try:
-            os.fchmod(descriptor, _MODE)
-        except OSError as error:
-            if error.errno not in _NO_MODES:
-                raise
-
-
-def refresh(file: OpenFile) -> None:
-    """Renews the timestamps of a file that is old, which a cleaner of /tmp would delete while it is held."""
-    if time.time() - file.modified < _REFRESH_SECONDS or os.utime not in os.supports_fd:
-        return
-    try:
-        os.utime(file.descriptor)
-    except OSError:
-        return  # root's read-only file: a cleaner that deletes it is noticed at release
-
-
-def attempt(descriptor: int) -> bool:
+def attempt(descriptor: int, *, shared: bool = False) -> bool:
     """Tries once to lock a descriptor.
 
     Returns:
@@ -385,112 +167,49 @@ def attempt(descriptor: int) -> bool:
     Raises:
         OSError: There is no flock here.
     """
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-    return through_filelock(descriptor)
+    if sys.platform == "win32":
+        from filelock import lock_descriptor
 
-
-def through_filelock(descriptor: int) -> bool:
-    """The same through filelock, which knows every platform and costs four times Python's start to import."""
-    from filelock import lock_descriptor
-
-    return lock_descriptor(descriptor, blocking=False)
-
-
-def is_current(file: OpenFile) -> bool:
-    """Whether the file is still the one at its path. What cannot be looked at counts as gone."""
+        return lock_descriptor(descriptor, blocking=False)
     try:
-        seen = os.lstat(file.path)
-    except OSError:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
-    return seen.st_ino == file.inode and seen.st_dev == file.device
+    return True
 
 
-def close(file: OpenFile) -> None:
-    """Gives the file up: unlocked, unless a command has inherited the lock, and closed. Never raises."""
-    descriptor, file.descriptor = file.descriptor, -1
-    if descriptor < 0 or not file.owned:
-        return
-    _opened.pop(descriptor, None)
+def prune(path: str) -> bool:
+    """Removes a lock file of ours that nobody holds, while holding it: a waiter then takes the next one.
+
+    Args:
+        path: Named `lock-policy-*.lock`. uv does not look whether what it waited for is still there, so its files stay.
+
+    Returns:
+        Whether it was removed; False when it is held, is another user's, or is not there.
+
+    Raises:
+        LockUnavailable: It cannot be opened or removed.
+    """
+    name = os.path.basename(path)
+    if not (name.startswith("lock-policy-") and name.endswith(".lock") and os.path.lexists(path)):
+        return False
+    file = OpenFile(path)
     try:
-        if not file.inherited:
-            # Closing alone would leave the lock with a child that another thread is just starting.
-            _unlock(descriptor)
+        opening.open_file(file)
+        seen = os.fstat(file.descriptor)
+        ours = sys.platform == "win32" or seen.st_uid == os.geteuid()
+        if not ours or seen.st_size or not attempt(file.descriptor):
+            return False
+        there = os.lstat(path)
+        if (there.st_dev, there.st_ino) != (file.device, file.inode):
+            return False
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    except LockUnavailable:
+        raise
+    except OSError as error:
+        raise unavailable(path, error) from error
     finally:
-        _close(descriptor)
-
-
-def _close(descriptor: int) -> None:
-    try:
-        os.close(descriptor)
-    except OSError:
-        return  # close(2): the descriptor is gone all the same
-
-
-def _unlock(descriptor: int) -> None:
-    try:
-        if sys.platform == "win32":
-            from filelock import unlock_descriptor
-
-            unlock_descriptor(descriptor)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-    except OSError:
-        return  # closing unlocks as well
-
-
-def is_ours(descriptor: int) -> bool:
-    """Whether a descriptor is that of a lock file opened here, and not one that this process was started with."""
-    return descriptor in _opened
-
-
-def inherit(file: OpenFile) -> None:
-    """Lets commands that are started from here keep the lock until the last of them has closed its descriptor."""
-    if file.owned and file.descriptor >= 0:
-        file.inherited = True
-        _opened.pop(file.descriptor, None)
-        os.set_inheritable(file.descriptor, True)  # noqa: FBT003  (its only form)
-
-
-def unavailable(path: str, error: OSError, reason: str = "") -> LockUnavailable:
-    """An error of the system as one that names the lock file and says what to do."""
-    number = error.errno or 0
-    return LockUnavailable(path, number, reason or error.strerror or str(error), remedy=_REMEDIES.get(number, ""))
-
-
-def _kind(mode: int) -> str:
-    for test, name in FILE_TYPES:
-        if test(mode):
-            return name
-    return "of an unknown kind"
-
-
-def _name(user: int) -> str:
-    if sys.platform != "win32":
-        import pwd
-
-        try:
-            return pwd.getpwuid(user).pw_name
-        except (KeyError, OSError):
-            pass
-    return f"user {user}"
-
-
-def _user() -> int:
-    if sys.platform != "win32":
-        return os.geteuid()
-    return 0
-
-
-FILE_TYPES: tuple[tuple[Callable[[int], bool], str], ...] = (
-    (stat.S_ISLNK, "a symbolic link"),
-    (stat.S_ISDIR, "a directory"),
-    (stat.S_ISFIFO, "a FIFO"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a character device"),
-    (stat.S_ISBLK, "a block device"),
-)
+        opening.close(file)
+    return True

@@ -1,26 +1,25 @@
-"""Holding lock files: taken in order before one deadline, queued for in the kernel, released together, seen if lost."""
+"""Holding a plan: its locks are taken in order before one deadline, released together, and reported when lost."""
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 
 from policy.errors import LockLost, LockTimeout, LockUnavailable
-from policy.locks import file as lockfiles
-from policy.locks import inherit as nesting
 from policy.locks.inherit import MARKER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from types import TracebackType
-    from typing import Self
+    from typing import Self, TypeVar
 
-    from policy.locks.file import OpenFile
-    from policy.locks.wait import Attempt, Patience, Waiting
+    from policy.locks.backend import Lock, Pause
+    from policy.locks.wait import Deadline, Waiting
 
-_REPLACED = 1000  # a file that is replaced under its waiters more often than this is not waited for any longer
+    T = TypeVar("T")
+
+_REPLACED = 1000  # times that a lock may be replaced under its waiters
 
 
 class Held:
@@ -29,56 +28,59 @@ class Held:
     Made by `hold`. A context manager; with `async with` too. In a forked child it is empty.
 
     Args:
-        files: The files that were asked for.
-        taken: Those that are locked, here or by an ancestor.
+        locks: The locks of the plan, in the order in which they are taken.
+
+    Attributes:
+        taken: Those that are held, here or by an ancestor; one that is about to be is there already.
+        inherited: Whether commands may share them.
     """
 
-    __slots__ = ("_taken", "files")
+    __slots__ = ("inherited", "locks", "taken")
 
-    def __init__(self, files: Sequence[str], taken: Sequence[OpenFile]) -> None:
-        self.files = tuple(files)
-        self._taken = tuple(taken)
+    def __init__(self, locks: Sequence[Lock] = ()) -> None:
+        self.locks: Sequence[Lock] = tuple(locks)
+        self.taken: list[Lock] = []
+        self.inherited = False
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What a command must inherit to hold the locks; those of an ancestor included, where it has passed them on."""
-        return tuple(file.descriptor for file in self._taken if file.descriptor >= 0)
+        """What a command must inherit to keep the locks; those of an ancestor included, where it passed them on."""
+        return tuple(number for lock in self.taken for number in lock.descriptors)
 
     @property
-    def lost(self) -> tuple[str, ...]:
-        """The files that are no longer those that were locked."""
-        return tuple(
-            file.path
-            for file in self._taken
-            if (file.descriptor >= 0 or not file.owned) and not lockfiles.is_current(file)
-        )
+    def lost(self) -> tuple[Lock, ...]:
+        """The locks that others no longer look for."""
+        return tuple(lock for lock in self.taken if not lock.is_current())
 
     @property
     def marker(self) -> str:
         """What `LOCK_POLICY_HELD` must be for a command that inherits the locks, so that it can join them."""
-        return nesting.marker(self._taken)
+        return ",".join(lock.marker for lock in self.taken if lock.marker)
 
     def inherit(self) -> None:
         """Lets commands that are started from now on keep the locks until the last of them has ended."""
-        for file in self._taken:
-            lockfiles.inherit(file)
+        self.inherited = True
+        for lock in self.taken:
+            lock.inherit()
 
     def release(self) -> None:
         """Gives the locks up. Once is enough, more does nothing.
 
         Raises:
-            LockLost: A file was deleted, renamed or replaced meanwhile. All is released nevertheless.
+            LockLost: One was deleted, replaced or lost meanwhile. All are released nevertheless.
         """
         try:
             lost = self.lost
         finally:
-            self._close()
+            self.give_up()
         if lost:
-            raise LockLost(lost)
+            raise LockLost([lock.name for lock in lost])
 
-    def _close(self) -> None:
-        taken, self._taken = self._taken, ()
-        _give_up(taken)
+    def give_up(self) -> None:
+        """Releases without a look at what was lost, in the reverse order."""
+        while self.taken:
+            self.taken[-1].release()
+            self.taken.pop()
 
     def __enter__(self) -> Self:
         return self
@@ -104,201 +106,181 @@ class Held:
     def __del__(self) -> None:
         if sys.is_finalizing():  # nothing can be imported any more, and the kernel releases what is held
             return
-        if any(file.owned and file.descriptor >= 0 and not file.inherited for file in self._taken):
+        if not self.inherited and any(lock.descriptors for lock in self.taken):
             import warnings
 
-            self._close()
-            message = f"locks that were never released: {', '.join(self.files)}"
+            self.give_up()
+            message = f"locks that were never released: {', '.join(lock.name for lock in self.locks)}"
             warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:
-        return f"Held({list(self.files)!r})"
+        return f"Held({[lock.name for lock in self.locks]!r})"
 
 
 def hold(
-    paths: Sequence[str],
+    locks: Sequence[Lock],
     *,
     timeout: float | None = None,
-    local: Collection[str] = (),
-    make: str = "",
     environ: Mapping[str, str] | None = None,
     waiting: Waiting | None = None,
-    attempt: Attempt = lockfiles.attempt,
     disposable: bool = False,
 ) -> Held:
-    """Takes locks, waiting for each in the kernel's queue.
+    """Takes locks, waiting for each.
 
     Args:
-        paths: The lock files in the order in which they are taken, which must be the same for everybody.
+        locks: In the order in which they are taken, which must be the same for everybody.
         timeout: Seconds to wait for all of them together; 0: not at all; None: for ever.
-        local: Those that lie inside the environment that they lock; the directories of the others are judged.
-        make: The one directory that is made where it is missing: the user's own default.
         environ: Where an ancestor's marker is looked for; None: locks of ancestors are not joined.
-        waiting: Called with a file that is waited for and the seconds since the beginning, at once; and again after as
+        waiting: Called with a lock that is waited for and the seconds since the beginning, at once; and again after as
             many seconds as it returns, None: not again.
-        attempt: Tries once to lock a descriptor: `lockfiles.attempt`, or `lockfiles.through_filelock`.
         disposable: True for a program that ends or execs if this fails: it may leave a blocked thread behind, which
             is cheaper to wait with than a child.
 
     Raises:
-        LockTimeout: One was not had in time. None is held then.
-        LockUnavailable: One cannot be made, opened or locked, or is not to be trusted. None is held then.
+        LockTimeout: Timed out waiting for one. None is held then.
+        LockUnavailable: One can never be taken, or cannot be trusted. None is held then.
     """
-    start = time.monotonic()
-    patience: Patience | None = None
-    taken: list[OpenFile] = []
-    try:
-        for file in _steps(paths, taken, local, make, environ, attempt):
-            if patience is None:
-                patience = _patience(start, timeout, waiting)
-                wait = _way(patience, disposable=disposable)
-            patience.begin(file.path)
-            try:
-                locked = not patience.over and wait(file.descriptor, patience, attempt)
-            except OSError as error:
-                raise lockfiles.unavailable(file.path, error) from error
-            if not locked:
-                raise LockTimeout(file.path, timeout or 0.0, patience.look())  # noqa: TRY301  (the files that are taken must be given up)
-        return Held(paths, taken)
-    except BaseException:
-        _give_up(taken)
-        raise
+    held = Held(locks)
+    drive(held, take(held, timeout=timeout, environ=environ, waiting=waiting, disposable=disposable))
+    return held
 
 
 async def hold_async(
-    paths: Sequence[str],
+    locks: Sequence[Lock],
     *,
     timeout: float | None = None,  # noqa: ASYNC109  (the deadline of `hold`, with its error)
-    local: Collection[str] = (),
-    make: str = "",
     environ: Mapping[str, str] | None = None,
     waiting: Waiting | None = None,
-    attempt: Attempt = lockfiles.attempt,
 ) -> Held:
-    """Takes locks as `hold` does, while the event loop runs; cancelling leaves nothing behind.
+    """Takes locks as `hold` does, while the event loop runs; cancelling leaves nothing behind."""
+    held = Held(locks)
+    await drive_async(held, take(held, timeout=timeout, environ=environ, waiting=waiting, synchronous=False))
+    return held
+
+
+def drive(held: Held, steps: Generator[Pause, None, T]) -> T:
+    """Goes through steps in this thread; where they do not come to their end, nothing stays held.
 
     Args:
-        paths: As for `hold`, like all that follow.
-        timeout: Seconds to wait for all of them together; None: for ever.
-        local: Those that lie inside the environment that they lock.
-        make: The one directory that is made where it is missing.
-        environ: Where an ancestor's marker is looked for.
-        waiting: Called with a file that is waited for and the seconds since the beginning.
-        attempt: Tries once to lock a descriptor.
+        held: What the steps take.
+        steps: Of `take`, or what is built on it.
 
-    Raises:
-        LockTimeout: One was not had in time. None is held then.
-        LockUnavailable: One cannot be made, opened or locked, or is not to be trusted. None is held then.
+    Returns:
+        What the steps return.
     """
-    start = time.monotonic()
-    patience: Patience | None = None
-    taken: list[OpenFile] = []
     try:
-        for file in _steps(paths, taken, local, make, environ, attempt):
-            if patience is None:
-                patience = _patience(start, timeout, waiting)
-                wait = _way_async()
-            patience.begin(file.path)
-            try:
-                locked = not patience.over and await wait(file.descriptor, patience, attempt)
-            except OSError as error:
-                raise lockfiles.unavailable(file.path, error) from error
-            if not locked:
-                raise LockTimeout(file.path, timeout or 0.0, patience.look())  # noqa: TRY301  (the files that are taken must be given up)
-        return Held(paths, taken)
+        while True:
+            sleep(next(steps))
+    except StopIteration as end:
+        result: T = end.value
+        return result
     except BaseException:
-        _give_up(taken)
+        steps.close()
+        held.give_up()
         raise
 
 
-def _steps(
-    paths: Sequence[str],
-    taken: list[OpenFile],
-    local: Collection[str],
-    make: str,
-    environ: Mapping[str, str] | None,
-    attempt: Attempt,
-) -> Generator[OpenFile, None, None]:
-    """Takes one file after the other and yields each that another holds: who goes on must have locked it.
-
-    What is open by now stands in `taken`, so that the caller can give it up at any point.
-    """
-    marker = environ.get(MARKER, "") if environ else ""
-    for path in paths:
-        ancestors = nesting.joined(path, marker) if marker else None
-        if ancestors is not None:
-            taken.append(ancestors)
-            continue
-        for _ in range(_REPLACED):
-            file = lockfiles.open_file(path, local=path in local, make=make)
-            taken.append(file)
-            if _again(file, taken):
-                lockfiles.close(taken.pop())
-                break
-            try:
-                locked = attempt(file.descriptor)
-            except OSError as error:
-                raise lockfiles.unavailable(path, error) from error
-            if not locked:
-                yield file
-            # `uv venv` may have deleted it meanwhile: whoever comes next locks the new one, so that one is needed.
-            if lockfiles.is_current(file):
-                lockfiles.refresh(file)
-                break
-            lockfiles.close(taken.pop())
-        else:
-            raise LockUnavailable(path, 0, "it is replaced again and again", remedy="find out who replaces it")
+async def drive_async(held: Held, steps: Generator[Pause, None, T]) -> T:
+    """Goes through steps as `drive` does, while the event loop runs."""
+    try:
+        while True:
+            await sleep_async(next(steps))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    except BaseException:
+        steps.close()
+        held.give_up()
+        raise
 
 
-def _again(file: OpenFile, taken: Sequence[OpenFile]) -> bool:
-    """Whether a file is taken already, under another path: it would wait for itself."""
-    return any(other is not file and other.inode == file.inode and other.device == file.device for other in taken)
+def take(
+    held: Held,
+    *,
+    timeout: float | None = None,
+    environ: Mapping[str, str] | None = None,
+    waiting: Waiting | None = None,
+    synchronous: bool = True,
+    disposable: bool = False,
+) -> Generator[Pause, None, None]:
+    """The steps of `hold` and `hold_async`: takes one lock after the other, and yields whenever it must wait.
 
-
-def _give_up(taken: Sequence[OpenFile]) -> None:
-    for file in reversed(taken):
-        lockfiles.close(file)
-
-
-def _patience(start: float, timeout: float | None, told: Waiting | None) -> Patience:
-    from policy.locks.wait import Patience  # only who waits needs it
-
-    return Patience(start, timeout, told)
-
-
-def _way(patience: Patience, *, disposable: bool) -> Callable[[int, Patience, Attempt], bool]:
-    from policy.locks.wait import chosen  # only who waits needs it
-
-    return chosen(patience, disposable=disposable)
-
-
-def _way_async() -> Callable[[int, Patience, Attempt], Awaitable[bool]]:
-    from policy.locks.wait import children_work, in_child_async, polling_async  # only who waits needs it
-
-    return in_child_async if children_work() else polling_async
-
-
-def prune(path: str) -> bool:
-    """Removes a lock file of ours that nobody holds, while holding it: who waits for it then takes the next one.
+    A lock stands in `held` before it is attempted, so that the driver can give up all of them at any point.
 
     Args:
-        path: Named `lock-policy-*.lock`. uv does not look whether what it waited for is still there, so its files stay.
-
-    Returns:
-        Whether it was removed; False when it is held, is another user's, or is not there.
+        held: Takes its locks.
+        timeout: As for `hold`, like all that follow.
+        environ: Where an ancestor's marker is looked for.
+        waiting: Called with a lock that is waited for and the seconds since the beginning.
+        synchronous: False where an event loop runs in this thread.
+        disposable: True for a program that ends or execs if this fails.
     """
-    name = os.path.basename(path)
-    if not (name.startswith("lock-policy-") and name.endswith(".lock") and os.path.lexists(path)):
-        return False
-    file = lockfiles.open_file(path)
+    start = time.monotonic()
+    deadline: Deadline | None = None
+    marker = environ.get(MARKER, "") if environ else ""
+    for lock in held.locks:
+        held.taken.append(lock)
+        if marker and lock.join(marker):
+            continue
+        for _ in range(_REPLACED):
+            if not lock.attempt():
+                if _is_taken(lock, held):
+                    lock.release()
+                    held.taken.pop()
+                    break
+                if deadline is None:
+                    from policy.locks.wait import Deadline  # only a waiter needs it
+
+                    deadline = Deadline(start, timeout, waiting, synchronous=synchronous, disposable=disposable)
+                deadline.begin(lock)
+                if deadline.over or not (yield from lock.wait(deadline)):
+                    raise LockTimeout(lock.name, timeout or 0.0, deadline.look())
+            # `uv venv` may have deleted it meanwhile: others lock the new one by now, so that one is needed.
+            if lock.is_current():
+                break
+            lock.release()
+        else:
+            raise LockUnavailable(lock.name, 0, "it is replaced again and again", remedy="find out who replaces it")
+
+
+def _is_taken(lock: Lock, held: Held) -> bool:
+    """Whether a lock is held here already, under another name: it would wait for itself."""
+    file = lock.marker.partition(":")[2]
+    return any(other is not lock and other.marker.partition(":")[2] == file for other in held.taken if file)
+
+
+def sleep(pause: Pause) -> None:
+    """Sleeps in this thread until a pause is over."""
+    if pause.descriptor < 0:
+        time.sleep(pause.seconds)
+    else:
+        import select
+
+        poll = select.poll()
+        poll.register(pause.descriptor, select.POLLIN)
+        poll.poll(pause.seconds * 1000)
+
+
+async def sleep_async(pause: Pause) -> None:
+    """Sleeps until a pause is over, while other tasks run.
+
+    Not with `asyncio.wait_for`, which swallows a cancellation that comes together with the event (until 3.11).
+    """
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    awake = loop.create_future()
+
+    def wake() -> None:
+        if not awake.done():
+            awake.set_result(None)
+
+    timer = loop.call_later(pause.seconds, wake)
+    if pause.descriptor >= 0:
+        loop.add_reader(pause.descriptor, wake)
     try:
-        seen = os.fstat(file.descriptor)
-        ours = sys.platform == "win32" or seen.st_uid == os.geteuid()
-        if not ours or seen.st_size or not lockfiles.attempt(file.descriptor) or not lockfiles.is_current(file):
-            return False
-        os.unlink(path)
-    except OSError as error:
-        raise lockfiles.unavailable(path, error) from error
+        await awake
     finally:
-        lockfiles.close(file)
-    return True
+        timer.cancel()
+        if pause.descriptor >= 0:
+            loop.remove_reader(pause.descriptor)

@@ -40,16 +40,16 @@ class Holder:
 
 
 @frozen
-class Lock:
-    """A lock file and who holds it.
+class Found:
+    """A lock that was found, and who holds it.
 
     Args:
-        path: The file.
+        name: How people name it: the path, for a file.
         locked: Whether the kernel says that it is locked now; None where the kernel cannot be asked.
         holders: By whom; empty where that cannot be known.
     """
 
-    path: str
+    name: str
     locked: bool | None
     holders: tuple[Holder, ...] = ()
 
@@ -64,7 +64,19 @@ def holders(path: str) -> tuple[Holder, ...]:
     return _of(file, proc.flocks()) if file is not None else ()
 
 
-def locks(directories: tuple[str, ...], *more: str) -> tuple[Lock, ...]:
+def is_locked(path: str) -> bool | None:
+    """Whether a lock file is locked with flock now; None where the kernel cannot be asked.
+
+    Args:
+        path: The lock file.
+    """
+    file = proc.identity(path)
+    if file is not None:
+        return file in proc.flocks()
+    return None if os.path.lexists(path) and not proc.has_locks() else False
+
+
+def locks(directories: tuple[str, ...], *more: str) -> tuple[Found, ...]:
     """The lock files that lie in some directories, and some more, with those who hold them.
 
     Args:
@@ -79,25 +91,25 @@ def locks(directories: tuple[str, ...], *more: str) -> tuple[Lock, ...]:
             continue
         paths += [os.path.join(directory, name) for name in names if is_name(name)]
     known = proc.flocks()
-    found: list[Lock] = []
+    found: list[Found] = []
     for path in dict.fromkeys((*paths, *more)):
         file = proc.identity(path)
         if file is not None:
-            found.append(Lock(path, file in known, _of(file, known)))
+            found.append(Found(path, file in known, _of(file, known)))
         elif not proc.has_locks() and os.path.lexists(path):
-            found.append(Lock(path, None))
+            found.append(Found(path, None))
     return tuple(found)
 
 
-def locked() -> tuple[Lock, ...]:
+def locked() -> tuple[Found, ...]:
     """The locks on environments that are held on this host now, wherever their files lie, as far as it can be known."""
     known = proc.flocks()
-    found: dict[str, Lock] = {}
+    found: dict[str, Found] = {}
     for file, pids in known.items():
         for pid in pids or _processes():
             for path in _opened(pid, file):
                 if is_name(os.path.basename(path)) or _is_local(path, pid):
-                    found[path] = Lock(path, locked=True, holders=_of(file, known))
+                    found[path] = Found(path, locked=True, holders=_of(file, known))
     return tuple(found[path] for path in sorted(found))
 
 

@@ -8,46 +8,46 @@ from __future__ import annotations
 
 import os
 
-from policy.locks import file as lockfiles
-from policy.locks.file import OpenFile
+from policy.locks.open_file import is_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from policy.locks.open_file import OpenFile
 
 MARKER = "LOCK_POLICY_HELD"
 
 
-def marker(taken: Iterable[OpenFile]) -> str:
-    """What to set `LOCK_POLICY_HELD` to for a command that inherits locks: `descriptor:device:inode,...`."""
-    return ",".join(f"{file.descriptor}:{file.device}:{file.inode}" for file in taken)
-
-
-def joined(path: str, text: str) -> OpenFile | None:
-    """A lock file that an ancestor holds, as the marker says and the kernel confirms; None where it is to be locked.
+def joined(file: OpenFile, text: str) -> bool:
+    """Takes over a lock file that an ancestor holds, as the marker says and the kernel confirms.
 
     Args:
-        path: The lock file.
-        text: The value of `LOCK_POLICY_HELD`.
+        file: The lock file, not open; afterwards it is the ancestor's.
+        text: The value of `LOCK_POLICY_HELD`: `descriptor:device:inode,...`.
+
+    Returns:
+        Whether it was taken over; False where it is to be locked.
     """
     try:
-        seen = os.lstat(path)
+        seen = os.lstat(file.path)
     except (OSError, ValueError):
-        return None
+        return False
     for entry in text.split(","):
         fields = entry.split(":")
-        if len(fields) == 3 and fields[1:] == [str(seen.st_dev), str(seen.st_ino)]:  # noqa: PLR2004
-            descriptor = _number(fields[0])
-            if _inherited(path, descriptor, seen):
-                return OpenFile(path, descriptor, seen.st_dev, seen.st_ino, owned=False)
-            if _held_above(path):
-                return OpenFile(path, -1, seen.st_dev, seen.st_ino, owned=False)
-    return None
+        if len(fields) != 3 or fields[1:] != [str(seen.st_dev), str(seen.st_ino)]:  # noqa: PLR2004  (as the marker has)
+            continue
+        descriptor = _number(fields[0])
+        inherited = _inherited(file.path, descriptor, seen)
+        if inherited or _held_above(file.path):
+            file.owned = False
+            file.numbers[:] = [descriptor] if inherited else []
+            file.device, file.inode = seen.st_dev, seen.st_ino
+            return True
+    return False
 
 
 def _inherited(path: str, descriptor: int, seen: os.stat_result) -> bool:
     """Whether a descriptor came to us with the lock on the file."""
-    if descriptor < 0 or lockfiles.is_ours(descriptor):  # the number may have become that of a lock taken here
+    if descriptor < 0 or is_ours(descriptor):  # the number may have become that of a lock taken here
         return False
     try:
         found = os.fstat(descriptor)
@@ -59,6 +59,7 @@ def _inherited(path: str, descriptor: int, seen: os.stat_result) -> bool:
 def _locked(path: str, descriptor: int) -> bool:
     """Whether the lock is held through a descriptor of the file."""
     from policy.locks import proc  # only a nested run needs it
+    from policy.locks.file import attempt
 
     if proc.has_locks():
         return proc.locked_through("self", descriptor) is not None
@@ -68,7 +69,7 @@ def _locked(path: str, descriptor: int) -> bool:
     except OSError:
         return False
     try:
-        return not lockfiles.attempt(own) and lockfiles.attempt(descriptor)
+        return not attempt(own) and attempt(descriptor)
     except OSError:
         return False
     finally:

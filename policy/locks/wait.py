@@ -7,24 +7,26 @@ others let a small child block, on the same open file description, and kill it t
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
 
-from policy.locks.file import unforked
+from policy.locks import file
+from policy.locks.backend import Pause
+from policy.locks.open_file import unforked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
+    from policy.locks.backend import Lock
     from policy.locks.holders import Holder
 
-    Attempt = Callable[[int], bool]
-    Waiting = Callable[[str, float], float | None]
+    Waiting = Callable[[Lock, float], float | None]
 
 if sys.platform != "win32":
     import fcntl
+    import select
 
 _SLICE_SECONDS = 0.5  # a signal that falls between Python's last look and the system call is seen this much later
 _POLL_SECONDS = 0.05  # where no queue can be had, filelock's interval
@@ -43,7 +45,7 @@ try:
 except BlockingIOError:
     pass
 try:
-    fcntl.flock(int(sys.argv[1]), fcntl.LOCK_EX)
+    fcntl.flock(int(sys.argv[1]), int(sys.argv[2]))
 except OSError as error:
     posix.write(1, b"%d" % error.errno)
 else:
@@ -52,49 +54,56 @@ posix._exit(0)
 """
 
 
-class Patience:
-    """How long to wait yet, and whom to tell: one deadline over all files.
+class Deadline:
+    """How long to wait yet, and whom to tell: one deadline over all locks of a plan.
 
     Args:
         start: When the waiting began, on the monotonic clock.
         timeout: Seconds from then; None: for ever.
-        waiting: Told of a file that is waited for and of the seconds since the beginning; at once, and again after as
+        waiting: Told of a lock that is waited for and of the seconds since the beginning; at once, and again after as
             many seconds as it answers (None: not again).
+        synchronous: Whether a lock may block the thread: nothing else runs in it.
+        disposable: True for a program that ends or execs when it gives up, and may leave a blocked thread behind.
     """
 
-    __slots__ = ("_deadline", "_due", "_look", "_path", "_start", "_waiting", "holders")
+    __slots__ = ("_deadline", "_due", "_lock", "_look", "_start", "_waiting", "blocking", "disposable", "holders")
 
-    def __init__(self, start: float, timeout: float | None, waiting: Waiting | None = None) -> None:
+    def __init__(
+        self,
+        start: float,
+        timeout: float | None,
+        waiting: Waiting | None = None,
+        *,
+        synchronous: bool = True,
+        disposable: bool = False,
+    ) -> None:
         self._start = start
         self._deadline = None if timeout is None else start + timeout
         self._waiting = waiting
         self._due: float | None = None
         self._look = None if self._deadline is None else self._deadline - _LOOK_SECONDS
-        self._path = ""
+        self._lock: Lock | None = None
         self.holders: tuple[Holder, ...] = ()
-
-    @property
-    def endless(self) -> bool:
-        """Whether there is neither a deadline nor anyone to tell."""
-        return self._deadline is None and self._waiting is None
+        self.disposable = synchronous and disposable
+        self.blocking = synchronous and timeout is None and waiting is None
 
     @property
     def over(self) -> bool:
         """Whether the deadline has passed."""
         return self._deadline is not None and time.monotonic() >= self._deadline
 
-    def begin(self, path: str) -> None:
-        """A file is waited for, perhaps another one than before."""
-        if path != self._path and self._waiting is not None:
+    def begin(self, lock: Lock) -> None:
+        """A lock is waited for, perhaps another one than before."""
+        if lock is not self._lock and self._waiting is not None:
             self._due = time.monotonic()
-        self._path = path
+        self._lock = lock
         self.holders = ()
 
     def pause(self) -> float:
         """Tells whom is to be told by now; returns the seconds until something is due again, 0.0 when time is up."""
         now = time.monotonic()
-        if self._waiting is not None and self._due is not None and now >= self._due:
-            again = self._waiting(self._path, now - self._start)
+        if self._waiting and self._lock and self._due is not None and now >= self._due:
+            again = self._waiting(self._lock, now - self._start)
             now = time.monotonic()
             self._due = None if again is None else now + max(again, 0.01)
         if self._look is not None and now >= self._look:
@@ -106,137 +115,110 @@ class Patience:
         return max(min(ends) - now, 0.0) if ends else _SLICE_SECONDS
 
     def look(self) -> tuple[Holder, ...]:
-        """Finds out who holds the file, unless that is known."""
-        if not self.holders:
-            from policy.locks.holders import holders  # costs attrs; only who gives up needs it
-
-            self.holders = holders(self._path)
+        """Finds out who holds the lock, unless that is known."""
+        if not self.holders and self._lock is not None:
+            self.holders = self._lock.holders()
         return self.holders
 
 
-def blocking(descriptor: int, patience: Patience, attempt: Attempt) -> bool:
-    """Waits in this thread, for ever; Ctrl-C in the main thread ends it."""
-    del patience
-    if sys.platform != "win32":
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return attempt(descriptor)
+def wait(descriptor: int, deadline: Deadline, *, shared: bool = False) -> Generator[Pause, None, bool]:
+    """Waits for a lock file in the way that the caller allows.
 
-
-def in_thread(descriptor: int, patience: Patience, attempt: Attempt) -> bool:
-    """Waits in a thread that stays blocked if time runs out: for a program that then ends or execs.
-
-    The thread has a duplicate to close itself: a closed descriptor's number may by then be another file's.
+    Args:
+        descriptor: Of the lock file.
+        deadline: How long, and whether the thread may block.
+        shared: Whether it is locked for reading.
 
     Returns:
         Whether the lock is held; False when time is up.
+
+    Raises:
+        OSError: There is no flock here, or it failed.
     """
-    from _thread import allocate_lock, start_new_thread
+    if sys.platform != "win32":
+        operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        if deadline.disposable:
+            return (yield from _in_thread(descriptor, deadline, operation))
+        if deadline.blocking:
+            fcntl.flock(descriptor, operation)  # Ctrl-C in the main thread ends it
+            return file.attempt(descriptor, shared=shared)
+        if children_work():
+            held = yield from _in_child(descriptor, deadline, operation)
+            if held is not None:
+                return held
+    return (yield from _polling(descriptor, deadline, shared=shared))
+
+
+def _in_thread(descriptor: int, deadline: Deadline, operation: int) -> Generator[Pause, None, bool]:
+    """Waits in a thread that stays blocked if time runs out: for a program that then ends or execs.
+
+    The thread has a duplicate to close itself: a closed descriptor's number may by then be another file's.
+    """
+    from _thread import start_new_thread
 
     failures: list[OSError] = []
-    done = allocate_lock()
-    done.acquire()
     duplicate = os.dup(descriptor)
+    output, done = os.pipe()
 
     def block() -> None:
         try:
             if sys.platform != "win32":
-                fcntl.flock(duplicate, fcntl.LOCK_EX)
+                fcntl.flock(duplicate, operation)
         except OSError as error:
             failures.append(error)
         finally:
             os.close(duplicate)
-            done.release()
+            os.close(done)  # which makes `output` readable
 
-    start_new_thread(block, ())
-    while not patience.over:
-        if done.acquire(timeout=min(patience.pause(), _SLICE_SECONDS)):
-            break
+    try:
+        start_new_thread(block, ())
+    except BaseException:
+        os.close(duplicate)
+        os.close(done)
+        os.close(output)
+        raise
+    poll = select.poll()
+    poll.register(output, select.POLLIN)
+    try:
+        while not deadline.over:
+            yield Pause(output, min(deadline.pause(), _SLICE_SECONDS))
+            if poll.poll(0):
+                break
+    finally:
+        os.close(output)
     if failures:
         raise failures[0]
-    return attempt(descriptor)
+    return file.attempt(descriptor, shared=operation == fcntl.LOCK_SH)
 
 
-def in_child(descriptor: int, patience: Patience, attempt: Attempt) -> bool:
-    """Waits while a child blocks for us.
-
-    Returns:
-        Whether the lock is held; False when time is up.
-    """
-    import selectors
-
+def _in_child(descriptor: int, deadline: Deadline, operation: int) -> Generator[Pause, None, bool | None]:
+    """Waits while a child blocks for us; None where no child can be started."""
     for _ in range(_CHILDREN):
         try:
-            child = Child(descriptor)
+            child = Child(descriptor, operation)
         except (FileNotFoundError, PermissionError):
             break  # sys.executable is not there for us
         try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(child.output, selectors.EVENT_READ)
-                while not patience.over and not child.ended:
-                    if selector.select(min(patience.pause(), _SLICE_SECONDS)):
-                        break
+            while not deadline.over and not child.ended:
+                yield Pause(child.output, min(deadline.pause(), _SLICE_SECONDS))
+                if child.answered():
+                    break
         finally:
             child.end()
-        if attempt(descriptor):
+        if file.attempt(descriptor, shared=operation == fcntl.LOCK_SH):
             return True
         child.check()
-        if patience.over:
+        if deadline.over:
             return False
-    return polling(descriptor, patience, attempt)
+    return None
 
 
-async def in_child_async(descriptor: int, patience: Patience, attempt: Attempt) -> bool:
-    """Waits while a child blocks for us and the event loop runs.
-
-    Returns:
-        Whether the lock is held; False when time is up.
-    """
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    for _ in range(_CHILDREN):
-        try:
-            child = Child(descriptor)
-        except (FileNotFoundError, PermissionError):
-            break
-        try:
-            told = asyncio.Event()
-            loop.add_reader(child.output, told.set)
-            try:
-                while not patience.over and not told.is_set() and not child.ended:
-                    try:
-                        await asyncio.wait_for(told.wait(), min(patience.pause(), _SLICE_SECONDS))
-                    except TimeoutError:
-                        continue
-            finally:
-                loop.remove_reader(child.output)
-        finally:
-            child.end()
-        if attempt(descriptor):
-            return True
-        child.check()
-        if patience.over:
+def _polling(descriptor: int, deadline: Deadline, *, shared: bool) -> Generator[Pause, None, bool]:
+    """Tries again and again: for Windows, and where no child can be started."""
+    while not file.attempt(descriptor, shared=shared):
+        if deadline.over:
             return False
-    return await polling_async(descriptor, patience, attempt)
-
-
-def polling(descriptor: int, patience: Patience, attempt: Attempt) -> bool:
-    """Asks again and again: for Windows, and where no child can be started."""
-    while not attempt(descriptor):
-        if patience.over:
-            return False
-        time.sleep(min(patience.pause(), _POLL_SECONDS))
-    return True
-
-
-async def polling_async(descriptor: int, patience: Patience, attempt: Attempt) -> bool:
-    """Asks again and again while the event loop runs."""
-    import asyncio
-
-    while not attempt(descriptor):
-        if patience.over:
-            return False
-        await asyncio.sleep(min(patience.pause(), _POLL_SECONDS))
+        yield Pause(-1, min(deadline.pause(), _POLL_SECONDS))
     return True
 
 
@@ -253,6 +235,7 @@ class Child:
 
     Args:
         descriptor: Of the lock file.
+        operation: LOCK_EX or LOCK_SH.
 
     Raises:
         OSError: It cannot be started.
@@ -260,7 +243,7 @@ class Child:
 
     __slots__ = ("_answer", "_lifeline", "_process", "output")
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, operation: int) -> None:
         import subprocess  # only who waits needs it
 
         opened: list[int] = []
@@ -274,7 +257,7 @@ class Child:
             with unforked:
                 # In our process group, so that a stop (Ctrl-Z) stops it too: who is stopped must not be given the lock.
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _CHILD, str(descriptor)],
+                    [sys.executable, "-I", "-S", "-c", _CHILD, str(descriptor), str(operation)],
                     stdin=inner,
                     stdout=outer,
                     stderr=outer,
@@ -286,17 +269,24 @@ class Child:
             raise
         os.close(inner)
         os.close(outer)
+        # Not read to its end: a process that another thread forked may keep the other side of the pipe open.
+        os.set_blocking(self.output, False)
         self._answer = b""
+
+    def answered(self) -> bool:
+        """Whether the process has said what came of it, or has closed its output."""
+        try:
+            self._answer = os.read(self.output, 64)
+        except BlockingIOError:
+            return False
+        return True
 
     def end(self) -> None:
         """Ends the process, which takes it out of the queue, and leaves nothing of it."""
         self._process.kill()
         self._process.wait()
-        if sys.platform != "win32":
-            # Not read to its end: a process that another thread forked may keep the other side of the pipe open.
-            os.set_blocking(self.output, False)
-            with contextlib.suppress(BlockingIOError):
-                self._answer = os.read(self.output, 64)
+        if not self._answer:
+            self.answered()
         os.close(self._lifeline)
         os.close(self.output)
 
@@ -313,19 +303,3 @@ class Child:
         """
         if self._answer.isdigit() and int(self._answer):
             raise OSError(int(self._answer), os.strerror(int(self._answer)))
-
-
-def chosen(patience: Patience, *, disposable: bool) -> Callable[[int, Patience, Attempt], bool]:
-    """The way to wait for a caller that is not an asyncio task.
-
-    Args:
-        patience: Who need not give up may block where they are.
-        disposable: True for a program that ends or execs when it gives up.
-    """
-    if sys.platform == "win32":
-        return polling
-    if disposable:
-        return in_thread
-    if patience.endless:
-        return blocking
-    return in_child if children_work() else polling

@@ -1,6 +1,8 @@
-"""JSON, version 1."""
+"""JSON, version 2."""
 
 from __future__ import annotations
+
+from policy.render.record import contract
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,4 +14,4 @@ def render(record: dict[str, Any], *, color: bool) -> str:
     import json
 
     del color
-    return json.dumps(record, indent=2)
+    return json.dumps(contract(record), indent=2)

@@ -1,4 +1,4 @@
-"""The lock files, one path a line, for scripts."""
+"""The lock files, one path a line, for scripts; a lock that is no file is left out."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ if TYPE_CHECKING:
 def render(record: dict[str, Any], *, color: bool) -> str:
     """The paths of the plan, in the order in which they are taken; a line end in one is escaped."""
     del color
-    return "\n".join(file["path"].replace("\n", "\\n") for file in record["plan"])
+    return "\n".join(entry["path"].replace("\n", "\\n") for entry in record["plan"] if "path" in entry)

@@ -1,4 +1,4 @@
-"""A decision as plain data: the one shape behind every output format (version 1 is a contract)."""
+"""A decision as plain data: the one shape behind every output format (version 2 is a contract)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from policy.rules.decision import Decision
-    from policy.rules.plan import LockFile
     from policy.rules.rule import AnyRule
 
-VERSION = 1
+VERSION = 2
 
 
 def record(decision: Decision, warnings: Sequence[str] = (), most: int | None = None) -> dict[str, Any]:
     """The decision as dicts, lists, strings and numbers.
+
+    What is for people only is left out by `contract`.
 
     Args:
         decision: What was decided.
@@ -34,7 +35,8 @@ def record(decision: Decision, warnings: Sequence[str] = (), most: int | None = 
     result: dict[str, Any] = {
         "version": VERSION,
         "lock": list(decision.lock),
-        "plan": _plan(decision.plan),
+        "plan": [lock.record() for lock in decision.plan],
+        "words": [str(lock) for lock in decision.plan],
         "rule": rule(decision.matched),
         "timeout": decision.timeout,
         "environment": {name: getattr(environment, name) for name in _ENVIRONMENT},
@@ -50,11 +52,17 @@ def record(decision: Decision, warnings: Sequence[str] = (), most: int | None = 
     return result
 
 
+def contract(record: dict[str, Any]) -> dict[str, Any]:
+    """The record as programs read it: without the locks' own words."""
+    return {key: value for key, value in record.items() if key != "words"}
+
+
 _ENVIRONMENT = ("interpreter", "root", "kind", "base_interpreter", "found_by")
 
 
-def _plan(plan: Sequence[LockFile]) -> list[dict[str, str]]:
-    return [{"path": file.path, "purpose": file.purpose} for file in plan]
+def name_of(entry: dict[str, Any]) -> str:
+    """How people name a lock of a plan: its path, or its key."""
+    return str(entry.get("path") or entry["key"])
 
 
 def rule(rule: AnyRule) -> dict[str, Any]:

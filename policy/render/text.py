@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from policy.escape import printable
-from policy.render.record import label
+from policy.render.record import label, name_of
 from policy.render.style import BOLD, CYAN, DIM, GREEN, RED, YELLOW, paint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-PLACES = {
-    "local": "inside the environment",
-    "global": "outside the environment",
-}
-PURPOSES = {
-    "local": "in the environment; uv takes the same file",
-    "global": "one file for every spelling of this environment",
-    "uv": "uv's own, for one spelling of this interpreter",
-}
 
 
 def render(record: dict[str, Any], *, color: bool) -> str:
@@ -35,13 +25,13 @@ def render(record: dict[str, Any], *, color: bool) -> str:
 
 def _answer(record: dict[str, Any], *, color: bool) -> str:
     lock = paint(f"{' and '.join(record['lock'])} lock", BOLD, GREEN, color=color)
-    paths = [printable(file["path"]) for file in record["plan"]]
-    width = max(map(len, paths))
+    names = [printable(name_of(entry)) for entry in record["plan"]]
+    width = max(map(len, names))
     rows = [
-        f"  {paint(path.ljust(width), BOLD, color=color)}  {paint(PURPOSES[file['purpose']], DIM, color=color)}"
-        for path, file in zip(paths, record["plan"], strict=True)
+        f"  {paint(name.ljust(width), BOLD, color=color)}  {paint(printable(words), DIM, color=color)}"
+        for name, words in zip(names, record["words"], strict=True)
     ]
-    return "\n".join([f"{lock}: held {' and '.join(PLACES[location] for location in record['lock'])}", *rows])
+    return "\n".join([f"{lock}, held in this order:" if len(rows) > 1 else f"{lock}:", *rows])
 
 
 def _decider(record: dict[str, Any], *, color: bool) -> str:

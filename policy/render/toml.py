@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from policy.render.record import contract
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -12,7 +14,7 @@ def render(record: dict[str, Any], *, color: bool) -> str:
     import tomli_w
 
     del color
-    text = tomli_w.dumps(_without_nulls(record)).rstrip("\n")
+    text = tomli_w.dumps(_without_nulls(contract(record))).rstrip("\n")
     return "".join(
         character if character.isprintable() or character == "\n" else _escaped(character) for character in text
     )

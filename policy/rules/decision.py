@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policy.rules.index import Search
-from policy.rules.plan import LOCATIONS, ORDER, default_global_directory
+from policy.rules.plan import plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from policy.environment.discovery import Environment
+    from policy.locks.backend import Lock
     from policy.rules.plain import Setting
-    from policy.rules.plan import LockFile
     from policy.rules.request import Request
     from policy.rules.rule import AnyRule, AnyRules, Rule, Step
 
@@ -106,7 +106,7 @@ class Decision:
     """
 
     corrected = ""
-    _plan: tuple[LockFile, ...] | None = None
+    _plan: tuple[Lock, ...] | None = None
 
     def __init__(self, chain: BaseChain, request: Request, index: int) -> None:
         self.chain = chain
@@ -114,14 +114,10 @@ class Decision:
         self.index = index
 
     @property
-    def plan(self) -> tuple[LockFile, ...]:
+    def plan(self) -> tuple[Lock, ...]:
         """The locks to hold, in the order in which they are taken."""
         if self._plan is None:
-            directory = self.chain.setting("global-dir") or default_global_directory(self.request.caller.environ)
-            files: list[LockFile] = []
-            for location in self.lock:
-                files += LOCATIONS[location](self.request, directory)
-            self._plan = tuple(sorted(files, key=lambda file: ORDER.index(file.purpose)))
+            self._plan = plan(self.lock, self.request, self.chain.setting)
         return self._plan
 
     @property

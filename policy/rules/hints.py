@@ -60,15 +60,15 @@ def private_temporary_directory(decision: Decision, trace: Trace) -> str | None:
 def remote(decision: Decision, trace: Trace) -> str | None:
     """A file system whose locks do not reach other hosts."""
     del trace
-    for file in decision.plan:
-        if not _may_be_remote(file.path):
+    for lock in decision.plan:
+        if lock.kind != "file" or not _may_be_remote(lock.name):
             continue
         from policy.environment.mounts import lock_reach, mount_of
 
-        mount = mount_of(file.path)
+        mount = mount_of(lock.name)
         reach = lock_reach(mount) if mount else None
         if reach:
-            return f"{file.path}: {reach}"
+            return f"{lock.name}: {reach}"
     return None
 
 

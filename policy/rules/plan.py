@@ -5,40 +5,43 @@ from __future__ import annotations
 import os
 import sys
 
+from policy.locks.file import FileLock
 from policy.uv import names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
+    from policy.locks.backend import Lock
     from policy.rules.request import Request
 
+    # the value of a single setting, by its name; None where no file has one
+    Setting = Callable[[str], Any]
 
-class LockFile:
-    """A file of a plan.
+ORDER = ("gate", "cluster", "global", "strict", "beside", "uv", "local")
+"""The purposes in the order in which everybody takes the locks, so that two never wait for each other crosswise."""
+
+
+def plan(locations: Sequence[str], request: Request, setting: Setting) -> tuple[Lock, ...]:
+    """The locks to hold, in the order in which they are taken, each once.
 
     Args:
-        path: Where it is, absolute.
-        purpose: `local` (uv's own file in the environment), `global` (ours), or `uv` (uv's for a system interpreter).
+        locations: Keys of LOCATIONS.
+        request: What is to be locked.
+        setting: Gives the value of a single setting.
     """
-
-    __slots__ = ("path", "purpose")
-
-    def __init__(self, path: str, purpose: str) -> None:
-        self.path = path
-        self.purpose = purpose
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, LockFile) and (self.path, self.purpose) == (other.path, other.purpose)
-
-    def __hash__(self) -> int:
-        return hash((self.path, self.purpose))
-
-    def __repr__(self) -> str:
-        return f"LockFile(path={self.path!r}, purpose={self.purpose!r})"
+    found: dict[Lock, None] = {}
+    for location in locations:
+        found.update(dict.fromkeys(LOCATIONS[location](request, setting)))
+    return tuple(sorted(found, key=_place))
 
 
-def default_global_directory(environ: Mapping[str, str]) -> str:
+def _place(lock: Lock) -> int:
+    return ORDER.index(lock.purpose)
+
+
+def default_global_directory(environ: Any) -> str:
     """Where global locks live unless configured: `/tmp`, whatever TMPDIR says, because every shell must meet there.
 
     Args:
@@ -49,31 +52,31 @@ def default_global_directory(environ: Mapping[str, str]) -> str:
     return "/tmp"  # noqa: S108  (lock files there are opened as hostile ones)
 
 
-def local(request: Request, directory: str) -> tuple[LockFile, ...]:
+def local(request: Request, setting: Setting) -> tuple[Lock, ...]:
     """`<root>/.lock`, which is uv's own file."""
-    del directory
-    return (LockFile(os.path.join(request.environment.root, ".lock"), "local"),)
+    del setting
+    path = os.path.join(request.environment.root, ".lock")
+    return (FileLock("local", path, near=True, words="in the environment; uv takes the same file"),)
 
 
-def global_(request: Request, directory: str) -> tuple[LockFile, ...]:
+def global_(request: Request, setting: Setting) -> tuple[Lock, ...]:
     """A file named after the root's real path, so that every spelling of an environment meets in it.
 
     For a system environment uv's own locks follow, one for each spelling of the interpreter, so that uv is excluded
     whichever it was given; sorted, so that two of us never wait for each other crosswise.
     """
-    digest = names.digest(os.path.realpath(request.environment.root))
-    files = [LockFile(os.path.join(directory, f"lock-policy-{digest}.lock"), "global")]
-    if request.environment.kind == "system":
-        caller = request.caller
-        locks = names.interpreter_locks(request.environment.interpreter, caller.environ, caller.cwd)
-        files += [LockFile(path, "uv") for path in locks]
-    return tuple(files)
+    caller, environment = request.caller, request.environment
+    default = default_global_directory(caller.environ)
+    directory = setting("global-dir") or default
+    path = os.path.join(directory, f"lock-policy-{names.digest(os.path.realpath(environment.root))}.lock")
+    make = "" if default == "/tmp" else default  # noqa: S108  (compared only)
+    words = "one file for every spelling of this environment"
+    found: list[Lock] = [FileLock("global", path, make=make, words=words)]
+    if environment.kind == "system":
+        words = "uv's own, for one spelling of this interpreter"
+        paths = names.interpreter_locks(environment.interpreter, caller.environ, caller.cwd)
+        found += [FileLock("uv", path, words=words) for path in paths]
+    return tuple(found)
 
 
-LOCATIONS: dict[str, Callable[[Request, str], tuple[LockFile, ...]]] = {
-    "local": local,
-    "global": global_,
-}
-
-ORDER = ("global", "uv", "local")
-"""In which locks are taken, by their purpose."""
+LOCATIONS: dict[str, Callable[[Request, Setting], tuple[Lock, ...]]] = {"local": local, "global": global_}

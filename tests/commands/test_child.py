@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.commands import child
-from policy.locks import hold
 from tests import factories, requirements
+from tests import holding as hold
 from tests.running import LISTENER, PYTHON, Place, ended, killed, line, state, wait_until
 
 if TYPE_CHECKING:

@@ -49,7 +49,7 @@ def test_text(root: Path, explain: factories.Run) -> None:
     seen = explain(root)
     assert (seen.returncode, seen.stderr) == (0, "")
     assert seen.stdout.splitlines()[:5] == [
-        "local lock: held inside the environment",
+        "local lock:",
         f"  {root}/.lock  in the environment; uv takes the same file",
         "",
         "decided by environment (built in)",
@@ -63,7 +63,7 @@ def test_formats(root: Path, explain: factories.Run) -> None:
     shown = told(explain(root, *JSON))
     assert tomllib.loads(explain(root, "--output-format", "toml").stdout)["plan"] == shown["plan"]
     assert explain(root, "--output-format", "path").stdout == f"{root}/.lock\n"
-    assert shown["plan"] == [{"path": f"{root}/.lock", "purpose": "local"}]
+    assert shown["plan"] == [{"purpose": "local", "kind": "file", "path": f"{root}/.lock"}]
 
 
 def test_rule_of_the_project(root: Path, explain: factories.Run) -> None:

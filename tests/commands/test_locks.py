@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     pytest.skip("needs flock", allow_module_level=True)
 
-KEYS = {"path", "state", "environment", "holders"}
+KEYS = {"kind", "path", "state", "environment", "holders"}
 HOLDER_KEYS = {"pid", "user", "command", "since"}
 
 
@@ -166,7 +166,7 @@ def test_one_environment(host: Host, running: subprocess.Popen[str]) -> None:
     for words in ([root], [f"{root}/bin/python"], ["--python", root]):
         assert host.states(*words) == {host.place.lock: "locked"}
     (row,) = host.rows(other)
-    assert row == {"path": f"{other}/.lock", "state": "free", "environment": other, "holders": []}
+    assert row == {"kind": "file", "path": f"{other}/.lock", "state": "free", "environment": other, "holders": []}
     assert not os.path.exists(f"{other}/.lock")
 
 
@@ -215,7 +215,7 @@ def test_held_by_somebody_who_cannot_be_seen(host: Host, monkeypatch: pytest.Mon
         monkeypatch.setattr(holders, "_of", lambda *_: ())
         lines = host.text().splitlines()
         assert f"locked   {path}" in lines
-        assert lines[lines.index(f"locked   {path}") + 1] == "         held by somebody who cannot be seen from here"
+        assert lines[lines.index(f"locked   {path}") + 1] == "         held by a process that cannot be seen from here"
     finally:
         processes.end(holder)
 
@@ -321,13 +321,13 @@ def test_prune_of_one_environment(host: Host) -> None:
 
 
 WAITING = """
-really = lockfiles.attempt
-def late(descriptor):
+really = file.attempt
+def late(descriptor, **options):
     print("open", flush=True)
     sys.stdin.readline()
-    lockfiles.attempt = really
-    return really(descriptor)
-with locks.hold([sys.argv[1]], attempt=late) as held:
+    return really(descriptor, **options)
+file.attempt = late
+with locks.hold([sys.argv[1]]) as held:
     print(os.path.exists(sys.argv[1]), held.lost, flush=True)
     sys.stdin.readline()
 """

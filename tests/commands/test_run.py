@@ -60,7 +60,7 @@ def test_lock_not_had_in_time(place: Place, mode: str) -> None:
     finally:
         processes.end(holder)
     assert done.returncode == 124
-    assert done.stderr.startswith(f"policy: error: {place.lock}: not locked within 0.1 s: held by ")
+    assert done.stderr.startswith(f"policy: error: {place.lock}: timed out after 0.1 s: held by ")
     if os.path.exists("/proc/locks"):
         assert f"pid {holder.pid} (" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -106,7 +106,7 @@ def test_directory_layers(tmp_path: Path) -> None:
     )
 
     def directory(rules: Rules, asked: Request) -> str:
-        return os.path.dirname(rules.decide(asked).plan[0].path)
+        return os.path.dirname(rules.decide(asked).plan[0].name)
 
     assert directory(Rules(), asked) == "/tmp"  # noqa: S108
     factories.written(tmp_path / "home/.config/lock-policy/lock-policy.toml", 'global-dir = "/u"\n')

@@ -95,7 +95,7 @@ def test_named_creation_fails(folder: str, call: str) -> None:
     """Without unnamed files, a creation that fails half way leaves no temporary name, and no lock taken for granted."""
     requirements.need(shutil.which("strace") is not None, "needs strace")
     path = f"{folder}/lock-policy-1.lock"
-    code = processes.PROBE.replace("answer =", "lockfiles._TMPFILE = 0\nanswer =", 1)
+    code = processes.PROBE.replace("answer =", "open_file._TMPFILE = 0\nanswer =", 1)
     wrapper = ["strace", "-o", "/dev/null", "-P", folder, "-P", path, "-e", f"inject=?{call}:error=EIO:when=1"]
     result = subprocess.run(
         [*wrapper, *processes.command(code, path, '{"timeout": 0}')],

@@ -41,9 +41,9 @@ WORKER = """
 import asyncio, json, os, selectors, stat, subprocess, sys, threading, traceback
 from policy import errors  # all, for a fork while a thread imports hangs in Python
 from policy.locks import holders  # all, for a fork while a thread imports hangs in Python
-from policy.locks import file as lockfiles
-from policy.locks import hold
-from policy.locks import wait as waiting
+from policy.locks import file, open_file
+from policy.locks import wait
+from tests import holding as locks
 path, leash, broken = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 held = None
 telling = threading.Lock()
@@ -52,17 +52,18 @@ def tell(**message):
     with telling:
         os.write(1, json.dumps(message).encode() + b"\\n")
 
-def telling_attempt():
-    told = None
-    def attempt(descriptor):
-        nonlocal told
-        locked = broken == "no lock" or lockfiles.attempt(descriptor)
-        inode = os.fstat(descriptor).st_ino
-        if not locked and told != inode:
-            told = inode
-            tell(waits=inode)
-        return locked
-    return attempt
+really, told = file.attempt, {}
+
+def attempt(descriptor, *, shared):
+    locked = broken == "no lock" or really(descriptor, shared=shared)
+    inode = os.fstat(descriptor).st_ino
+    thread = threading.get_ident()
+    if thread in told and not locked and told[thread] != inode:
+        told[thread] = inode
+        tell(waits=inode)
+    return locked
+
+file.attempt = attempt
 
 def outcome(hold):
     try:
@@ -76,16 +77,18 @@ def outcome(hold):
 
 def acquire(way, timeout):
     global held
-    options = {"local": [path], "timeout": timeout, "attempt": telling_attempt()}
+    options = {"near": [path], "timeout": timeout}
+    told[threading.get_ident()] = None
     if way == "task":
         hold = lambda: asyncio.run(locks.hold_async([path], **options))
     else:
         hold = lambda: locks.hold([path], **options)
     held, answer = outcome(hold)
+    del told[threading.get_ident()]
     if held:
         answer["inode"] = os.fstat(held.descriptors[0]).st_ino
         if broken == "fork keeps it":
-            lockfiles._opened.clear()
+            open_file._opened.clear()
     tell(**answer)
 
 def release():
@@ -110,7 +113,7 @@ def fork(timeout):
         held and held.release()
     except errors.LockLost:
         had.append("lost")
-    other, answer = outcome(lambda: locks.hold([path], local=[path], timeout=timeout))
+    other, answer = outcome(lambda: locks.hold([path], near=[path], timeout=timeout))
     if other:
         other.release()
     os.write(writing, json.dumps({**answer, "had": had}).encode())
@@ -131,7 +134,7 @@ def descriptors():
     tell(descriptors=found)
 
 if broken == "lost unseen":
-    lockfiles.is_current = lambda file: True
+    file.FileLock.is_current = lambda lock: True
 descriptors()
 for line in sys.stdin:
     order, arguments = json.loads(line)

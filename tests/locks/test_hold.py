@@ -9,16 +9,19 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import filelock
 import pytest
 
 from policy import errors
-from policy.locks import file as lockfiles
-from policy.locks import hold
-from tests import processes, requirements
+from tests import holding as hold
+from tests import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from policy.locks.backend import Lock
+    from policy.locks.hold import Held
 
 if sys.platform == "win32":
     pytest.skip("needs flock and fork", allow_module_level=True)
@@ -55,7 +58,7 @@ def is_free(path: str) -> bool:
 def test_excludes_and_releases(path: str) -> None:
     """A lock is held from `hold` to `release`, and releasing twice does nothing."""
     held = hold.hold([path])
-    assert held.files == (path,)
+    assert [lock.name for lock in held.locks] == [path]
     assert not is_free(path)
     held.release()
     held.release()
@@ -63,15 +66,12 @@ def test_excludes_and_releases(path: str) -> None:
     assert is_free(path)
 
 
-def test_through_filelock(path: str) -> None:
-    """The primitive of filelock and the system call exclude each other: they are the same lock."""
-    with (
-        hold.hold([path], attempt=lockfiles.through_filelock),
-        pytest.raises(errors.LockTimeout),
-    ):
+def test_filelock(path: str) -> None:
+    """The lock of filelock and this one exclude each other: they are the same lock."""
+    with hold.hold([path]), pytest.raises(filelock.Timeout):
+        filelock.FileLock(path, timeout=0).acquire()
+    with filelock.FileLock(path, mode=0o666), pytest.raises(errors.LockTimeout):
         hold.hold([path], timeout=0)
-    with hold.hold([path]), pytest.raises(errors.LockTimeout):
-        hold.hold([path], timeout=0, attempt=lockfiles.through_filelock)
 
 
 def test_all_or_none(tmp_path: Path) -> None:
@@ -93,8 +93,8 @@ def test_one_file_under_two_paths(tmp_path: Path) -> None:
     os.mkdir(tmp_path / "real")
     os.symlink("real", tmp_path / "link")
     paths = [str(tmp_path / "real" / ".lock"), str(tmp_path / "link" / ".lock")]
-    with hold.hold(paths, local=paths, timeout=0) as held:
-        assert held.files == tuple(paths)
+    with hold.hold(paths, near=paths, timeout=0) as held:
+        assert [lock.name for lock in held.locks] == paths
         assert len(held.descriptors) == 1
 
 
@@ -144,7 +144,7 @@ def test_lost(tmp_path: Path, change: str) -> None:
             hold.hold([path]).release()
         case "directory":
             os.rename(tmp_path / "d", tmp_path / "e")
-    assert held.lost == (path,)
+    assert [lock.name for lock in held.lost] == [path]
     with pytest.raises(errors.LockLost) as caught:
         held.release()
     assert caught.value.paths == (path,)
@@ -172,7 +172,7 @@ def test_replaced_while_waited_for(path: str, options: dict[str, Any]) -> None:
     """A waiter whose file was deleted, as `uv venv` does, waits for the new one."""
     old = processes.holder(path)
     waiter = threading.Thread(target=lambda: result.append(hold.hold([path], **options)))
-    result: list[hold.Held] = []
+    result: list[Held] = []
     waiter.start()
     time.sleep(0.2)
     os.unlink(path)
@@ -254,8 +254,8 @@ def test_waiting_is_told(path: str) -> None:
     """Who waits is told at once and as often as asked for."""
     told: list[tuple[str, float]] = []
 
-    def tell(file: str, elapsed: float) -> float | None:
-        told.append((file, elapsed))
+    def tell(lock: Lock, elapsed: float) -> float | None:
+        told.append((lock.name, elapsed))
         return 0.1 if len(told) < 3 else None
 
     with hold.hold([path]), pytest.raises(errors.LockTimeout):
@@ -342,23 +342,3 @@ def test_never_released(path: str) -> None:
     with pytest.warns(ResourceWarning, match="never released"):
         del held
     assert is_free(path)
-
-
-def test_prune(tmp_path: Path) -> None:
-    """Only a lock file of ours that nobody holds is removed; uv's stay."""
-    ours, of_uv = str(tmp_path / "lock-policy-1.lock"), str(tmp_path / "uv-1.lock")
-    with hold.hold([ours, of_uv]):
-        assert not hold.prune(ours)
-    assert not hold.prune(of_uv)
-    assert hold.prune(ours)
-    assert not hold.prune(ours)
-    assert os.listdir(tmp_path) == ["uv-1.lock"]
-
-
-def test_prune_of_another(tmp_path: Path) -> None:
-    """A lock file of another user stays, even when root prunes."""
-    requirements.need_root()
-    path = str(tmp_path / "lock-policy-1.lock")
-    hold.hold([path]).release()
-    os.chown(path, processes.ANNA, processes.ANNA)
-    assert not hold.prune(path)

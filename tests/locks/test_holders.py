@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy import errors
-from policy.locks import hold, holders, proc
+from policy.locks import holders, proc
 from policy.locks.holders import Holder
+from tests import holding as hold
 from tests import processes, requirements
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def test_locks_of_directories(tmp_path: Path) -> None:
     local = str(tmp_path / "env" / ".lock")
     with hold.hold([str(tmp_path / "uv-2.lock"), local]):
         found = holders.locks((str(tmp_path), str(tmp_path / "missing")), local, str(tmp_path / "missing.lock"))
-    assert [(os.path.basename(lock.path), lock.locked) for lock in found] == [
+    assert [(os.path.basename(lock.name), lock.locked) for lock in found] == [
         ("lock-policy-1.lock", False),
         ("uv-2.lock", True),
         (".lock", True),
@@ -148,10 +149,10 @@ def test_locked_environments(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     paths = [str(tmp_path / name) for name in ("env/.lock", "lock-policy-1.lock", "elsewhere/.lock")]
     with hold.hold(paths):
-        found = {lock.path: lock for lock in holders.locked() if lock.path.startswith(str(tmp_path))}
+        found = {lock.name: lock for lock in holders.locked() if lock.name.startswith(str(tmp_path))}
     assert sorted(found) == sorted(paths[:2])
     assert [holder.pid for holder in found[paths[0]].holders] == [os.getpid()]
-    assert not [lock for lock in holders.locked() if lock.path.startswith(str(tmp_path))]
+    assert not [lock for lock in holders.locked() if lock.name.startswith(str(tmp_path))]
 
 
 def test_cannot_be_known(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,8 +162,8 @@ def test_cannot_be_known(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proc, "identity", lambda _: None)
     with hold.hold([path]):
         assert holders.holders(path) == ()
-        assert holders.locks((os.path.dirname(path),)) == (holders.Lock(path, None),)
-        with pytest.raises(errors.LockTimeout, match="cannot be known from here"):
+        assert holders.locks((os.path.dirname(path),)) == (holders.Found(path, None),)
+        with pytest.raises(errors.LockTimeout, match="cannot tell who holds it"):
             hold.hold([path], timeout=0)
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy import errors
-from policy.locks import hold, inherit, proc
+from policy.locks import inherit, proc
+from policy.locks.open_file import OpenFile
+from tests import holding as hold
 from tests import processes
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ try:
 except errors.LockTimeout:
     print("waits")
 else:
-    print("joined" if not lockfiles._opened else "locked")
+    print("joined" if not open_file._opened else "locked")
     held.release()
 """
 
@@ -67,13 +69,13 @@ def test_joins_without_proc(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proc, "has_locks", lambda: False)
     held = hold.hold([path])
     held.inherit()
-    assert inherit.joined(path, held.marker) is not None
+    assert inherit.joined(OpenFile(path), held.marker)
     copy = os.open(path, os.O_RDWR)
     seen = os.stat(path)
     assert inherit._locked(path, copy) is False  # noqa: SLF001  (the ancestors would be found otherwise)
     os.close(copy)
     held.release()
-    assert inherit.joined(path, f"9:{seen.st_dev}:{seen.st_ino}") is None
+    assert not inherit.joined(OpenFile(path), f"9:{seen.st_dev}:{seen.st_ino}")
 
 
 def test_liars(path: str) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from policy.locks import hold, proc
+from policy.locks import proc
+from tests import holding as hold
 from tests import processes, requirements
 
 if TYPE_CHECKING:

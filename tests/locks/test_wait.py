@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from policy import errors
-from policy.locks import hold, proc, wait
+from policy.locks import proc, wait
+from tests import holding as hold
 from tests import processes
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def test_no_flock_while_waiting(path: str, way: str, monkeypatch: pytest.MonkeyP
         flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", failing)
-    code = wait._CHILD.replace("fcntl.flock(int(sys.argv[1]), fcntl.LOCK_EX)", f"raise OSError({errno.ENOLCK}, '')")  # noqa: SLF001  (what the child runs is what fails)
+    code = wait._CHILD.replace("fcntl.flock(int(sys.argv[1]), int(sys.argv[2]))", f"raise OSError({errno.ENOLCK}, '')")  # noqa: SLF001  (what the child runs is what fails)
     monkeypatch.setattr(wait, "_CHILD", code)
     with hold.hold([path]), pytest.raises(errors.LockUnavailable) as caught:
         hold.hold([path], **WAYS[way])

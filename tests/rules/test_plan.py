@@ -2,23 +2,29 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from policy.environment.discovery import find
+from policy.locks.file import FileLock
 from policy.rules import plan as locations
-from policy.rules.plan import LOCATIONS, LockFile
+from policy.rules.plan import LOCATIONS
 from policy.rules.request import Caller, Request
 from policy.uv import names
 from tests import factories
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 if sys.platform == "win32":
     pytest.skip("needs POSIX paths and links", allow_module_level=True)
+
+
+def settings(directory: str) -> Callable[[str], Any]:
+    """Settings of which only `global-dir` is set."""
+    return {"global-dir": directory}.get
 
 
 def plan(
@@ -26,7 +32,7 @@ def plan(
 ) -> list[tuple[str, str]]:
     """The plan of a virtual environment: (path, purpose)."""
     asked = factories.request(environ, root=str(root), cwd=cwd)
-    return [(file.path, file.purpose) for file in LOCATIONS[location](asked, directory)]
+    return [(lock.name, lock.purpose) for lock in locations.plan(location.split("+"), asked, settings(directory))]
 
 
 def test_names() -> None:
@@ -37,7 +43,7 @@ def test_names() -> None:
 @pytest.mark.parametrize("kind", ["virtualenv", "target", "prefix", "system"])
 def test_local(kind: str) -> None:
     """A local lock is uv's own file in the root."""
-    assert locations.local(factories.request(root="/e", kind=kind), "/g") == (LockFile("/e/.lock", "local"),)
+    assert locations.local(factories.request(root="/e", kind=kind), settings("/g")) == (FileLock("local", "/e/.lock"),)
 
 
 def test_global() -> None:
@@ -63,7 +69,7 @@ def test_every_spelling_meets(tmp_path: Path) -> None:
     spellings += [f"{root}/bin/python", f"{tmp_path}/link/bin/python"]
     caller = Caller({}, str(tmp_path))
     plans = {
-        locations.global_(Request(find(str(spelling), environ={}, cwd=caller.cwd), caller), "/g")
+        locations.global_(Request(find(str(spelling), environ={}, cwd=caller.cwd), caller), settings("/g"))
         for spelling in [*spellings, "link", "real/env", "./folder//env"]
     }
     assert len(plans) == 1
@@ -98,11 +104,15 @@ def test_system(tmp_path: Path, spelling: str) -> None:
     """A global plan of a system interpreter holds uv's locks of every spelling in its folder, whichever was given."""
     folder = system(tmp_path)
     asked = factories.request(root=str(tmp_path), kind="system", interpreter=f"{folder}/{spelling}")
-    files = locations.global_(asked, "/g")
+    files = locations.global_(asked, settings("/g"))
     spellings = [f"{folder}/{name}" for name in ("python", "python3", "python3.11")]
     uvs = sorted(f"/tmp/uv-{names.digest(path)}.lock" for path in spellings)  # noqa: S108
-    assert files[0] == LockFile(f"/g/lock-policy-{names.digest(os.path.realpath(tmp_path))}.lock", "global")
-    assert [(file.path, file.purpose) for file in files[1:]] == [(path, "uv") for path in uvs]
+    assert files[0] == FileLock("global", f"/g/lock-policy-{names.digest(os.path.realpath(tmp_path))}.lock")
+    assert [(file.name, file.purpose) for file in files[1:]] == [(path, "uv") for path in uvs]
+    assert locations.plan(("global", "local"), asked, settings("/g")) == (
+        *files,
+        FileLock("local", f"{tmp_path}/.lock"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -120,22 +130,12 @@ def test_uvs_directory(tmp_path: Path, environ: dict[str, str], directory: str) 
     asked = factories.request(
         environ, root=str(tmp_path), kind="system", interpreter=f"{system(tmp_path)}/python", cwd="/work"
     )
-    assert {os.path.dirname(file.path) for file in locations.global_(asked, "/g") if file.purpose == "uv"} == {
-        directory
-    }
+    assert {
+        os.path.dirname(file.name) for file in locations.global_(asked, settings("/g")) if file.purpose == "uv"
+    } == {directory}
 
 
 @pytest.mark.parametrize("environ", [{}, {"TMPDIR": "/var/own"}, {"TMP": "/x", "TEMP": "/y"}])
 def test_default_directory(environ: dict[str, str]) -> None:
     """Every shell of a host meets in the same place, whatever its TMPDIR."""
     assert locations.default_global_directory(environ) == "/tmp"  # noqa: S108
-
-
-def test_lock_file() -> None:
-    """A file of a plan is a value."""
-    one = LockFile("/e/.lock", "local")
-    assert one == LockFile("/e/.lock", "local")
-    assert one != LockFile("/e/.lock", "global")
-    assert one != "/e/.lock"
-    assert len({one, LockFile("/e/.lock", "local")}) == 1
-    assert repr(one) == "LockFile(path='/e/.lock', purpose='local')"

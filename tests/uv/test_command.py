@@ -410,8 +410,8 @@ def test_one_spelling_is_left_to_uv(tmp_path: Path) -> None:
     command, decision = _decided(f"uv pip install -p {python} x", tmp_path, environ)
     own = names.interpreter_lock(python, environ)
     assert treatment(command, decision).left == {own}
-    assert {file.path for file in decision.plan} - {own} == {
-        decision.plan[0].path,
+    assert {lock.name for lock in decision.plan} - {own} == {
+        decision.plan[0].name,
         names.interpreter_lock(str(tmp_path / "python"), environ),
     }
     by_path = {**environ, "PATH": str(tmp_path)}
