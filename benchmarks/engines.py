@@ -108,7 +108,7 @@ def _written(number: int, answer: str) -> Callable[[str, str], str]:
         lines += [f"    if matches_{at}(path):", f"        return {answer.format(lock=lock)}"]
     lines.append(f"    return {answer.format(lock=scenarios.DEFAULT)}")
     exec("\n".join(lines), names)
-    return names["decide"]  # type: ignore[no-any-return]
+    return names["decide"]  # type: ignore[no-any-return]  # made by exec
 
 
 def _if(number: int) -> Engine:
@@ -251,7 +251,7 @@ def _rego(number: int) -> Engine:
 
     def decide(path: str) -> str:
         rego.set_input_term(f'{{"interpreter": "{path}"}}')
-        return rego.query_bundle(query).results[0].expressions[0]  # type: ignore[no-any-return]
+        return rego.query_bundle(query).results[0].expressions[0]  # type: ignore[no-any-return]  # regopy has no types
 
     return Engine(
         "decide(path)",

@@ -26,10 +26,10 @@ sys.path.insert(0, str(REPOSITORY))  # a script finds what lies beside it, and t
 
 from attrs import evolve  # noqa: E402  (after the path)
 
-from tests import exclusion_cases, hostile_cases, processes, real_uv  # noqa: E402
-from tests.exclusion import violations  # noqa: E402
-from tests.outcomes import Case, Effort, NotHere  # noqa: E402
-from tests.subjects import CONTESTANTS, FILELOCK, FLOCK, UV, Contestant, Stage  # noqa: E402
+from tests import exclusion_cases, hostile_cases, processes, real_uv  # noqa: E402  (the path is set above)
+from tests.exclusion import violations  # noqa: E402  (the path is set above)
+from tests.outcomes import Case, Effort, NotHere  # noqa: E402  (the path is set above)
+from tests.subjects import CONTESTANTS, FILELOCK, FLOCK, UV, Contestant, Stage  # noqa: E402  (the path is set above)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -40,24 +40,31 @@ def files() -> dict[str, str]:
 
 def _of_program() -> str:
     parser = program()
-    return "".join([
-        _head("policy", DESCRIPTION.rstrip(".")[0].lower() + DESCRIPTION.rstrip(".")[1:]),
-        _section("SYNOPSIS", _synopsis(parser)),
-        _section("DESCRIPTION", _text(DESCRIPTION)),
-        _section("COMMANDS", _list((_page(f"policy-{name}"), text) for name, text in COMMANDS.items())),
-        _section("OPTIONS", BEFORE_OR_AFTER, _options(options_of(parser))),
-        _section("EXIT STATUS", _list((_bold(code), text) for code, text in EXIT_CODES.items())),
-        _environment(),
-        _section(
-            "FILES",
-            _list([
-                (_bold("lock-policy.toml"), "the project's configuration, or [tool.lock-policy] in pyproject.toml"),
-                (_bold("$XDG_CONFIG_HOME/lock-policy/lock-policy.toml"), "the user's"),
-                (_bold("/etc/lock-policy/lock-policy.toml"), "the system's"),
-            ]),
-        ),
-        _section("SEE ALSO", ", ".join(map(_page, (*(f"policy-{name}" for name in COMMANDS), "flock")))),
-    ])  # fmt: skip
+    return "".join(
+        [
+            _head("policy", DESCRIPTION.rstrip(".")[0].lower() + DESCRIPTION.rstrip(".")[1:]),
+            _section("SYNOPSIS", _synopsis(parser)),
+            _section("DESCRIPTION", _text(DESCRIPTION)),
+            _section("COMMANDS", _list((_page(f"policy-{name}"), text) for name, text in COMMANDS.items())),
+            _section("OPTIONS", BEFORE_OR_AFTER, _options(options_of(parser))),
+            _section("EXIT STATUS", _list((_bold(code), text) for code, text in EXIT_CODES.items())),
+            _environment(),
+            _section(
+                "FILES",
+                _list(
+                    [
+                        (
+                            _bold("lock-policy.toml"),
+                            "the project's configuration, or [tool.lock-policy] in pyproject.toml",
+                        ),
+                        (_bold("$XDG_CONFIG_HOME/lock-policy/lock-policy.toml"), "the user's"),
+                        (_bold("/etc/lock-policy/lock-policy.toml"), "the system's"),
+                    ]
+                ),
+            ),
+            _section("SEE ALSO", ", ".join(map(_page, (*(f"policy-{name}" for name in COMMANDS), "flock")))),
+        ]
+    )  # fmt: skip  (a table)
 
 
 def _of_command(name: str) -> str:

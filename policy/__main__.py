@@ -62,7 +62,7 @@ def _called(words: list[str]) -> tuple[str, list[str]]:
 def _run(name: str, words: list[str]) -> int:
     read = parser_for(name).read(words)
     if read.help or read.version:
-        from policy.commands import help  # noqa: A004  (the command's name)
+        from policy.commands import help
 
         help.show_version() if read.version else help.show(name)
         return 0

@@ -7,7 +7,7 @@ import os
 import pytest
 
 
-def need(available: bool, reason: str) -> None:  # noqa: FBT001  (reads as a sentence: need(root, "..."))
+def need(available: bool, reason: str) -> None:
     """Skips the running test unless something is available; with `CI` set its absence is a failure.
 
     Args:

@@ -331,7 +331,7 @@ def test_help_names_every_command(policy: factories.Run) -> None:
     seen = policy("--help")
     assert (seen.returncode, seen.stderr) == (0, "")
     text = " ".join(seen.stdout.split())
-    for name, help in COMMANDS.items():  # noqa: A001
+    for name, help in COMMANDS.items():
         assert f"{name} {' '.join(help.split())}" in text
 
 

@@ -54,7 +54,7 @@ def test_runner(tmp_path: Path) -> None:
 
 def test_names() -> None:
     """Names that differ from run to run are the same in every run, and different ones stay different."""
-    names = pages.Names("/tmp/abcdefgh")  # noqa: S108  (what a run of a page is given)
+    names = pages.Names("/tmp/abcdefgh")
     one, other = "0123456789abcdef", "fedcba9876543210"
     seen = names.normal(f"{names.home}/x lock-{one}.lock lock-{other}.lock lock-{one}.lock pid 12 pid 13 pid 12")
     home, first, second, third, *pids = seen.split(maxsplit=4)

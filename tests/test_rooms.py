@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import ast
+import io
 import os
+import re
 import sys
+import tokenize
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -204,3 +207,20 @@ def test_tests_have_promises() -> None:
         and not ast.get_docstring(node)
     ]
     assert silent == []
+
+
+SUPPRESSION = re.compile(r"#\s*(?:noqa|type: *ignore|pyright: *ignore|pragma|fmt): ?[^\s(]*(?P<reason>.*)$")
+
+
+def test_suppressions_have_reasons() -> None:
+    """Whatever tells a tool to be silent says why on the same line, in parentheses or as a comment of its own."""
+    silent = [
+        f"{path.relative_to(factories.CHECKOUT)}:{token.start[0]}: {token.string}"
+        for folder in ("policy", "tests", "benchmarks", "docs")
+        for path in sorted((factories.CHECKOUT / folder).rglob("*.py"))
+        for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline)
+        if token.type == tokenize.COMMENT
+        and (found := SUPPRESSION.search(token.string))
+        and not re.search(r"\(.{3,}\)$|# .{3,}$", found["reason"])
+    ]
+    assert silent == [], "say why: `# noqa: CODE  (reason)`, `# type: ignore[code]  # reason`"

@@ -13,7 +13,7 @@ SPELLED = {
 
 
 @pytest.mark.parametrize(("expected", "value"), [(flag, value) for flag, values in SPELLED.items() for value in values])
-def test_boolean(expected: bool | None, value: str) -> None:  # noqa: FBT001
+def test_boolean(expected: bool | None, value: str) -> None:
     """Booleans in variables are uv's, in any case; anything else, empty too, is none."""
     assert boolean(value) is expected
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from policy.commands.reading import Arguments, Parser
 
 
-def arguments(parser: Parser, help: str) -> None:  # noqa: A002  (argparse's word)
+def arguments(parser: Parser, help: str) -> None:
     """FILE ..., and the layer whose limits count.
 
     Args:

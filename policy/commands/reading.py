@@ -71,7 +71,7 @@ class Option:
         default: Any = None,
         nargs: str = ONE,
         metavar: str = "",
-        help: str = "",  # noqa: A002  (argparse's word)
+        help: str = "",
     ) -> None:
         long = next((name for name in names if name.startswith("--")), names[0])
         self.names = tuple(names)

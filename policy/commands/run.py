@@ -166,7 +166,7 @@ def _become(command: Sequence[str], environ: dict[str, str], held: Held) -> int:
     held.inherit()
     if sys.platform != "win32":
         # As `signal` has them, which imports enum, for a fifth of the time that this program takes.
-        import _signal as signal  # type: ignore[import-not-found]
+        import _signal as signal  # type: ignore[import-not-found]  # typeshed does not list it; `signal` imports enum
 
         # Python ignores these two from its start on; the command must not
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)

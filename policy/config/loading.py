@@ -32,7 +32,7 @@ def seconds(value: object, name: str) -> float:
         UsageError: When it is anything else.
     """
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value)  # type: ignore[arg-type]  # what is no number is refused below
     except (TypeError, ValueError, OverflowError):
         number = -1.0
     if isinstance(value, bool) or not 0 <= number <= MAX_TIMEOUT:  # nan compares false

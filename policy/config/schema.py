@@ -33,7 +33,7 @@ def tool_schema(tool_name: str = "lock-policy") -> dict[str, Any]:
         which a URN is not, so here they are written out.
     """
     schema = _schema(PYPROJECT_ID, f"[tool.{tool_name}]", "What lock-policy.toml holds, as a table of pyproject.toml.")
-    return _written_out(schema)  # type: ignore[no-any-return]
+    return _written_out(schema)  # type: ignore[no-any-return]  # a schema is a table
 
 
 def _schema(identity: str, title: str, description: str) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def _remembered(name: str, key: Key, environ: Mapping[str, str]) -> Answer | Non
         return None
     try:
         # Only this user can have written it, as `cache.load` makes sure.
-        fields, known, values = marshal.loads(data)  # noqa: S302
+        fields, known, values = marshal.loads(data)  # noqa: S302  (of the cache, which this user alone can write)
         return Answer(*values) if fields == _FIELDS and known == key else None
     except (EOFError, ValueError, TypeError):
         return None  # half a file, or another version's

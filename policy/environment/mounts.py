@@ -27,7 +27,7 @@ class Mount:
 
     __slots__ = ("identity", "options", "point", "source", "type")
 
-    def __init__(self, type: str, source: str, point: str, options: tuple[str, ...], identity: str = "") -> None:  # noqa: A002  (the word of mount(8))
+    def __init__(self, type: str, source: str, point: str, options: tuple[str, ...], identity: str = "") -> None:
         self.type = type
         self.source = source
         self.point = point

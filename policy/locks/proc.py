@@ -62,7 +62,7 @@ def locked_through(pid: int | str, descriptor: int | str) -> Identity | None:
     for line in lines(f"/proc/{pid}/fdinfo/{descriptor}"):
         if line.startswith("lock:"):
             fields = line.split()
-            if len(fields) > 6 and fields[2] == "FLOCK" and fields[4] == "WRITE":  # noqa: PLR2004
+            if len(fields) > 6 and fields[2] == "FLOCK" and fields[4] == "WRITE":  # noqa: PLR2004  (as proc_locks(5) counts them)
                 return _identity(fields[6])
     return None
 

@@ -10,7 +10,7 @@ FORMATS = ("text", "json", "toml", "path")
 MANY = 12  # rules before and after the one that matched that text shows, unless all are asked for
 
 
-def render(format: str, record: dict[str, Any], *, color: bool = False) -> str:  # noqa: A002
+def render(format: str, record: dict[str, Any], *, color: bool = False) -> str:
     """A decision's record in one of the FORMATS.
 
     Args:
@@ -22,4 +22,4 @@ def render(format: str, record: dict[str, Any], *, color: bool = False) -> str: 
         The text, without a line end at its end.
     """
     module = __import__(f"policy.render.{format}", fromlist=["render"])  # importlib costs more
-    return module.render(record, color=color)  # type: ignore[no-any-return]
+    return module.render(record, color=color)  # type: ignore[no-any-return]  # a module that is found by its name

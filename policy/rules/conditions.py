@@ -240,7 +240,7 @@ class _FlagCondition(Condition):
     fact = FLAG
     examples = (True, False)
 
-    def compare(self, expected: bool, seen: bool) -> bool:  # noqa: FBT001
+    def compare(self, expected: bool, seen: bool) -> bool:  # noqa: FBT001  (values of this condition)
         """True when both are the same."""
         return expected is seen
 
@@ -422,7 +422,7 @@ class Combinator(Condition):
 
     def tables(self, expected: Any) -> tuple[Match, ...]:
         """The match tables inside."""
-        return expected  # type: ignore[no-any-return]
+        return expected  # type: ignore[no-any-return]  # match tables, as its shape read them
 
     def holds(self, expected: Any, request: Request) -> bool:
         """Combines the answers of the tables."""
@@ -529,7 +529,7 @@ def _match(depth: int) -> Shape:
     def inner(value: object, location: Location) -> Match:
         if depth == DEEPEST:
             raise refuse(location, f"any, all and not stand more than {DEEPEST} deep; write two rules instead")
-        return _match(depth + 1).parse(value, location)  # type: ignore[no-any-return]
+        return _match(depth + 1).parse(value, location)  # type: ignore[no-any-return]  # a shape gives any
 
     table = Shape(inner, REFERENCE)
     combined = {AnyOf.key: array(table, least=1), AllOf.key: array(table, least=1), Not.key: table}

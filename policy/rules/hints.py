@@ -49,7 +49,7 @@ def private_temporary_directory(decision: Decision, trace: Trace) -> str | None:
     """Uv's own locks of a system interpreter in a directory that only this shell uses."""
     del trace
     directory = decision.request.caller.environ.get("TMPDIR")
-    if directory in {None, "/tmp", "/tmp/"} or decision.environment.kind != "system":  # noqa: S108
+    if directory in {None, "/tmp", "/tmp/"} or decision.environment.kind != "system":  # noqa: S108  (only compared)
         return None
     return (
         "TMPDIR is set, and uv locks a system interpreter there: a uv in a shell with another TMPDIR is not excluded "

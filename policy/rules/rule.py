@@ -37,13 +37,18 @@ def _lock_shape() -> Shape:
 
 
 LOCK = _lock_shape()
+NAME_LENGTH = 100  # characters
 
 
 def _name_fault(name: str) -> str | None:
-    return None if name and name.isprintable() and len(name) <= 100 else "must be 1 to 100 printable characters"  # noqa: PLR2004
+    return (
+        None
+        if name and name.isprintable() and len(name) <= NAME_LENGTH
+        else f"must be 1 to {NAME_LENGTH} printable characters"
+    )
 
 
-def key(shape: Shape, help: str, **notes: Any) -> dict[str, Any]:  # noqa: A002  (as argparse names it)
+def key(shape: Shape, help: str, **notes: Any) -> dict[str, Any]:
     """The metadata of a field that is also a key of a TOML table."""
     return {"shape": shape, "notes": {"description": help, **notes}}
 
@@ -128,7 +133,9 @@ class Rule:
         validator=_value,
         metadata=key(
             refined(
-                TEXT, _name_fault, {"minLength": 1, "maxLength": 100, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"}
+                TEXT,
+                _name_fault,
+                {"minLength": 1, "maxLength": NAME_LENGTH, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"},
             ),
             "What people call this rule.",
         ),

@@ -146,7 +146,7 @@ def several(shape: Shape) -> Shape:
 
     def parse(value: object, location: Location) -> tuple[Any, ...]:
         if isinstance(value, list):
-            return items.parse(value, location)  # type: ignore[no-any-return]
+            return items.parse(value, location)  # type: ignore[no-any-return]  # a shape gives any
         return (shape.parse(value, location),)
 
     return Shape(parse, {"anyOf": [shape.schema, items.schema]})

@@ -211,8 +211,13 @@ def test_unknown_rule(tmp_path: Path) -> None:
 def test_each_warning_is_tested() -> None:
     """The warnings that the reference lists are those that the tests above provoke."""
     assert set(WARNINGS) == {
-        "impossible", "unreachable", "subsumed", "disagreement", "duplicate-name", "unknown-rule",
-    }  # fmt: skip
+        "impossible",
+        "unreachable",
+        "subsumed",
+        "disagreement",
+        "duplicate-name",
+        "unknown-rule",
+    }  # fmt: skip  (a table)
 
 
 def test_files_together(tmp_path: Path) -> None:
@@ -354,7 +359,7 @@ def test_what_is_passed_over_agrees(match: conditions.Match, lock: str) -> None:
     from policy.checks.lint import Chain, Entry, _disagreement
     from policy.rules.rule import Rule
 
-    chain = Chain((Entry(Rule(lock, match), configuration=_Anything()), *map(Entry, BUILT_IN)))  # type: ignore[arg-type]
+    chain = Chain((Entry(Rule(lock, match), configuration=_Anything()), *map(Entry, BUILT_IN)))  # type: ignore[arg-type]  # stands for any configuration
     said = list(_disagreement(chain, chain.entries[0]))
     if said or chain.proven(implication.impossible, chain.entries[0].conditions) is None:
         return

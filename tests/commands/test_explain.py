@@ -214,7 +214,7 @@ def test_paths_for_scripts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format", ["text", "json", "toml"])
 @pytest.mark.parametrize("more", [{}, {"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}])
-def test_strange_paths(tmp_path: Path, format: str, more: dict[str, str]) -> None:  # noqa: A002
+def test_strange_paths(tmp_path: Path, format: str, more: dict[str, str]) -> None:
     """A path with control and bidi characters and bytes that are no UTF-8 is escaped, whatever stdout can encode."""
     root = factories.virtualenv(tmp_path / STRANGE / "é" / "env")
     seen = factories.policy(
@@ -235,7 +235,7 @@ def test_strange_path_on_terminal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("format", "allowed"), [("text", ()), ("json", ("json",)), ("path", ()), ("toml", ("tomli_w",))]
 )
-def test_imports(root: Path, tmp_path: Path, format: str, allowed: tuple[str, ...]) -> None:  # noqa: A002
+def test_imports(root: Path, tmp_path: Path, format: str, allowed: tuple[str, ...]) -> None:
     """Explaining imports neither what holds locks nor what other formats and other commands need."""
     code = "import sys\nfrom policy.__main__ import main\ncode = main(sys.argv[1:])\n"
     code += "print(*sorted(sys.modules), file=sys.stderr)\nsys.exit(code)"

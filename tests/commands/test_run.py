@@ -377,4 +377,4 @@ def test_marker(here: str, above: str, expected: str) -> None:
     class Held:
         marker = here
 
-    assert run._marker(cast("Any", Held()), above) == expected  # noqa: SLF001  (only `marker` is asked for)
+    assert run._marker(cast("Any", Held()), above) == expected

@@ -366,7 +366,7 @@ def test_rules_are_thawed_when_asked_for() -> None:
     assert len(rules) == 100
     assert rules[7].name == "7"
     assert rules[7] is rules[7]
-    assert list(rules._thawed) == [7]  # noqa: SLF001  (what is counted)
+    assert list(rules._thawed) == [7]
     assert [rule.name for rule in rules] == [str(number) for number in range(100)]
 
 

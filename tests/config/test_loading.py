@@ -108,7 +108,7 @@ def test_directory_layers(tmp_path: Path) -> None:
     def directory(rules: Rules, asked: Request) -> str:
         return os.path.dirname(rules.decide(asked).plan[0].name)
 
-    assert directory(Rules(), asked) == "/tmp"  # noqa: S108
+    assert directory(Rules(), asked) == "/tmp"
     factories.written(tmp_path / "home/.config/lock-policy/lock-policy.toml", 'global-dir = "/u"\n')
     assert directory(Rules(), asked) == "/u"
     assert directory(Rules(), request(tmp_path, variable)) == "/v/x"

@@ -90,7 +90,7 @@ def _pyproject(table: dict[str, Any]) -> dict[str, Any]:
 
 def test_validate_pyproject_takes_it() -> None:
     """validate-pyproject accepts a right table and refuses a wrong one, however deep inside."""
-    validator = Validator(plugins=[PluginWrapper("lock-policy", schema.tool_schema)])  # type: ignore[arg-type]
+    validator = Validator(plugins=[PluginWrapper("lock-policy", schema.tool_schema)])  # type: ignore[arg-type]  # it wants a schema of its own type
     right = {"rules": [{"lock": "both", "match": {"any": [{"not": {"env": {"CI": True}}}]}}]}
     wrong = {"rules": [{"lock": "both", "match": {"any": [{"not": {"writable": "no"}}]}}]}
     validator(_pyproject(right))

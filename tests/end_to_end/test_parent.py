@@ -368,7 +368,7 @@ def test_marker_of_a_lock_that_is_over(place: Place) -> None:
 
 @pytest.mark.slow
 @modes
-def test_uv_inside_is_refused(place: Place, mode: str, uv: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_uv_inside_is_refused(place: Place, mode: str, uv: Path, tmp_path: Path) -> None:
     """Inside a `policy run` that holds uv's own file uv would wait for ever: 125, and a line that says what to do."""
     if mode == "close":
         requirements.need(os.path.exists("/proc/locks"), "needs /proc")

@@ -108,7 +108,7 @@ def configured(world: World, how: str) -> dict[str, str]:
     return environ
 
 
-def test_plain_uv_fails_or_is_silent(world: World, uv: Path) -> None:  # noqa: F811
+def test_plain_uv_fails_or_is_silent(world: World, uv: Path) -> None:
     """Without us uv 0.7.13 fails in an environment that cannot be written, and the newest says nothing."""
     done = as_user([uv, "add", "--no-sync", "tiny"], environ=world.environ, cwd=world.app)
     if OLDEST in str(uv):
@@ -120,7 +120,7 @@ def test_plain_uv_fails_or_is_silent(world: World, uv: Path) -> None:  # noqa: F
 
 
 @pytest.mark.parametrize("how", [NOTHING, VARIABLE, RULE])
-def test_run_makes_uv_work(world: World, uv: Path, how: str) -> None:  # noqa: F811
+def test_run_makes_uv_work(world: World, uv: Path, how: str) -> None:
     """`policy run -- uv add` works with every release, however configured, and says where it changed UV_PYTHON."""
     environ = configured(world, how)
     done = as_user(world.policy("run", "--", uv, "add", "--no-sync", "tiny"), environ=environ, cwd=world.app)
@@ -132,7 +132,7 @@ def test_run_makes_uv_work(world: World, uv: Path, how: str) -> None:  # noqa: F
 
 
 @pytest.mark.parametrize("how", [NOTHING, VARIABLE, RULE])
-def test_nobody_gets_in_while_uv_runs(world: World, uv: Path, how: str, tmp_path: Path) -> None:  # noqa: F811
+def test_nobody_gets_in_while_uv_runs(world: World, uv: Path, how: str, tmp_path: Path) -> None:
     """While uv runs under `policy run`, a second lock is not had, and the message says who holds it."""
     environ = configured(world, how)
     slow = real_uv.slow_project(tmp_path / "slow")
@@ -220,7 +220,7 @@ kinds = pytest.mark.parametrize("writable", ["virtualenv", "system"], indirect=T
 
 @kinds
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc/locks")
-def test_lock_keeps_uv_out(writable: tuple[Path, Path], uv: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_lock_keeps_uv_out(writable: tuple[Path, Path], uv: Path, tmp_path: Path) -> None:
     """A real `uv pip install` waits, whichever spelling it is given, until `policy.lock()` is released."""
     _, interpreter = writable
     environ = real_uv.clean_environ(
@@ -252,7 +252,7 @@ def test_lock_keeps_uv_out(writable: tuple[Path, Path], uv: Path, tmp_path: Path
 
 
 @kinds
-def test_uv_keeps_lock_out(writable: tuple[Path, Path], uv: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_uv_keeps_lock_out(writable: tuple[Path, Path], uv: Path, tmp_path: Path) -> None:
     """`policy.lock()` is not had while a real `uv pip install` runs, and is had when it has ended."""
     _, interpreter = writable
     environ = real_uv.clean_environ(tmp_path / "home", PYTHONPATH=str(real_uv.REPOSITORY))
@@ -278,7 +278,7 @@ def test_uv_keeps_lock_out(writable: tuple[Path, Path], uv: Path, tmp_path: Path
 
 
 @kinds
-def test_run_leaves_uv_its_own_lock(writable: tuple[Path, Path], uv: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_run_leaves_uv_its_own_lock(writable: tuple[Path, Path], uv: Path, tmp_path: Path) -> None:
     """`policy run -- uv pip install` does not wait for itself, and keeps others out."""
     _, interpreter = writable
     environ = real_uv.clean_environ(tmp_path / "home", PYTHONPATH=str(real_uv.REPOSITORY))

@@ -28,7 +28,7 @@ REMEDY = "; name an interpreter or the root of an environment"
 @pytest.fixture(autouse=True)
 def forgotten() -> None:
     """This process remembers no interpreter of the tests before."""
-    interpreter._told.clear()  # noqa: SLF001
+    interpreter._told.clear()
 
 
 @pytest.fixture
@@ -266,10 +266,10 @@ def compiled(path: Path, target: str, **variables: str) -> str:
 def test_a_compiled_wrapper_in_an_environment(tmp_path: Path, environ: dict[str, str]) -> None:
     """A small binary that executes another program is known for a launcher, and a real interpreter is not."""
     root = virtualenv(tmp_path / "v")
-    assert not discovery._is_launcher(f"{root}/bin/python")  # noqa: SLF001
+    assert not discovery._is_launcher(f"{root}/bin/python")
     (tmp_path / "v" / "bin" / "python").unlink()
     wrapper = compiled(tmp_path / "v" / "bin" / "python", BASE)
-    assert discovery._is_launcher(wrapper)  # noqa: SLF001
+    assert discovery._is_launcher(wrapper)
     found = find(wrapper, environ=environ, cwd="/")
     assert (found.interpreter, found.kind) == (BASE, "system")
 
@@ -760,7 +760,7 @@ def locked_by(uv: Path, python: str, home: Path) -> list[str]:
 )
 def test_uv_locks_what_was_found(
     tmp_path: Path,
-    every_uv: Path,  # noqa: F811  (the fixture)
+    every_uv: Path,
     layout: str,
 ) -> None:
     """Whatever the layout, the lock that follows from kind, root and interpreter is the one that real uv makes."""

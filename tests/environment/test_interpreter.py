@@ -24,7 +24,7 @@ BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 @pytest.fixture(autouse=True)
 def forgotten() -> None:
     """This process remembers nothing of the tests before."""
-    interpreter._told.clear()  # noqa: SLF001
+    interpreter._told.clear()
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def script(path: Path, text: str) -> str:
 def counting(path: Path, *, answers_as_itself: bool = True) -> tuple[str, Path]:
     """An interpreter that writes a line whenever it is executed, and the file of the lines."""
     said = Answer(str(path) if answers_as_itself else BASE, "/p", "/p", "", "/p/lib/python3.11", "3.11.2", "cpython")
-    values = tuple(getattr(said, field) for field in interpreter._FIELDS)  # noqa: SLF001
+    values = tuple(getattr(said, field) for field in interpreter._FIELDS)
     log = path.with_suffix(".log")
     answer = shlex.quote(f"lock-policy:{values!a}")
     return script(path, f"echo ran >> {shlex.quote(str(log))}\necho\necho {answer}"), log
@@ -85,7 +85,7 @@ def test_an_interpreter_is_asked_once(environ: dict[str, str], tmp_path: Path) -
     python, log = counting(tmp_path / "python")
     first = ask(python, environ, "/")
     assert ask(python, environ, "/") is first
-    interpreter._told.clear()  # noqa: SLF001
+    interpreter._told.clear()
     again = ask(python, environ, "/")
     assert [getattr(again, f) for f in Answer.__slots__] == [getattr(first, f) for f in Answer.__slots__]
     assert runs(log) == 1
@@ -97,7 +97,7 @@ def test_a_changed_interpreter_is_asked_again(
     environ: dict[str, str],
     tmp_path: Path,
     change: str,
-    cleared: bool,  # noqa: FBT001
+    cleared: bool,
 ) -> None:
     """A new size, time or inode of the file, or a link that leads elsewhere, ends what was known."""
     python, log = counting(tmp_path / "real" / "python")
@@ -121,7 +121,7 @@ def test_a_changed_interpreter_is_asked_again(
         link.unlink()
         link.symlink_to(os.path.join(os.path.dirname(python), ".", "python"))
     if cleared:
-        interpreter._told.clear()  # noqa: SLF001
+        interpreter._told.clear()
     ask(str(link), environ, "/")
     assert runs(log) == 2
 
@@ -145,7 +145,7 @@ def test_a_spoilt_cache_is_made_again(environ: dict[str, str], tmp_path: Path, d
     (cached,) = (tmp_path / "cache" / "lock-policy").iterdir()
     good = cached.read_bytes()
     cached.write_bytes(data)
-    interpreter._told.clear()  # noqa: SLF001
+    interpreter._told.clear()
     ask(python, environ, "/")
     assert runs(log) == 2
     assert cached.read_bytes() == good
@@ -161,7 +161,7 @@ def test_another_interpreters_answer_is_not_taken(environ: dict[str, str], tmp_p
     ask(two, environ, "/")
     (other,) = (path for path in folder.iterdir() if path != cached)
     cached.replace(other)
-    interpreter._told.clear()  # noqa: SLF001
+    interpreter._told.clear()
     assert ask(two, environ, "/").executable == two
     assert runs(log) == 2
 
@@ -296,7 +296,7 @@ def test_an_unprivileged_user_asks_too(tmp_path: Path) -> None:
         ("3.11", "", "cpython", False),
     ],
 )
-def test_a_version_request(request_: str, version: str, implementation: str, holds: bool) -> None:  # noqa: FBT001
+def test_a_version_request(request_: str, version: str, implementation: str, holds: bool) -> None:
     """The ways in which uv lets a version be asked for are understood."""
     wanted = requested(request_)
     assert wanted is not None

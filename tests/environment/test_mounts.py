@@ -186,7 +186,7 @@ def test_every_escaped_name_comes_back(name: str) -> None:
     escaped = name
     for character in "\\ \t\n#":  # the backslash first, as the kernel goes character by character
         escaped = escaped.replace(character, f"\\{ord(character):03o}")
-    assert mounts._unescaped(escaped) == name  # noqa: SLF001
+    assert mounts._unescaped(escaped) == name
 
 
 def mount(point: str, kind: str = "ext4", *options: str) -> Mount:

@@ -163,7 +163,7 @@ def test_base_is_a_real_path(tmp_path: Path, base: Path) -> None:
 
 
 @pytest.mark.parametrize("copies", [False, True], ids=["links", "copies"])
-def test_nested_environments_lead_to_the_outermost_base(tmp_path: Path, base: Path, copies: bool) -> None:  # noqa: FBT001
+def test_nested_environments_lead_to_the_outermost_base(tmp_path: Path, base: Path, copies: bool) -> None:
     """An environment that was made from another's interpreter, which was made from a third's, has the base of all."""
     made_from = base
     interpreter = ""

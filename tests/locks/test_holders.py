@@ -37,7 +37,7 @@ def test_holder(path: str) -> None:
     before = time.time()
     other = processes.holder(path)
     (found,) = holders.holders(path)
-    assert (found.pid, found.user) == (other.pid, holders._user(os.geteuid()))  # noqa: SLF001  (perhaps without a name)
+    assert (found.pid, found.user) == (other.pid, holders._user(os.geteuid()))
     assert "python" in found.command
     assert found.since is not None
     assert before - 2 < found.since < time.time() + 2
@@ -48,8 +48,8 @@ def test_holder(path: str) -> None:
 
 def test_user_names() -> None:
     """A user is shown by name, and by number where the host knows none."""
-    assert holders._user(0) == "root"  # noqa: SLF001  (a holder cannot be had for every user)
-    assert holders._user(processes.ANNA) == "uid 65011"  # noqa: SLF001  (the same)
+    assert holders._user(0) == "root"
+    assert holders._user(processes.ANNA) == "uid 65011"
 
 
 @linux
@@ -175,4 +175,4 @@ def test_ended_meanwhile(path: str) -> None:
     assert file is not None
     other.send_signal(signal.SIGKILL)
     other.communicate()
-    assert holders._of(file, {file: (other.pid,)}) == ()  # noqa: SLF001  (the moment between two looks)
+    assert holders._of(file, {file: (other.pid,)}) == ()

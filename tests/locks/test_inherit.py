@@ -72,7 +72,7 @@ def test_joins_without_proc(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert inherit.joined(OpenFile(path), held.marker)
     copy = os.open(path, os.O_RDWR)
     seen = os.stat(path)
-    assert inherit._locked(path, copy) is False  # noqa: SLF001  (the ancestors would be found otherwise)
+    assert inherit._locked(path, copy) is False
     os.close(copy)
     held.release()
     assert not inherit.joined(OpenFile(path), f"9:{seen.st_dev}:{seen.st_ino}")

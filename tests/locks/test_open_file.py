@@ -354,7 +354,7 @@ def test_directory_link_of_the_system() -> None:
     """A link that only root can have made, such as /tmp on macOS or /var/lock on Debian, is followed."""
     requirements.need_root()
     link = f"/lock-policy-test-{os.getpid()}"
-    os.symlink("/tmp", link)  # noqa: S108  (as macOS does)
+    os.symlink("/tmp", link)
     try:
         opened(f"{link}/lock-policy-test-{os.getpid()}.lock")
         os.unlink(f"{link}/lock-policy-test-{os.getpid()}.lock")

@@ -154,7 +154,7 @@ def test_no_flock_while_waiting(path: str, way: str, monkeypatch: pytest.MonkeyP
         flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", failing)
-    code = wait._CHILD.replace("fcntl.flock(int(sys.argv[1]), int(sys.argv[2]))", f"raise OSError({errno.ENOLCK}, '')")  # noqa: SLF001  (what the child runs is what fails)
+    code = wait._CHILD.replace("fcntl.flock(int(sys.argv[1]), int(sys.argv[2]))", f"raise OSError({errno.ENOLCK}, '')")
     monkeypatch.setattr(wait, "_CHILD", code)
     with hold.hold([path]), pytest.raises(errors.LockUnavailable) as caught:
         hold.hold([path], **WAYS[way])

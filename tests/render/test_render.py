@@ -194,7 +194,7 @@ def test_json_shape() -> None:
     ]
     assert list(shown) == keys
     assert (shown["version"], shown["lock"], shown["timeout"]) == (2, ["global"], 90)
-    assert shown["plan"] == [{"purpose": "global", "kind": "file", "path": f"/tmp/lock-policy-{DIGEST}.lock"}]  # noqa: S108
+    assert shown["plan"] == [{"purpose": "global", "kind": "file", "path": f"/tmp/lock-policy-{DIGEST}.lock"}]
     assert shown["rule"] == {
         "name": "ci",
         "file": "/p/lock-policy.toml",
@@ -236,7 +236,7 @@ def test_json_of_combinators() -> None:
 
 def test_json_has_no_secrets() -> None:
     """No format shows what a variable holds."""
-    for format in FORMATS:  # noqa: A001
+    for format in FORMATS:
         assert "secret" not in render(format, rich())
 
 
@@ -260,7 +260,7 @@ def test_path() -> None:
     """`path` is one path a line, in the order in which they are taken, and nothing else."""
     asked = factories.request(facts=FACTS)
     shown = record.record(PlainChain([Rule("both")], {}).decide(asked))
-    assert render("path", shown) == f"/tmp/lock-policy-{DIGEST}.lock\n/srv/app/.venv/.lock"  # noqa: S108
+    assert render("path", shown) == f"/tmp/lock-policy-{DIGEST}.lock\n/srv/app/.venv/.lock"
 
 
 def test_path_with_line_end() -> None:
@@ -293,7 +293,7 @@ def hostile(text: str) -> dict[str, Any]:
 def test_escaped(text: str) -> None:
     """Control and bidi characters, whatever is not seen, and bytes that are no UTF-8 are escaped in every format."""
     shown = hostile(text)
-    for format in ("text", "json", "toml"):  # noqa: A001
+    for format in ("text", "json", "toml"):
         output = render(format, shown)
         output.encode()
         assert output.replace("\n", "").isprintable(), format
@@ -340,7 +340,7 @@ class Terminal(io.StringIO):
         ("never", True, {}, False),
     ],
 )
-def test_wanted(choice: str, terminal: bool, environ: dict[str, str], expected: bool) -> None:  # noqa: FBT001
+def test_wanted(choice: str, terminal: bool, environ: dict[str, str], expected: bool) -> None:
     """The option decides, then NO_COLOR, then FORCE_COLOR, then whether a terminal reads."""
     assert wanted(choice, Terminal() if terminal else io.StringIO(), environ) is expected
 
@@ -363,7 +363,7 @@ def test_colours_change_nothing(make: Callable[[], dict[str, Any]]) -> None:
     colored = render("text", make(), color=True)
     assert colored != render("text", make())
     assert re.sub(r"\033\[[0-9;]*m", "", colored) == render("text", make())
-    for format in ("json", "toml", "path"):  # noqa: A001
+    for format in ("json", "toml", "path"):
         assert render(format, make(), color=True) == render(format, make())
 
 

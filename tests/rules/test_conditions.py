@@ -118,7 +118,7 @@ PATH_OF = {
         (["/x", "/y"], "/a/b", False),
     ],
 )
-def test_paths(key: str, pattern: str | list[str], path: str, expected: bool) -> None:  # noqa: FBT001
+def test_paths(key: str, pattern: str | list[str], path: str, expected: bool) -> None:
     """A path condition holds when one of its globs matches the path, or a folder above it."""
     assert conditions.holds(match(**{key: pattern}), PATH_OF[key](path)) is expected
 
@@ -240,7 +240,7 @@ print(lock_errno(sys.argv[1]))
 
 
 @pytest.mark.parametrize("existing", [True, False], ids=["file", "folder"])
-def test_no_permission(tmp_path: Path, existing: bool) -> None:  # noqa: FBT001
+def test_no_permission(tmp_path: Path, existing: bool) -> None:
     """Another user's environment is not writable: EACCES."""
     root = factories.open_to_all(tmp_path) / "env"
     root.mkdir()
@@ -258,7 +258,7 @@ def mounted(*arguments: str | Path) -> bool:
 
 
 @pytest.mark.parametrize("existing", [True, False], ids=["file", "folder"])
-def test_read_only_mount(tmp_path: Path, existing: bool) -> None:  # noqa: FBT001
+def test_read_only_mount(tmp_path: Path, existing: bool) -> None:
     """On a read-only mount the errno is EROFS, for root too."""
     requirements.need_root()
     root = tmp_path / "env"
@@ -360,7 +360,7 @@ def test_operation() -> None:
         ("*", None, False, "unset"),
     ],
 )
-def test_env(wanted: Any, value: str | None, expected: bool, told: str) -> None:  # noqa: FBT001
+def test_env(wanted: Any, value: str | None, expected: bool, told: str) -> None:
     """A variable holds as a boolean as uv reads one, or by a glob over all of it; a value is never told."""
     asked = factories.request({} if value is None else {"SECRET": value})
     read = match(env={"SECRET": wanted})
@@ -428,7 +428,7 @@ TRUE, FALSE = {"kind": "virtualenv"}, {"kind": "system"}
         ({"any": [TRUE], "all": [TRUE], "not": FALSE, "kind": "virtualenv"}, True),
     ],
 )
-def test_combinators(table: object, expected: bool) -> None:  # noqa: FBT001
+def test_combinators(table: object, expected: bool) -> None:
     """`any`, `all` and `not` combine match tables, nested at will, and all keys of one table must hold."""
     assert conditions.holds(MATCH.parse(table, HERE), factories.request()) is expected
 
@@ -476,7 +476,7 @@ def test_faults(table: object, keys: tuple[str | int, ...], message: str) -> Non
         ({"any": [TRUE, {"not": {"writable": True}}]}, False),
     ],
 )
-def test_asks_caller(table: object, expected: bool) -> None:  # noqa: FBT001
+def test_asks_caller(table: object, expected: bool) -> None:
     """A table asks about the caller when one of its conditions does, at any depth."""
     assert conditions.asks_caller(MATCH.parse(table, HERE)) is expected
 

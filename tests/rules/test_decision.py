@@ -53,7 +53,7 @@ def naive(table: Table, facts: dict[str, Any], environ: dict[str, str]) -> bool:
     return all(naive_one(key, wanted, facts, environ) for key, wanted in table.items())
 
 
-def naive_one(key: str, wanted: Any, facts: dict[str, Any], environ: dict[str, str]) -> bool:  # noqa: PLR0911
+def naive_one(key: str, wanted: Any, facts: dict[str, Any], environ: dict[str, str]) -> bool:  # noqa: PLR0911  (one branch for each condition)
     """Whether one key of a match table holds."""
     if key == "any":
         return any(naive(table, facts, environ) for table in wanted)
@@ -148,7 +148,7 @@ def test_agrees_with_naive(
     chain: list[tuple[Table, str]],
     facts: dict[str, Any],
     environ: dict[str, str],
-    given_facts: bool,  # noqa: FBT001
+    given_facts: bool,
 ) -> None:
     """Deciding, deciding by the index, the trace and a naive evaluation agree on every chain and request."""
     tables = [table for table, _ in chain] + [{}]
@@ -242,7 +242,7 @@ def test_global_dir() -> None:
     rows = [Rule("global")]
     setting = {"global-dir": Setting("/g", "/p/a.toml", 1, "user")}
     assert PlainChain(rows, setting).decide(factories.request()).plan[0].name.startswith("/g/lock-policy-")
-    assert PlainChain(rows, {}).decide(factories.request()).plan[0].name.startswith("/tmp/lock-policy-")  # noqa: S108
+    assert PlainChain(rows, {}).decide(factories.request()).plan[0].name.startswith("/tmp/lock-policy-")
     more = PlainChain(rows, setting).with_settings({"global-dir": Setting("/h", "--global-dir", 0, "caller")})
     assert more.decide(factories.request()).plan[0].name.startswith("/h/lock-policy-")
 

@@ -30,7 +30,7 @@ def naive_path(pattern: str, path: str, *, windows: bool = False) -> bool:
     return any(naive_segments(wanted, segments[:count], windows) for count in range(1, len(segments) + 1))
 
 
-def naive_segments(wanted: Sequence[str], segments: Sequence[str], windows: bool) -> bool:  # noqa: FBT001, PLR0911  (one for each thing a pattern may begin with)
+def naive_segments(wanted: Sequence[str], segments: Sequence[str], windows: bool) -> bool:  # noqa: PLR0911  (one for each thing a pattern may begin with)
     """Segment by segment; a glued `**` is tried with every run of whole characters instead."""
     if not wanted:
         return not segments
@@ -57,7 +57,7 @@ def naive_segments(wanted: Sequence[str], segments: Sequence[str], windows: bool
 def naive_characters(  # noqa: PLR0911  (one for each thing a pattern may begin with)
     pattern: str,
     text: str,
-    windows: bool = False,  # noqa: FBT001, FBT002  (a naive matcher stays short)
+    windows: bool = False,  # noqa: FBT002  (a naive matcher stays short)
     *,
     across: bool = False,
 ) -> bool:
@@ -312,7 +312,7 @@ def test_windows_prefix() -> None:
         ("~/?", HOME.replace("*", "zz") + "/x", False),
     ],
 )
-def test_home(pattern: str, path: str, expected: bool) -> None:  # noqa: FBT001  (a parameter of the test)
+def test_home(pattern: str, path: str, expected: bool) -> None:
     """A tilde is the home directory, whose own stars and brackets are literal."""
     for matches in every_way(globs.compile_path(pattern, HOME, windows=False)):
         assert matches(path) is expected
@@ -403,7 +403,7 @@ CLOSED = "'[' is not closed before the next '/'; write '[[]' for a literal one"
     ],
 )
 @pytest.mark.parametrize("windows", [False, True])
-def test_faults(pattern: str, message: str, windows: bool) -> None:  # noqa: FBT001  (a parameter of the test)
+def test_faults(pattern: str, message: str, windows: bool) -> None:
     """A path pattern that can never match is refused on every platform, with the reason."""
     assert globs.fault(pattern, windows=windows) == message
     with pytest.raises(ValueError, match=re.escape(message)):
@@ -415,7 +415,7 @@ def test_faults(pattern: str, message: str, windows: bool) -> None:  # noqa: FBT
     ["/", "/a", "~", "~/a", "**", "**x", "C:\\a", "c:/a", "\\\\host\\share", "//host/share", "/a..b", "/...", "/a/[]]"],
 )
 @pytest.mark.parametrize("windows", [False, True])
-def test_no_faults(pattern: str, windows: bool) -> None:  # noqa: FBT001  (a parameter of the test)
+def test_no_faults(pattern: str, windows: bool) -> None:
     """A pattern for the other platform is no fault, so that one file serves both."""
     assert globs.fault(pattern, windows=windows) is None
     globs.compile_path(pattern, HOME, windows=windows).matches("/a")
@@ -444,7 +444,7 @@ def test_text_faults(pattern: str, message: str) -> None:
 
 
 @given(st.text("/*?[]!^-~.\\aC:", max_size=12), st.booleans())
-def test_no_surprises(pattern: str, windows: bool) -> None:  # noqa: FBT001  (a parameter of the test)
+def test_no_surprises(pattern: str, windows: bool) -> None:
     """A pattern without a fault compiles and matches something or nothing, but never fails."""
     ways: list[Callable[[str], globs.Glob]] = [
         globs.compile_text,

@@ -93,7 +93,7 @@ def test_private_temporary_directory(tmp_path: Path) -> None:
     system = {"kind": "system", "interpreter": "/nowhere/python"}
     (hint,) = told(plain(tmp_path, {"TMPDIR": "/own"}, **system))
     assert hint.startswith("TMPDIR is set, and uv locks a system interpreter there: ")
-    assert told(plain(tmp_path, {"TMPDIR": "/tmp/"}, **system)) == []  # noqa: S108
+    assert told(plain(tmp_path, {"TMPDIR": "/tmp/"}, **system)) == []
     assert told(plain(tmp_path, {"TMPDIR": "/own"})) == []
 
 

@@ -106,7 +106,7 @@ def test_system(tmp_path: Path, spelling: str) -> None:
     asked = factories.request(root=str(tmp_path), kind="system", interpreter=f"{folder}/{spelling}")
     files = locations.global_(asked, settings("/g"))
     spellings = [f"{folder}/{name}" for name in ("python", "python3", "python3.11")]
-    uvs = sorted(f"/tmp/uv-{names.digest(path)}.lock" for path in spellings)  # noqa: S108
+    uvs = sorted(f"/tmp/uv-{names.digest(path)}.lock" for path in spellings)
     assert files[0] == FileLock("global", f"/g/lock-policy-{names.digest(os.path.realpath(tmp_path))}.lock")
     assert [(file.name, file.purpose) for file in files[1:]] == [(path, "uv") for path in uvs]
     assert locations.plan(("global", "local"), asked, settings("/g")) == (
@@ -118,11 +118,11 @@ def test_system(tmp_path: Path, spelling: str) -> None:
 @pytest.mark.parametrize(
     ("environ", "directory"),
     [
-        ({}, "/tmp"),  # noqa: S108
+        ({}, "/tmp"),
         ({"TMPDIR": "/var/own"}, "/var/own"),
         ({"TMPDIR": "own"}, "/work/own"),
         ({"TMPDIR": ""}, "/work"),
-        ({"TMP": "/var/own", "TEMP": "/var/own"}, "/tmp"),  # noqa: S108
+        ({"TMP": "/var/own", "TEMP": "/var/own"}, "/tmp"),
     ],
 )
 def test_uvs_directory(tmp_path: Path, environ: dict[str, str], directory: str) -> None:
@@ -138,4 +138,4 @@ def test_uvs_directory(tmp_path: Path, environ: dict[str, str], directory: str) 
 @pytest.mark.parametrize("environ", [{}, {"TMPDIR": "/var/own"}, {"TMP": "/x", "TEMP": "/y"}])
 def test_default_directory(environ: dict[str, str]) -> None:
     """Every shell of a host meets in the same place, whatever its TMPDIR."""
-    assert locations.default_global_directory(environ) == "/tmp"  # noqa: S108
+    assert locations.default_global_directory(environ) == "/tmp"

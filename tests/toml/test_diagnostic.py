@@ -26,4 +26,4 @@ def test_values() -> None:
         False,
     )
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        diagnostic.line = 3  # type: ignore[misc]
+        diagnostic.line = 3  # type: ignore[misc]  # that it is refused is the test

@@ -384,7 +384,7 @@ def test_long_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_not_understood() -> None:
     """A text that tomllib takes and the scan does not is refused, for its bounds are not known."""
     with pytest.raises(ConfigError, match="f:2:1: error: not valid TOML: this cannot be understood"):
-        document._parse("f", "a = 1\nb = 2\n", positions.Positions("a = 1\nb = 2\n", 6))  # noqa: SLF001  (nothing but a mistake in the scan leads there)
+        document._parse("f", "a = 1\nb = 2\n", positions.Positions("a = 1\nb = 2\n", 6))
 
 
 def test_locate(tmp_path: Path) -> None:

@@ -379,7 +379,7 @@ def test_generated(text: str) -> None:
 
 
 @given(DATA, st.booleans())
-def test_written_by_tomli_w(data: dict[str, Any], lines: bool) -> None:  # noqa: FBT001  (a parameter of the test)
+def test_written_by_tomli_w(data: dict[str, Any], lines: bool) -> None:
     """What tomli_w writes is understood, and everything in it is found."""
     check(tomli_w.dumps(data, multiline_strings=lines))
 

@@ -228,7 +228,7 @@ def _helps(binary: Path, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]
             yield from _helps(binary, (*path, name[1]))
 
 
-def test_options_that_take_a_value(uv: Path) -> None:  # noqa: F811
+def test_options_that_take_a_value(uv: Path) -> None:
     """Every option that takes a value by the help of real uv does so here, and no flag does."""
     listed = re.compile(r"^ {2,6}(?:(-\w)(?:, |(?= )))?(--[\w-]+)?(?:\.\.\.)?( <[^>]*>)?", re.MULTILINE)
     seen = {
@@ -239,11 +239,11 @@ def test_options_that_take_a_value(uv: Path) -> None:  # noqa: F811
         if option
     }
     assert len(seen) > 500
-    wrong = [one for one in seen if commands._valued(one[1], one[0]) != one[2]]  # noqa: SLF001
+    wrong = [one for one in seen if commands._valued(one[1], one[0]) != one[2]]
     assert not wrong
 
 
-def test_version_of_uv(uv: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_version_of_uv(uv: Path, tmp_path: Path) -> None:
     """The release is what real uv says."""
     release = uv.parent.parent.name.removeprefix("uv-")
     assert version(str(uv), {"PATH": os.defpath, "HOME": str(tmp_path)}) == tuple(map(int, release.split(".")))
@@ -460,9 +460,9 @@ def test_uv_inside_uv_run(project: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("/r/.lock", True), ("/tmp/uv-0123.lock", True), ("/tmp/lock-policy-0123.lock", False), ("/r/x.lock", False)],  # noqa: S108
+    [("/r/.lock", True), ("/tmp/uv-0123.lock", True), ("/tmp/lock-policy-0123.lock", False), ("/r/x.lock", False)],
 )
-def test_lockable(path: str, expected: bool) -> None:  # noqa: FBT001
+def test_lockable(path: str, expected: bool) -> None:
     """Files of uv's are told from ours by their names."""
     assert lockable(path) is expected
 
@@ -490,7 +490,7 @@ print(json.dumps([decision.lock, decision.environment.base_interpreter, treated.
 
 
 @pytest.mark.parametrize("extra", [{}, ONLY_GLOBAL], ids=["no-configuration", "only-global"])
-def test_base_interpreter_for_releases_that_fail(uv: Path, tmp_path: Path, extra: dict[str, str]) -> None:  # noqa: F811
+def test_base_interpreter_for_releases_that_fail(uv: Path, tmp_path: Path, extra: dict[str, str]) -> None:
     """0.7.12 to 0.7.18 get the base interpreter where `UV_PYTHON` leads to what they cannot lock; the user is told."""
     project, root = _unwritable(tmp_path)
     environ = real_uv.clean_environ(

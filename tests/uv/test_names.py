@@ -60,12 +60,12 @@ def test_seahash_is_a_64_bit_number(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
-        ({}, "/tmp"),  # noqa: S108
+        ({}, "/tmp"),
         ({"TMPDIR": "/x"}, "/x"),
         ({"TMPDIR": ""}, ""),
         ({"TMPDIR": "rel"}, "rel"),
         ({"TMPDIR": "/no/such/dir"}, "/no/such/dir"),
-        ({"TMP": "/x", "TEMP": "/y"}, "/tmp"),  # noqa: S108
+        ({"TMP": "/x", "TEMP": "/y"}, "/tmp"),
     ],
 )
 def test_temporary_directory(environ: dict[str, str], expected: str) -> None:
@@ -157,7 +157,7 @@ def _made_by(uv: Path, python: Path, environ: dict[str, str]) -> list[str]:
 @pytest.mark.skipif(sys.platform == "win32", reason="links and copies of interpreters are POSIX's")
 @pytest.mark.parametrize("how", ["link", "copy", "link-to-folder"])
 @pytest.mark.parametrize("folder", FOLDERS.values(), ids=FOLDERS)
-def test_real_uv_makes_this_file(every_uv: Path, tmp_path: Path, folder: str, how: str) -> None:  # noqa: F811
+def test_real_uv_makes_this_file(every_uv: Path, tmp_path: Path, folder: str, how: str) -> None:
     """The lock of an interpreter is the very file that real uv makes for this spelling of it."""
     real = Path(os.path.realpath(sys.executable))
     place = tmp_path / folder
@@ -188,7 +188,7 @@ def test_real_uv_makes_this_file(every_uv: Path, tmp_path: Path, folder: str, ho
 
 @pytest.mark.skipif(sys.platform == "win32", reason="TMPDIR is POSIX's")
 @pytest.mark.parametrize("value", ["", "rel"])
-def test_real_uv_takes_tmpdir_verbatim(every_uv: Path, tmp_path: Path, value: str) -> None:  # noqa: F811
+def test_real_uv_takes_tmpdir_verbatim(every_uv: Path, tmp_path: Path, value: str) -> None:
     """An empty and a relative `TMPDIR` lead to a lock below uv's working directory, as real uv makes it."""
     (tmp_path / "rel").mkdir()
     python = tmp_path / "python3"

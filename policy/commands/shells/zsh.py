@@ -54,7 +54,7 @@ fi
 
 def completions() -> str:
     """The completion script."""
-    described = [f"                {quoted(f'{name}:{help}')}" for name, help in COMMANDS.items()]  # noqa: A001  (argparse's word)
+    described = [f"                {quoted(f'{name}:{help}')}" for name, help in COMMANDS.items()]
     words = []
     for name, parser in parsers():
         if name:
