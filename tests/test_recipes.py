@@ -226,23 +226,70 @@ def test_layer(copy: Copy) -> None:
 
 
 LOCATION = '''\\
-def above(request: Request, directory: str) -> tuple[LockFile, ...]:
+def above(request: Request, setting: Setting) -> tuple[Lock, ...]:
     """`<parent>/above.lock`."""
-    del directory
-    return (LockFile(os.path.join(os.path.dirname(request.environment.root), "above.lock"), "local"),)
+    del setting
+    path = os.path.join(os.path.dirname(request.environment.root), "above.lock")
+    return (FileLock("beside", path, words="above the environment"),)
 
 
-LOCATIONS: dict[str, Callable[[Request, str], tuple[LockFile, ...]]] = {
+LOCATIONS: \\1 = {
     "above": above,'''
+REGISTRY = r"^LOCATIONS: (.*) = \{"
 
 
 def test_location(copy: Copy) -> None:
     """A lock location is a function and a line in `rules/plan.py`."""
-    copy.edit("rules/plan.py", r"^LOCATIONS: [^\n]* = \{$", LOCATION)
+    copy.edit("rules/plan.py", REGISTRY, LOCATION)
     rule(copy, '[[rules]]\nlock = "above"\n')
-    shown = copy.run("explain", "--output-format", "path").splitlines()
-    assert str(copy.place / "above.lock") in shown
+    shown = json.loads(copy.run("explain", "--output-format", "json"))["plan"]
+    expected = {"purpose": "beside", "kind": "file", "path": str(copy.place / "above.lock")}
+    assert expected in shown
+    assert "above the environment" in copy.run("explain")
     copy.run("run", "--", "test", "-e", "above.lock")
     assert '"above"' in copy.run("schema")
     assert '`"above"`' in copy.reference()
     assert '"above"' in with_rule(copy, 'lock = "abov"', code=2)
+
+
+KIND = '''"""A lock file that counts how often it was taken."""
+
+from __future__ import annotations
+
+from policy.locks.file import FileLock
+
+
+class CountedLock(FileLock):
+    """A lock file, and beside it a file that grows by a byte each time the lock is taken."""
+
+    kind = "counted"
+
+    def attempt(self) -> bool:
+        """Tries once, and counts where it succeeded."""
+        taken = super().attempt()
+        if taken:
+            with open(self.name + ".count", "a", encoding="utf-8") as file:
+                file.write("x")
+        return taken
+'''
+
+
+def test_kind_of_lock(copy: Copy) -> None:
+    """A kind of lock is a module in `locks/`, and what a location in `rules/plan.py` makes of it."""
+    copy.add("locks/counted.py", KIND)
+    location = LOCATION.replace("FileLock(", "CountedLock(").replace('"above": above', '"counted": above')
+    copy.edit("rules/plan.py", REGISTRY, location)
+    copy.edit(
+        "rules/plan.py",
+        r"^from policy\.locks\.file import FileLock$",
+        r"\g<0>\nfrom policy.locks.counted import CountedLock",
+    )
+    rule(copy, '[[rules]]\nlock = "counted"\n')
+    expected = {"purpose": "beside", "kind": "counted", "path": str(copy.place / "above.lock")}
+    assert expected in json.loads(copy.run("explain", "--output-format", "json"))["plan"]
+    for _ in range(2):
+        copy.run("run", "--", "true")
+    assert (copy.place / "above.lock.count").read_text(encoding="utf-8") == "xx"
+    held = copy.run("run", "--", sys.executable, "-m", "policy", "locks", ".venv")
+    assert "above.lock" in held
+    assert '"counted"' in copy.run("schema")
