@@ -201,10 +201,11 @@ def test_own_environ(root: Path, environ: dict[str, str], monkeypatch: pytest.Mo
 
 def test_no_environment(tmp_path: Path, environ: dict[str, str]) -> None:
     """What is no environment is an error when the lock is entered, and nothing is made."""
-    lock = policy.lock(tmp_path / "nothing", environ=environ)
+    file = factories.written(tmp_path / "file", "")
+    lock = policy.lock(file / "nothing", environ=environ)
     with pytest.raises(policy.EnvironmentNotFound), lock:
         pass
-    assert not (tmp_path / "nothing").exists()
+    assert (file.is_file(), file.read_text()) == (True, "")
 
 
 def test_rules(root: Path, environ: dict[str, str]) -> None:

@@ -91,6 +91,7 @@ BOTH = frozenset(
         "policy.commands.reading",
         "policy.config.compiled",
         "policy.rules.conditions",
+        "policy.environment.command",
         "policy.environment.writability",
         "policy.rules.decision",
         "policy.environment.discovery",
@@ -106,6 +107,7 @@ BOTH = frozenset(
         "policy.locks.open_file",
         "policy.rules.plan",
         "policy.rules.request",
+        "policy.subject",
         "policy.config.layers",
         "policy.config",
         "policy.environment",
@@ -127,7 +129,6 @@ RUN = BOTH | {
     "policy.acquire",
     "policy.locks.hold",
     "policy.locks.inherit",
-    "policy.uv.command",
 }
 # What `import signal` brings along, which `_signal` would not.
 EXPLAIN = BOTH | {

@@ -71,8 +71,12 @@ COMMAND = "[options] COMMAND [ARG ...]"
             COMMAND,
             'unknown option "--nonsense"; `policy --help` lists the options',
         ),
-        (("explain", "--asume", "x"), "explain [options] [ENV]", 'unknown option "--asume"; did you mean "--assume"?'),
-        (("explain", "a", "b"), "explain [options] [ENV]", 'unexpected argument "b"'),
+        (
+            ("explain", "--asume", "x"),
+            "explain [options] [ENV] -- COMMAND [ARG ...]",
+            'unknown option "--asume"; did you mean "--assume"?',
+        ),
+        (("explain", "a", "b"), "explain [options] [ENV] -- COMMAND [ARG ...]", 'unexpected argument "b"'),
         (
             ("--color", "alwys", "explain"),
             COMMAND,
@@ -99,8 +103,8 @@ def test_usage_of_run(policy: factories.Run, arguments: tuple[str, ...]) -> None
     ("named", "message"),
     [
         (
-            "nothing/here",
-            "{cwd}/nothing/here: no such file or directory; name an interpreter or the root of an environment",
+            "/dev/null/here",
+            "/dev/null/here: not a directory; name an interpreter or the root of an environment",
         ),
         ("", "an empty path; name an interpreter or the root of an environment"),
     ],
@@ -110,9 +114,9 @@ def test_no_environment(policy: factories.Run, tmp_path: Path, named: str, messa
     before = sorted(os.listdir(tmp_path))
     failed(policy("explain", named), 2, f"policy: error: {message.format(cwd=tmp_path)}")
     failed(
-        policy("run", "--python", named or "x/", "--", "true"),
+        policy("run", "--python", named or "/dev/null/x", "--", "true"),
         125,
-        *policy("explain", "--python", named or "x/").stderr.splitlines(),
+        *policy("explain", "--python", named or "/dev/null/x").stderr.splitlines(),
     )
     assert sorted(os.listdir(tmp_path)) == before
 
@@ -224,7 +228,7 @@ def test_broken_pipe(tmp_path: Path, root: Path, arguments: str) -> None:
 def test_reader_of_stderr_gone(tmp_path: Path) -> None:
     """A reader of stderr that goes away changes no exit code."""
     command = '( sleep 0.5; policy explain "$1" 2>&1 >/dev/null ) | true\nexit ${PIPESTATUS[0]}'
-    failed(shell(command, "/nothing", environ=factories.alone(tmp_path), cwd=tmp_path), 2)
+    failed(shell(command, "/dev/null/nothing", environ=factories.alone(tmp_path), cwd=tmp_path), 2)
 
 
 def test_stdout_closed(tmp_path: Path, root: Path) -> None:
@@ -236,7 +240,7 @@ def test_everything_closed(tmp_path: Path, root: Path) -> None:
     """With all streams closed the exit code still tells."""
     environ = factories.alone(tmp_path)
     failed(shell('policy explain "$1" <&- >&- 2>&-', root, environ=environ, cwd=tmp_path), 0)
-    failed(shell('policy explain "$1" <&- >&- 2>&-', "/nothing", environ=environ, cwd=tmp_path), 2)
+    failed(shell('policy explain "$1" <&- >&- 2>&-', "/dev/null/nothing", environ=environ, cwd=tmp_path), 2)
 
 
 @pytest.mark.parametrize("arguments", ['explain "$1"', "--help"])

@@ -6,6 +6,7 @@ import sys
 from io import TextIOWrapper
 
 from policy.commands import options
+from policy.commands.reading import REMAINDER
 from policy.render import FORMATS, MANY, render
 from policy.rules.request import Request
 
@@ -23,6 +24,12 @@ def arguments(parser: Parser) -> None:
         help="an interpreter, or the root of an environment; absent: the first of --python, UV_PYTHON, VIRTUAL_ENV, "
         "CONDA_PREFIX, the nearest .venv, python3 on PATH",
     )
+    parser.add_argument(
+        "command",
+        nargs=REMAINDER,
+        metavar="COMMAND",
+        help="a command: which environment `policy run -- COMMAND` would lock, why that one, and what is left to uv",
+    )
     parser.add_argument("--output-format", choices=FORMATS, default="text", help="default: text")
     options.environment(parser)
     group = parser.add_argument_group("what if")
@@ -39,16 +46,26 @@ def arguments(parser: Parser) -> None:
 def main(arguments: Arguments) -> int:
     """Prints the decision."""
     from policy.render.layout import fit, width
-    from policy.render.record import record
+    from policy.render.record import apart, record
+    from policy.render.record import command as described
     from policy.render.style import wanted
 
     caller = options.caller(arguments)
-    request = Request(options.found(arguments, caller, arguments.environment), caller)
-    options.assume(request, arguments.assume)
-    rules = options.rules(arguments)
-    decision = rules.decide(request)
-    most = MANY if arguments.output_format == "text" and not arguments.verbose else None
-    explained = record(decision, rules.warnings, most)
+    command = arguments.command
+    seen = options.subject(arguments, caller, command, arguments.environment)
+    if seen.environment is None:
+        explained = {**apart(seen), "hints": [], "warnings": []}
+    else:
+        request = Request(seen.environment, caller)
+        options.assume(request, arguments.assume)
+        rules = options.rules(arguments)
+        decision = rules.decide(request)
+        most = MANY if arguments.output_format == "text" and not arguments.verbose else None
+        explained = record(decision, rules.warnings, most)
+        if command:
+            from policy.wrap import treatment
+
+            explained["command"] = described(seen, treatment(seen.uv, decision) if seen.uv else None)
     if arguments.quiet:
         explained["hints"], explained["warnings"] = [], []
     color = wanted(arguments.color, sys.stdout)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from policy.commands.reading import Arguments, Parser
     from policy.environment.discovery import Environment
+    from policy.rules.decision import Decision
+    from policy.subject import Subject
 
 
 def configuration(parser: Parser) -> None:
@@ -94,6 +96,42 @@ def found(arguments: Arguments, caller: Caller, named: str | None = None) -> Env
         environ=caller.environ,
         cwd=caller.cwd,
     )
+
+
+def subject(arguments: Arguments, caller: Caller, command: Sequence[str], env: str | None = None) -> Subject:
+    """What a command is about; the options of `policy` are stronger than its own words.
+
+    Args:
+        arguments: The options.
+        caller: Who asks.
+        command: The command line; none where an environment is asked about.
+        env: The environment, where it is an argument.
+    """
+    from policy.subject import Subject, subject
+
+    if not command:
+        return Subject(found(arguments, caller, env))
+    named = env is not None or any(getattr(arguments, name) is not None for name in ("python", "target", "prefix"))
+    return subject(command, caller, lambda: found(arguments, caller, env), named=named)
+
+
+def explained(decision: Decision, seen: Subject, rules: Rules) -> str:
+    """What `policy explain -- COMMAND` prints.
+
+    Args:
+        decision: What was decided.
+        seen: What the command is about.
+        rules: What decided.
+    """
+    from policy.render.layout import fit, width
+    from policy.render.record import command, record
+    from policy.render.style import wanted
+    from policy.render.text import render
+    from policy.wrap import treatment
+
+    told = record(decision, rules.warnings)
+    told["command"] = command(seen, treatment(seen.uv, decision) if seen.uv else None)
+    return fit(render(told, color=wanted("auto", sys.stderr)), width(sys.stderr))
 
 
 def caller(arguments: Arguments) -> Caller:

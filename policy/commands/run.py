@@ -13,17 +13,15 @@ from policy.locks.hold import Held, drive
 from policy.locks.inherit import MARKER
 from policy.rules.hints import hints_in_run
 from policy.rules.request import Request
-from policy.uv.command import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from policy.commands.reading import Arguments, Parser
-    from policy.environment.discovery import Environment
     from policy.locks.backend import Lock
     from policy.rules.decision import Decision
-    from policy.rules.request import Caller
+    from policy.subject import Subject
     from policy.uv.command import Command
     from policy.wrap import Treatment
 
@@ -46,6 +44,7 @@ def arguments(parser: Parser) -> None:
     options.configuration(parser)
     options.settings(parser)
     options.quiet(parser)
+    options.verbose(parser)
 
 
 def main(arguments: Arguments) -> int:
@@ -54,14 +53,25 @@ def main(arguments: Arguments) -> int:
     if not command:
         raise UsageError("name a command: policy run -- COMMAND [ARG ...]")
     caller = options.caller(arguments)
-    uv = parse(command, caller.environ, caller.cwd)
-    request = Request(_environment(arguments, caller, uv), caller)
-    rules = options.rules(arguments)
+    seen = options.subject(arguments, caller, command)
+    if seen.environment is None:
+        if arguments.verbose:
+            options.note(f"no lock is held: {seen.apart}")
+        return _start(command, dict(_given(caller.environ)), Held(), close=arguments.close)
+    return _locked(command, arguments, seen, Request(seen.environment, caller))
+
+
+def _locked(command: Sequence[str], arguments: Arguments, seen: Subject, request: Request) -> int:
+    """Runs the command while the locks are held."""
+    caller, uv = request.caller, seen.uv
     tell = _silent if arguments.quiet else options.note
+    rules = options.rules(arguments)
     decision = rules.decide(request)
     for warning in () if arguments.quiet else rules.warnings:
         options.warn(warning)
 
+    if arguments.verbose:
+        sys.stderr.write(options.explained(decision, seen, rules) + "\n")
     held, wrapped = Held(), _Wrapped(uv)
     decision = drive(
         held,
@@ -84,24 +94,16 @@ def main(arguments: Arguments) -> int:
     marker = _marker(held, caller.environ.get(MARKER, ""))
     if marker:
         environ[MARKER] = marker
-    if arguments.close or sys.platform == "win32":
+    return _start(command, environ, held, close=arguments.close)
+
+
+def _start(command: Sequence[str], environ: dict[str, str], held: Held, *, close: bool) -> int:
+    """Becomes the command, or stays beside it."""
+    if close or sys.platform == "win32":
         from policy.commands.child import stay
 
         return stay(command, environ, held)
     return _become(command, environ, held)
-
-
-def _environment(arguments: Arguments, caller: Caller, uv: Command | None) -> Environment:
-    """The environment that the options name, else the one that uv will work on, else what is found."""
-    if uv is not None:
-        caller.operation = caller.operation or uv.operation
-        if not (arguments.python or arguments.target or arguments.prefix):
-            from policy.uv.environment import environment
-
-            found = environment(uv)
-            if found:
-                return found
-    return options.found(arguments, caller)
 
 
 class _Wrapped:

@@ -28,6 +28,7 @@ _LARGEST_LAUNCHER = 256 * 1024
 _MARKER = "EXTERNALLY-MANAGED"
 _YOUNG = 2_000_000_000  # nanoseconds; no file system's clock is coarser
 _MANY = 1024  # directories whose names are remembered
+_MAY_BE_NEW = frozenset({"argument", "--python"})  # what found these says that it is meant, not that it was there
 _WHAT_TO_NAME = "name an interpreter or the root of an environment"
 
 
@@ -65,6 +66,11 @@ class Environment:
         self._base = base_interpreter
         self.found_by = found_by
         self.stdlib = stdlib
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is an interpreter or a directory to install into; a lock can be held before."""
+        return os.path.isdir(self.root) if self.kind in {"target", "prefix"} else os.path.exists(self.interpreter)
 
     @property
     def base_interpreter(self) -> str:
@@ -111,6 +117,20 @@ def find(
             found.root, found.kind, found.found_by = _absolute(directory, cwd), kind, f"--{kind}"
             break
     return found
+
+
+def planned(root: str, found_by: str, base_interpreter: str | Callable[[], str] = "") -> Environment:
+    """The virtual environment that a command is about to make.
+
+    Args:
+        root: Where it will be, absolute.
+        found_by: What says so.
+        base_interpreter: The interpreter that it will be made from, where that is known.
+
+    Returns:
+        An environment whose root need not exist.
+    """
+    return Environment(_interpreter_in(root), root, "virtualenv", base_interpreter, found_by)
 
 
 class _Search:
@@ -236,13 +256,23 @@ class _Search:
         try:
             status = os.stat(path)
         except OSError as error:
-            if folder or os.path.lexists(path) or found_by == "VIRTUAL_ENV":
-                raise EnvironmentNotFound(f"{_unusable(path, error)}; {_WHAT_TO_NAME}") from None
+            if folder or os.path.lexists(path) or found_by == "VIRTUAL_ENV" or value.startswith("."):
+                return self._missing(path, found_by, error)
             return self._word(value, found_by)
         if stat.S_ISDIR(status.st_mode):
             return self._root(path, found_by)
         # Python makes sys.executable of the spelling, and its releases differ in what they do with `..`.
         return self._interpreter(path, value if folder else path, found_by)
+
+    def _missing(self, path: str, found_by: str, error: OSError) -> Environment:
+        """The environment that an argument or an option names although it is not there yet."""
+        from policy.environment.planned import begun, root_of
+
+        root = root_of(path)
+        new = found_by in _MAY_BE_NEW and isinstance(error, FileNotFoundError) and not os.path.islink(path)
+        if not new or (os.path.lexists(root) and not begun(root)):
+            raise EnvironmentNotFound(f"{_unusable(path, error)}; {_WHAT_TO_NAME}") from None
+        return planned(root, found_by)
 
     def _word(self, value: str, found_by: str) -> Environment:
         """A name without a folder that is no file here: a command on PATH, or a version."""
@@ -260,7 +290,8 @@ class _Search:
         if found:
             return found
         fault = "no such Python is active, near or on PATH" if version else "no such file, and no such command on PATH"
-        raise EnvironmentNotFound(f"{value}: {fault}; {_WHAT_TO_NAME}")
+        new = f" (./{value} for one that does not exist yet)" if found_by in _MAY_BE_NEW and not version else ""
+        raise EnvironmentNotFound(f"{value}: {fault}; {_WHAT_TO_NAME}{new}")
 
     def _root(self, root: str, found_by: str) -> Environment:
         """The environment that a directory is the root of."""
@@ -274,6 +305,10 @@ class _Search:
             return self._interpreter(interpreter, interpreter, found_by)
         if os.path.islink(interpreter):
             raise EnvironmentNotFound(f"{_dangling(interpreter)}; {_WHAT_TO_NAME}")
+        from policy.environment.planned import begun
+
+        if found_by in _MAY_BE_NEW and begun(root):
+            return planned(root, found_by)
         inner = os.path.join(root, ".venv")
         instead = f"name {inner}" if _seems_virtual(inner) else _WHAT_TO_NAME
         raise EnvironmentNotFound(f"{root}: a directory without pyvenv.cfg and without an interpreter; {instead}")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from policy.rules.decision import Decision
     from policy.rules.rule import AnyRule
+    from policy.subject import Subject
+    from policy.wrap import Treatment
 
 VERSION = 2
 
@@ -57,7 +59,32 @@ def contract(record: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key != "words"}
 
 
-_ENVIRONMENT = ("interpreter", "root", "kind", "base_interpreter", "found_by")
+_ENVIRONMENT = ("interpreter", "root", "exists", "kind", "base_interpreter", "found_by")
+
+
+def command(subject: Subject, treatment: Treatment | None) -> dict[str, Any]:
+    """What `policy run` does for a command.
+
+    Args:
+        subject: What the command is about.
+        treatment: What is different for it, if it is one of uv.
+    """
+    return {
+        "apart": subject.apart,
+        "uncertain": subject.uncertain,
+        "left_to_uv": sorted(treatment.left) if treatment else [],
+        "environ": treatment.environ if treatment else {},
+        "notes": list(treatment.notes) if treatment else [],
+    }
+
+
+def apart(subject: Subject) -> dict[str, Any]:
+    """The record of a command that changes no environment, for which nothing is held.
+
+    Args:
+        subject: What the command is about.
+    """
+    return {"version": VERSION, "lock": [], "plan": [], "environment": None, "command": command(subject, None)}
 
 
 def name_of(entry: dict[str, Any]) -> str:

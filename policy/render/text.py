@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 def render(record: dict[str, Any], *, color: bool) -> str:
     """The record as paragraphs."""
+    if record["environment"] is None:
+        return f"{paint('no lock', BOLD, GREEN, color=color)}: {printable(record['command']['apart'])}"
     parts = [_answer(record, color=color), _decider(record, color=color), _environment(record, color=color)]
+    if command := _command(record.get("command", {}), color=color):
+        parts.append(command)
     parts.append(_steps(record, color=color))
     notes = [("hint", hint) for hint in record["hints"]] + [("warning", text) for text in record["warnings"]]
     if notes:
@@ -52,7 +56,7 @@ def _decider(record: dict[str, Any], *, color: bool) -> str:
 def _environment(record: dict[str, Any], *, color: bool) -> str:
     environment = record["environment"]
     rows = [
-        ("root", environment["root"]),
+        ("root", environment["root"] + ("" if environment["exists"] else " (does not exist yet)")),
         ("kind", environment["kind"]),
         ("interpreter", environment["interpreter"]),
         ("base", environment["base_interpreter"] or "unknown"),
@@ -60,6 +64,16 @@ def _environment(record: dict[str, Any], *, color: bool) -> str:
     ]
     title = paint("environment", BOLD, color=color)
     return "\n".join([title, *(f"  {name.ljust(11)}  {printable(value)}" for name, value in rows)])
+
+
+def _command(command: dict[str, Any], *, color: bool) -> str:
+    """What is different for a command; "" where nothing is."""
+    rows = [f"left to uv: {path}" for path in command.get("left_to_uv", ())]
+    rows += [f"set for it: {name}={value}" for name, value in command.get("environ", {}).items()]
+    rows += [f"note: {note}" for note in command.get("notes", ())]
+    if command.get("uncertain"):
+        rows.append(f"uncertain: {command['uncertain']}")
+    return "\n".join([paint("command", BOLD, color=color), *(f"  {printable(row)}" for row in rows)]) if rows else ""
 
 
 MARKS = {"no": ("no", RED), "matched": ("yes", GREEN), "not-reached": ("-", DIM)}

@@ -32,8 +32,51 @@ _PROJECT = frozenset(
         "workspace metadata",
     }
 )
+_NONE = frozenset(
+    {
+        "",
+        "auth dir",
+        "auth helper",
+        "auth login",
+        "auth logout",
+        "auth token",
+        "build",
+        "build-backend",
+        "cache clean",
+        "cache dir",
+        "cache prune",
+        "cache size",
+        "generate-shell-completion",
+        "help",
+        "init",
+        "pip compile",
+        "pip debug",
+        "publish",
+        "python dir",
+        "python find",
+        "python install",
+        "python list",
+        "python pin",
+        "python uninstall",
+        "python update-shell",
+        "python upgrade",
+        "self update",
+        "self version",
+        "tool audit",
+        "tool dir",
+        "tool install",
+        "tool list",
+        "tool run",
+        "tool uninstall",
+        "tool update-shell",
+        "tool upgrade",
+        "workspace dir",
+        "workspace list",
+    }
+)
 # These do not make the environment that they do not find.
 _INTERPRETER_ONLY = frozenset({"audit", "export", "format", "lock", "tree"})
+_PASSED_OVER = frozenset({"UV_PYTHON", "CONDA_PREFIX", "VIRTUAL_ENV"})
 _WINDOWS = sys.platform == "win32"
 
 
@@ -58,6 +101,15 @@ def environment(command: Command) -> Environment | None:
     except EnvironmentNotFound:
         return None
     return None
+
+
+def works_on_none(command: Command) -> bool:
+    """Whether a command neither reads nor changes an environment: tools, Pythons, the cache, what is packed and sent.
+
+    Args:
+        command: A uv command; one that is not known here may do anything.
+    """
+    return command.operation in _NONE
 
 
 def _pip(command: Command) -> Environment | None:
@@ -167,25 +219,25 @@ def _any(command: Command) -> Environment | None:
 def _requested(command: Command, request: str, found_by: str) -> Environment | None:
     """What `--python` or a variable asks for: a path, a command on PATH, a version."""
     path = os.path.join(command.cwd, request)
-    environ = {**command.environ, "UV_PYTHON": request}
     if os.sep in request or (_WINDOWS and "/" in request) or os.path.exists(path):
-        found = find(path, environ=environ, cwd=command.cwd)
+        found = _found(path, command)
     else:
         # With the variable, not the option: for uv both mean the same, what is active or near comes first.
-        found = find(environ=environ, cwd=command.cwd)
+        found = find(environ={**command.environ, "UV_PYTHON": request}, cwd=command.cwd)
     return _by(found, found_by)
 
 
 def _discovered(command: Command) -> Environment | None:
     """What is active, near, or on PATH, in uv's order."""
     environ = command.environ
-    if named := environ.get("VIRTUAL_ENV"):
-        return _by(find(os.path.join(command.cwd, named), environ=environ, cwd=command.cwd), "VIRTUAL_ENV")
+    named = environ.get("VIRTUAL_ENV")
+    if named and (found := _existing(command, named, "VIRTUAL_ENV")):  # one that is gone is passed over
+        return found
     conda = environ.get("CONDA_PREFIX")
     base = bool(conda) and _is_base(conda or "", environ)
     if conda and not base and (found := _existing(command, conda, "CONDA_PREFIX")):
         return found
-    without = {name: value for name, value in environ.items() if name not in {"UV_PYTHON", "CONDA_PREFIX"}}
+    without = {name: value for name, value in environ.items() if name not in _PASSED_OVER}
     found = find(environ=without, cwd=command.cwd)
     if found.found_by == ".venv":
         return found
@@ -226,9 +278,17 @@ def _on_path(command: Command) -> Iterator[str]:
                 yield path
 
 
+def _found(path: str, command: Command) -> Environment:
+    """The environment at a path, where there is one: uv takes none that is yet to be made."""
+    found = find(path, environ=command.environ, cwd=command.cwd)
+    if not found.exists:
+        raise EnvironmentNotFound(f"{path}: no such environment")
+    return found
+
+
 def _existing(command: Command, root: str, found_by: str) -> Environment | None:
     try:
-        return _by(find(os.path.join(command.cwd, root), environ=command.environ, cwd=command.cwd), found_by)
+        return _by(_found(os.path.join(command.cwd, root), command), found_by)
     except EnvironmentNotFound:
         return None
 

@@ -379,7 +379,7 @@ def test_other_user_lists(host: Host) -> None:
 
 def test_bad_input(host: Host) -> None:
     """What is no environment, and what cannot be read, is one line and exit code 2."""
-    for words in (["/nowhere/at/all"], ["--config-file", "/nowhere/at/all.toml"]):
+    for words in (["/dev/null/at/all"], ["--config-file", "/nowhere/at/all.toml"]):
         done = factories.policy("locks", *words, environ=host.place.environ, cwd=host.place.directory)
         assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
 

@@ -38,6 +38,8 @@ def by_argparse(command: str, argv: Sequence[str]) -> dict[str, Any] | None:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("-V", "--version", action="version", version="")
     importlib.import_module(f"policy.commands.{command}").arguments(parser)
+    if command == "explain":  # argparse knows no remainder that only `--` begins, behind an argument that may be absent
+        return _separated(parser, argv)
     try:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             known = vars(parser.parse_args(argv))
@@ -47,6 +49,19 @@ def by_argparse(command: str, argv: Sequence[str]) -> dict[str, Any] | None:
     if isinstance(words, list) and words[:1] == ["--"]:  # argparse keeps it
         known["command"] = words[1:]
     return {**known, "help": False, "version": False}
+
+
+def _separated(parser: argparse.ArgumentParser, argv: Sequence[str]) -> dict[str, Any] | None:
+    """What argparse makes of the words before `--`, and those behind it."""
+    at = argv.index("--") if "--" in argv else len(argv)
+    action = next(action for action in parser._actions if action.dest == "command")  # noqa: SLF001  (no other way)
+    parser._remove_action(action)  # noqa: SLF001  (the same)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            known = vars(parser.parse_args(argv[:at]))
+    except SystemExit:
+        return None
+    return {**known, "command": list(argv[at + 1 :]), "help": False, "version": False}
 
 
 NAMES = {command: list(parser_for(command).options) for command in ALL}
@@ -108,6 +123,7 @@ GOOD = [
     ("explain", ["/srv/app/.venv"]),
     ("explain", ["--output-format", "json", "/srv/app/.venv", "-q"]),
     ("explain", ["-qv", "--", "-strange-name"]),
+    ("explain", ["/srv/app/.venv", "-q", "--", "uv", "--", "sync"]),
     ("check", ["a.toml", "b.toml", "--strict"]),
     ("check", []),
     ("completions", ["zsh"]),

@@ -81,7 +81,7 @@ def test_lock_not_had_in_time(place: Place, mode: str) -> None:
         (["--", "touch", "ran"], {"LOCK_POLICY_NO_CONFIG": "perhaps"}, "LOCK_POLICY_NO_CONFIG must be"),
         (["--config-file", "missing.toml", "--", "touch", "ran"], {}, "missing.toml"),
         (["--config-file", "faulty.toml", "--", "touch", "ran"], {}, "faulty.toml:1:1: error: "),
-        (["--python", "/nowhere/at/all", "--", "touch", "ran"], {}, "/nowhere/at/all"),
+        (["--python", "/dev/null/bin/python", "--", "touch", "ran"], {}, "/dev/null/bin/python"),
     ],
 )
 def test_policy_itself_failed(place: Place, words: list[str], environ: dict[str, str], said: str) -> None:

@@ -23,6 +23,7 @@ if sys.platform == "win32":
 BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 PYTHON_LIBRARY = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 REMEDY = "; name an interpreter or the root of an environment"
+NEW = " (./no-such-python for one that does not exist yet)"
 
 
 @pytest.fixture(autouse=True)
@@ -583,14 +584,41 @@ def test_an_empty_target(tmp_path: Path, environ: dict[str, str]) -> None:
 
 
 def test_a_missing_interpreter(tmp_path: Path, environ: dict[str, str]) -> None:
-    """A path that does not exist is told as such."""
+    """A path that does not exist in a directory that is something else is reported as missing."""
     path = tmp_path / "bin" / "python"
+    (tmp_path / "pyproject.toml").touch()
     assert refusal(str(path), environ) == f"{path}: no such file or directory{REMEDY}"
+
+
+@pytest.mark.parametrize("part", ["", "bin/python", "bin/python3.12"])
+@pytest.mark.parametrize("made", [(), ("new",), ("new/bin", "new/lib")])
+def test_an_environment_that_does_not_exist_yet(
+    tmp_path: Path, environ: dict[str, str], part: str, made: tuple[str, ...]
+) -> None:
+    """A root that is named may be missing, empty or half made; it is the same environment when it has been made."""
+    for folder in made:
+        (tmp_path / folder).mkdir(parents=True)
+    root = str(tmp_path / "new")
+    for found in (
+        find(os.path.join(root, part), environ=environ, cwd="/"),
+        find(python=os.path.join("new", part), environ=environ, cwd=str(tmp_path)),
+    ):
+        assert (found.root, found.kind, found.exists) == (root, "virtualenv", False)
+    virtualenv(tmp_path / "new") if not made else None
+    assert made or find(root, environ=environ, cwd="/").exists
+
+
+def test_a_directory_with_other_things_is_no_new_environment(tmp_path: Path, environ: dict[str, str]) -> None:
+    """A directory that holds something else is not taken for an environment to come: the name was wrong."""
+    (tmp_path / "setup.py").touch()
+    assert "without pyvenv.cfg" in refusal(str(tmp_path), environ)
 
 
 def test_a_name_that_is_nowhere(environ: dict[str, str]) -> None:
     """A bare name was looked for here and on PATH."""
-    assert refusal("no-such-python", environ) == f"no-such-python: no such file, and no such command on PATH{REMEDY}"
+    assert (
+        refusal("no-such-python", environ) == f"no-such-python: no such file, and no such command on PATH{REMEDY}{NEW}"
+    )
 
 
 def test_a_directory_that_is_no_environment(environ: dict[str, str], work: Path) -> None:
@@ -643,7 +671,10 @@ def test_the_variable_is_told(tmp_path: Path, environ: dict[str, str]) -> None:
     """A fault in what a variable or an option names says which, and that a variable can be unset."""
     gone = str(tmp_path / "gone")
     fault = f"{gone}: no such file or directory{REMEDY}"
-    assert refusal(None, environ, python=gone) == f"--python: {fault}"
+    file = tmp_path / "file"
+    file.touch()
+    below = f"{file}/bin/python"
+    assert refusal(None, environ, python=below) == f"--python: {below}: not a directory{REMEDY}"
     for name in ("UV_PYTHON", "VIRTUAL_ENV"):
         assert refusal(None, {**environ, name: gone}) == f"{name}: {fault}, or unset {name}"
 

@@ -17,6 +17,7 @@ from policy.render.style import BOLD, RED, paint, wanted
 from policy.rules.decision import PlainChain
 from policy.rules.plain import BUILT_IN, PlainRule
 from policy.rules.rule import RULES, Rule
+from policy.subject import Subject
 from policy.toml.diagnostic import Location
 from policy.uv import names
 from tests import factories
@@ -73,7 +74,7 @@ decided by environment (built in)
   waits for ever when another process holds it
 
 environment
-  root         /srv/app/.venv
+  root         /srv/app/.venv (does not exist yet)
   kind         virtualenv
   interpreter  /srv/app/.venv/bin/python
   base         /usr/bin/python3.11
@@ -100,7 +101,7 @@ decided by ci (/p/lock-policy.toml:8), project configuration
   waits at most 90 s
 
 environment
-  root         /srv/app/.venv
+  root         /srv/app/.venv (does not exist yet)
   kind         virtualenv
   interpreter  /srv/app/.venv/bin/python
   base         /usr/bin/python3.11
@@ -206,6 +207,7 @@ def test_json_shape() -> None:
     assert shown["environment"] == {
         "interpreter": "/srv/app/.venv/bin/python",
         "root": "/srv/app/.venv",
+        "exists": False,
         "kind": "virtualenv",
         "base_interpreter": "/usr/bin/python3.11",
         "found_by": "argument",
@@ -391,3 +393,12 @@ def test_label() -> None:
     """A rule goes by its name and place, one without a name by its place, a built-in one by its name."""
     names = [record.label(step["rule"]) for step in rich()["steps"][:3]]
     assert names == ["/p/lock-policy.toml:3", "ci (/p/lock-policy.toml:8)", "uv-only-global-locks (built in)"]
+
+
+def test_text_of_a_command() -> None:
+    """What is left to uv, what is set for it and what is uncertain stands behind the environment."""
+    told = plain()
+    told["command"] = {"left_to_uv": ["/e/.lock"], "environ": {"A": "1"}, "notes": ["so"], "uncertain": "which one"}
+    shown = render("text", told)
+    assert "command\n  left to uv: /e/.lock\n  set for it: A=1\n  note: so\n  uncertain: which one\n" in shown
+    assert render("text", record.apart(Subject(None, apart="nox works elsewhere"))) == "no lock: nox works elsewhere"

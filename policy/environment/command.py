@@ -1,0 +1,152 @@
+"""What a command line changes: which environment, and what says so.
+
+A tool is added in one place: a function in a module of this package, and a line in INSTALLERS. A program that starts
+another one is a line in WRAPPERS. Nothing is imported for a command that is in neither.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from policy.environment.change import Change
+    from policy.environment.wrappers import Words
+
+# The options that take a value, and the number of arguments before the command.
+WRAPPERS = {
+    "chrt": ("T P D sched-runtime sched-period sched-deadline", 1),
+    "doas": ("C u", 0),
+    "env": ("u C S a unset chdir split-string argv0", 0),
+    "flock": ("w E timeout wait conflict-exit-code", 1),
+    "ionice": ("c n p P u class classdata pid pgid uid", 0),
+    "nice": ("n adjustment", 0),
+    "nohup": ("", 0),
+    "setsid": ("", 0),
+    "stdbuf": ("i o e input output error", 0),
+    "sudo": ("A C D g h p R r T t U u chdir close-from group host prompt chroot role command-timeout type user", 0),
+    "taskset": ("", 1),
+    "time": ("f o format output", 0),
+    "timeout": ("k s kill-after signal", 1),
+    "unshare": ("S G R w setuid setgid root wd propagation setgroups map-user map-group map-users map-groups", 0),
+}
+"""Programs that run the command that their arguments name. Shells are read by `wrappers` itself."""
+
+SHELLS = ("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh")
+
+# The module of this package that has a function of the tool's name.
+INSTALLERS = {
+    "conda": "conda",
+    "ensurepip": "pip",
+    "hatch": "projects",
+    "mamba": "conda",
+    "micromamba": "conda",
+    "nox": "apart",
+    "pdm": "projects",
+    "pip": "pip",
+    "pipx": "pipx",
+    "pixi": "conda",
+    "poetry": "projects",
+    "pypy": "python",
+    "python": "python",
+    "tox": "apart",
+    "venv": "python",
+    "virtualenv": "python",
+}
+"""Programs that change environments, by their name without a version. uv is read by `policy.uv`."""
+
+
+def read(words: Sequence[str], environ: Mapping[str, str], cwd: str) -> Change | None:
+    """What a command changes.
+
+    Args:
+        words: The command line.
+        environ: The environment variables that it will get.
+        cwd: Where it will start, absolute.
+
+    Returns:
+        What it changes, None where it is no program that is known here and names no environment by its place. Nothing
+        is executed but an interpreter that the command names, or that PATH leads to.
+
+    Raises:
+        UsageError: The command changes several environments, of which one must be named.
+    """
+    stem = _stem(words[0])
+    if stem in WRAPPERS or stem in SHELLS:
+        from policy.environment.wrappers import Words, unwrap
+
+        command = unwrap(Words(words, environ, cwd), WRAPPERS)
+        stem = _stem(command.words[0])
+    elif stem in INSTALLERS or os.sep in words[0]:
+        if stem not in INSTALLERS and not _in_environment(os.path.join(cwd, words[0])):
+            return None
+        from policy.environment.wrappers import Words
+
+        command = Words(words, environ, cwd)
+    else:
+        return None
+    return _installer(stem, command) or _by_place(command)
+
+
+def _installer(stem: str, command: Words) -> Change | None:
+    """What the tool's own function says."""
+    if stem not in INSTALLERS or stem in {"venv", "ensurepip"}:  # modules of Python, and no programs
+        return None
+    return installer(stem)(command)
+
+
+def installer(stem: str) -> Callable[[Words], Change | None]:
+    """The function that reads the command line of a tool.
+
+    Args:
+        stem: A key of INSTALLERS.
+    """
+    module = __import__(f"policy.environment.{INSTALLERS[stem]}", fromlist=[stem])  # importlib costs more
+    return getattr(module, stem)  # type: ignore[no-any-return]  # as the registry says
+
+
+def _stem(path: str) -> str:
+    """The name of a program without a version: pip3.11 is pip."""
+    name = os.path.basename(path)
+    name = (name.lower() if os.name == "nt" else name).removesuffix(".exe")
+    return name.rstrip("0123456789.t") or name if name[:2] == "py" or name[:3] == "pip" else name
+
+
+def _by_place(command: Words) -> Change | None:
+    """What a program changes of which only its place is known: the environment that it was installed into."""
+    from policy.environment.change import Change, of_program
+
+    if os.sep not in command.words[0] or not _in_environment(command.path(command.words[0])):
+        return Change(command, None) if command.through else None
+    return Change(command, of_program(command))
+
+
+def named(words: Sequence[str], cwd: str) -> Iterator[tuple[str, str]]:
+    """The virtual environments that words name by a program in them, whatever the command does with these.
+
+    Args:
+        words: A command that `read` does not understand.
+        cwd: Where it will start, absolute.
+
+    Returns:
+        The word, and the root; a shell's text is split where it has blanks.
+    """
+    for word in words:
+        if "/bin/" not in word:
+            continue
+        moves = "cd " in word or "pushd " in word
+        for part in word.replace(";", " ").split():
+            path = part.rpartition("=")[2].strip("'\"()`")
+            folder, name = os.path.split(path)
+            if not name.startswith(("pip", "python", "activate")) or (moves and not os.path.isabs(path)):
+                continue
+            root = os.path.normpath(os.path.join(cwd, os.path.dirname(folder)))
+            if os.path.isfile(os.path.join(root, "pyvenv.cfg")):
+                yield path, root
+
+
+def _in_environment(path: str) -> bool:
+    """Whether a program stands among those of a virtual environment."""
+    return os.path.exists(os.path.join(os.path.dirname(os.path.dirname(path)), "pyvenv.cfg"))

@@ -1,0 +1,235 @@
+"""Poetry, PDM and Hatch: the environment of a project, which they find or make by their own rules.
+
+Written from poetry 2.2 (`utils/env/env_manager.py`), pdm 2.26 (`project/core.py`) and hatch 1.16 (`env/virtual.py`).
+"""
+
+from __future__ import annotations
+
+import os
+
+from policy.environment.change import Change, at, of_interpreter, of_program
+from policy.environment.wrappers import options
+from policy.variables import boolean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from policy.environment.discovery import Environment
+    from policy.environment.wrappers import Words
+
+_LARGEST = 8 * 1024 * 1024
+_NAME = 42  # characters of a project's name that poetry takes
+_DIGEST = 8  # characters of a digest that poetry and hatch take
+
+_POETRY_VALUED = ("C", "P", "directory", "project", "G", "E", "extras", "group", "with", "without", "only", "source")
+_POETRY_NOTHING = frozenset({"about", "build", "cache", "check", "config", "help", "init", "list", "new", "publish"})
+
+
+def poetry(command: Words) -> Change:
+    """The active environment, else the project's: `.venv`, or one of those that poetry keeps together.
+
+    Args:
+        command: A poetry command line.
+    """
+    leading, rest = options(command.words[1:], _POETRY_VALUED, leading=True)
+    own, _ = options(rest[1:], _POETRY_VALUED, leading=rest[:1] == ["run"])
+    given = {**leading, **own}
+    operation = f"poetry {rest[0]}" if rest else "poetry"
+    if not rest or rest[0] in _POETRY_NOTHING:
+        return Change(command, None, operation, apart=f"{operation} changes no environment")
+    if rest[0] == "self":
+        return Change(command, of_program(command), operation)
+    directory = next((given[name] for name in ("P", "project", "C", "directory") if given.get(name)), "")
+    root = _project(command.path(directory))
+    environ = command.environ
+    if environ.get("VIRTUAL_ENV") and environ.get("CONDA_DEFAULT_ENV") != "base":
+        return Change(command, at(command.path(environ["VIRTUAL_ENV"]), "VIRTUAL_ENV", command), operation)
+    found, uncertain = _poetry_environment(root, command) if root else (None, "poetry finds no pyproject.toml here")
+    return Change(command, found, operation, uncertain=uncertain)
+
+
+def _poetry_environment(root: str, command: Words) -> tuple[Environment | None, str]:
+    """The environment of a project, and what is uncertain about it."""
+    found_by = "project of poetry"
+    inside = os.path.join(root, ".venv")
+    if _setting("in-project", root, command) or os.path.isdir(inside):
+        return at(inside, found_by, command), ""
+    if _setting("create", root, command) is False:
+        return of_program(command), ""
+    folder = os.path.join(_poetry_cache(root, command), _poetry_name(root))
+    existing = _beginning(f"{folder}-py")
+    if len(existing) == 1:
+        return at(existing[0], found_by, command), ""
+    reason = "poetry chooses among several environments" if existing else "poetry names it after a version of Python"
+    return at(folder, found_by, command), reason
+
+
+def _poetry_name(root: str) -> str:
+    """The beginning of the name of a project's environment; the version of Python follows."""
+    from hashlib import sha256
+
+    name = _metadata(root, "poetry").lower()
+    clean = "".join("_" if character in ' $`!*@"\\\r\n\t' else character for character in name)[:_NAME]
+    return f"{clean}-{_encoded(sha256(os.fsencode(os.path.realpath(root))).digest())}"
+
+
+def _poetry_cache(root: str, command: Words) -> str:
+    """The folder of the environments that are in no project."""
+    own = _setting("path", root, command)
+    cache = command.environ.get("POETRY_CACHE_DIR") or os.path.join(
+        command.environ.get("XDG_CACHE_HOME") or "~/.cache", "pypoetry"
+    )
+    default = os.path.join(command.path(cache), "virtualenvs")
+    return command.path(own.replace("{cache-dir}", cache)) if isinstance(own, str) else default
+
+
+def _setting(name: str, root: str, command: Words) -> Any:
+    """A setting below `virtualenvs`: poetry's variable, the project's poetry.toml, the user's configuration."""
+    value = command.environ.get(f"POETRY_VIRTUALENVS_{name.replace('-', '_').upper()}")
+    if value:
+        return value if name == "path" else boolean(value)
+    config = command.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    for path in (os.path.join(root, "poetry.toml"), command.path(os.path.join(config, "pypoetry", "config.toml"))):
+        found = _in(_toml(path), "virtualenvs", name)
+        if found is not None:
+            return found
+    return None
+
+
+def pdm(command: Words) -> Change:
+    """The interpreter that the project has saved, else the active environment, else `.venv`.
+
+    Args:
+        command: A pdm command line.
+    """
+    leading, rest = options(command.words[1:], ("c", "config"), leading=True)
+    given, _ = options(rest[1:], ("p", "project", "G", "group", "venv", "L", "lockfile"), leading=rest[:1] == ["run"])
+    operation = f"pdm {rest[0]}" if rest else "pdm"
+    if not rest or leading.keys() & {"V", "version", "h", "help"}:
+        return Change(command, None, operation, apart="this pdm changes no environment")
+    environ = command.environ
+    named = given.get("p") or given.get("project") or environ.get("PDM_PROJECT") or ""
+    root = command.path(named) if named else _project(command.cwd)
+    if not root:
+        return Change(command, None, operation, uncertain="pdm finds no pyproject.toml here")
+    saved = environ.get("PDM_PYTHON") or _first_line(os.path.join(root, ".pdm-python"))
+    if saved and os.path.isfile(os.path.join(root, saved)):
+        found = of_interpreter(os.path.join(root, saved), "PDM_PYTHON or .pdm-python", command)
+        return Change(command, found, operation, uncertain="" if found else f"{saved} would have to be executed")
+    if not boolean(environ.get("PDM_IGNORE_ACTIVE_VENV", "")):
+        for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+            if environ.get(name):
+                return Change(command, at(command.path(environ[name]), name, command), operation)
+    return Change(command, at(os.path.join(root, ".venv"), "project of pdm", command), operation)
+
+
+def hatch(command: Words) -> Change:
+    """The environment that `run`, `shell` or `env` names, `default` where none is named.
+
+    Args:
+        command: A hatch command line.
+    """
+    leading, rest = options(
+        command.words[1:], ("e", "env", "p", "project", "data-dir", "cache-dir", "config"), leading=True
+    )
+    words = rest[: 2 if rest[:1] == ["env"] else 1]
+    operation = " ".join(["hatch", *words])
+    name = leading.get("e") or leading.get("env") or command.environ.get("HATCH_ENV") or "default"
+    _, arguments = options(rest[len(words) :], (), leading=True)
+    if words[:1] == ["run"] and arguments and ":" in arguments[0]:
+        name = arguments[0].partition(":")[0]
+    elif words in (["shell"], ["env", "create"], ["env", "remove"]) and arguments:
+        name = arguments[0]
+    elif words[:1] not in (["run"], ["shell"]) and words not in (["env", "create"], ["env", "remove"], ["env", "run"]):
+        return Change(command, None, operation, apart=f"{operation} works in environments of its own, or in none")
+    root = _project(command.cwd)
+    if not root:
+        return Change(command, None, operation, uncertain="hatch finds no pyproject.toml here")
+    found = _hatch_environment(root, name, leading, command)
+    return Change(command, found, operation, uncertain="a matrix may add further environments" if "+" in name else "")
+
+
+def _hatch_environment(root: str, name: str, given: dict[str, str], command: Words) -> Environment:
+    from hashlib import sha256
+
+    environ = command.environ
+    envs = _in(_toml(os.path.join(root, "hatch.toml")), "envs") or _in(
+        _toml(os.path.join(root, "pyproject.toml")), "tool", "hatch", "envs"
+    )
+    path = environ.get("HATCH_ENV_TYPE_VIRTUAL_PATH") or _in(envs, name, "path")
+    if isinstance(path, str):
+        return at(os.path.normpath(os.path.join(root, path)), "environment of hatch", command)
+    project = _metadata(root, "hatch").lower().replace("_", "-").replace(".", "-")
+    name = project if name == "default" else name
+    data = given.get("data-dir") or environ.get("HATCH_DATA_DIR")
+    data = data or os.path.join(environ.get("XDG_DATA_HOME") or "~/.local/share", "hatch")
+    config = given.get("config") or environ.get("HATCH_CONFIG")
+    config = config or os.path.join(environ.get("XDG_CONFIG_HOME") or "~/.config", "hatch", "config.toml")
+    own = _in(_toml(command.path(config)), "dirs", "env", "virtual")
+    if isinstance(own, str):
+        folder = os.path.normpath(os.path.join(root, os.path.expanduser(own)))
+        if folder.startswith(os.path.join(root, "")):
+            return at(os.path.join(folder, name), "environment of hatch", command)
+    else:
+        folder = command.path(os.path.join(data, "env", "virtual"))
+    digest = _encoded(sha256(os.fsencode(root)).digest())
+    return at(os.path.join(folder, project, digest, name), "environment of hatch", command)
+
+
+def _encoded(digest: bytes) -> str:
+    from base64 import urlsafe_b64encode
+
+    return urlsafe_b64encode(digest).decode()[:_DIGEST]
+
+
+def _project(folder: str) -> str:
+    """The nearest folder with a pyproject.toml, going up; "" where there is none."""
+    while not os.path.isfile(os.path.join(folder, "pyproject.toml")):
+        above = os.path.dirname(folder)
+        if above == folder:
+            return ""
+        folder = above
+    return folder
+
+
+def _metadata(root: str, tool: str) -> str:
+    """The name of a project."""
+    table = _toml(os.path.join(root, "pyproject.toml"))
+    name = _in(table, "project", "name") or _in(table, "tool", tool, "name")
+    return name if isinstance(name, str) else ""
+
+
+def _toml(path: str) -> dict[str, Any]:
+    """A TOML file, empty if it cannot be read: the tool itself will say what is wrong with it."""
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            return tomllib.loads(file.read(_LARGEST).decode())
+    except (OSError, ValueError):
+        return {}
+
+
+def _in(table: Any, *keys: str) -> Any:
+    """A value in tables within tables; None where there is none."""
+    for key in keys:
+        table = table.get(key) if isinstance(table, dict) else None
+    return table
+
+
+def _first_line(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.readline(4096).strip()
+    except OSError:
+        return ""
+
+
+def _beginning(path: str) -> list[str]:
+    """The files whose path begins so."""
+    folder, name = os.path.split(path)
+    try:
+        return [os.path.join(folder, entry) for entry in sorted(os.listdir(folder)) if entry.startswith(name)]
+    except OSError:
+        return []

@@ -1,0 +1,98 @@
+"""Python itself: a script, a module, and the environments that `venv` and virtualenv make."""
+
+from __future__ import annotations
+
+import os
+
+from policy.environment.change import Change, at, of_interpreter
+from policy.environment.command import INSTALLERS, installer
+from policy.environment.wrappers import Words, name_of, on_path, options
+from policy.errors import UsageError
+
+_VIRTUALENV = (  # noqa: SIM905  (a line for each name tells nothing more)
+    "p python try-first-with discovery creator seeder activators prompt extra-search-dir pip setuptools wheel app-data "
+    "pip-version with-traceback-file py-version cache-dir"
+).split()
+
+
+def python(command: Words) -> Change | None:
+    """What the module that is run changes; else the interpreter's environment, where it is named by its path.
+
+    A bare `python script.py` says nothing plainly: the script may work on whatever is active.
+
+    Args:
+        command: A Python command line.
+    """
+    module = _module(command.words)
+    program = command.words[0]
+    if module and module[0] == "uv":
+        return None
+    if module and module[0] in INSTALLERS:
+        interpreter = on_path(program, command)
+        if not interpreter:
+            return None
+        inner = Words(module, command.environ, command.cwd, (*command.through, name_of(program)), interpreter)
+        return installer(module[0])(inner)
+    if os.sep not in program:
+        return Change(command, None) if command.through else None
+    return Change(command, of_interpreter(command.path(program), "interpreter of the command", command, names_it=True))
+
+
+pypy = python
+
+
+def _module(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The module that `-m` runs and its arguments, () where it runs something else."""
+    at_word = 1
+    while at_word < len(words) and words[at_word].startswith("-") and words[at_word] != "--":
+        word = words[at_word]
+        letters = "" if word.startswith("--") else word[1:]
+        # The first of these letters takes the rest of the word, or the next one.
+        place = min((letters.find(letter) for letter in "cmWX" if letter in letters), default=-1)
+        at_word += 1
+        if place < 0:
+            continue
+        value = letters[place + 1 :]
+        if not value:
+            value = words[at_word] if at_word < len(words) else ""
+            at_word += 1
+        if letters[place] == "m":
+            return (value, *words[at_word:])
+        if letters[place] == "c":
+            return ()
+    return ()
+
+
+def venv(command: Words) -> Change | None:
+    """The environment that `python -m venv DIR` makes.
+
+    Args:
+        command: `venv`, run by an interpreter.
+    """
+    return _made(command, ("prompt",), command.interpreter)
+
+
+def virtualenv(command: Words) -> Change | None:
+    """The environment that `virtualenv DIR` makes.
+
+    Args:
+        command: A virtualenv command line.
+    """
+    return _made(command, _VIRTUALENV, "")
+
+
+def _made(command: Words, valued: tuple[str, ...] | list[str], base: str) -> Change | None:
+    given, arguments = options(command.words[1:], valued)
+    tool = name_of(command.words[0])
+    if not arguments or given.keys() & {"h", "help", "version"}:
+        return Change(command, None, tool, apart=f"this {tool} makes no environment")
+    if len(arguments) > 1:
+        raise UsageError(
+            f"{tool} {' '.join(arguments)}: makes several environments; run `policy run` once for each of them"
+        )
+
+    def base_interpreter() -> str:
+        return os.path.realpath(base) if base else ""
+
+    root = command.path(arguments[0])
+    return Change(command, at(root, f"argument of {tool}", command, base_interpreter), tool)

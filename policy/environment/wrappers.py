@@ -1,0 +1,256 @@
+"""What stands before a command on its line (env, nice, timeout, sudo, `sh -c`), taken off as it would start it."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"})
+_SUDO_PATH = (
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # sudo's own, and that of most sudoers files
+)
+_EXPANDED = frozenset(";&|<>()$`*?[{\n")  # what a shell does not take as it stands
+_RESERVED = frozenset(
+    (  # noqa: SIM905  (a line for each of 50 words tells nothing more)
+        "! . : [ [[ alias bg break builtin case cd continue coproc declare do done elif else esac eval exit export fg "
+        "fi for function getopts hash if in jobs let local popd pushd pwd read readonly return select set shift source "
+        "test then time times trap type typeset ulimit umask unalias unset until wait while { }"
+    ).split()
+)
+
+
+class Words:
+    """A command as the kernel will get it, behind the programs that start it.
+
+    Args:
+        words: The program and its arguments.
+        environ: The environment variables that it will get.
+        cwd: Where it will start, absolute.
+        through: The programs that were taken off, in their order.
+        interpreter: The Python whose `-m` runs it; "" for a program of its own.
+    """
+
+    __slots__ = ("cwd", "environ", "interpreter", "through", "words")
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        environ: Mapping[str, str],
+        cwd: str,
+        through: tuple[str, ...] = (),
+        interpreter: str = "",
+    ) -> None:
+        self.words = tuple(words)
+        self.environ = environ
+        self.cwd = cwd
+        self.through = through
+        self.interpreter = interpreter
+
+    def behind(self, name: str, words: Sequence[str]) -> Words:
+        """What a program of this name starts, otherwise unchanged."""
+        return Words(words, self.environ, self.cwd, (*self.through, name))
+
+    def path(self, named: str) -> str:
+        """A path of this command, made absolute and normal."""
+        if named.startswith("~/"):  # a shell would have resolved it, an option's value with `=` is left to the program
+            named = os.path.join(self.environ.get("HOME", "~"), named[2:])
+        return os.path.normpath(os.path.join(self.cwd, named))
+
+
+def name_of(path: str) -> str:
+    """The name of a program, without `.exe`."""
+    name = os.path.basename(path)
+    return (name.lower() if os.name == "nt" else name).removesuffix(".exe")
+
+
+def on_path(program: str, command: Words) -> str:
+    """The file that a program is, by the command's own PATH; "" if there is none."""
+    if os.sep in program:
+        path = command.path(program)
+        return path if os.path.isfile(path) else ""
+    for folder in command.environ.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(command.cwd, folder, program)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return os.path.normpath(path)
+    return ""
+
+
+def options(
+    words: Iterable[str], valued: Collection[str], *, leading: bool = False
+) -> tuple[dict[str, str], list[str]]:
+    """Reads options as getopt does.
+
+    Args:
+        words: The arguments of a program.
+        valued: Options that take a value, letters and long names, without dashes.
+        leading: Options end at the first argument that is none.
+
+    Returns:
+        The value of each option by its name without dashes, the last one where several are given, "" for a flag; and
+        all other arguments.
+    """
+    found: dict[str, str] = {}
+    others: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            others += rest
+        elif word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            found[name] = value if equals or name not in valued else next(rest, "")
+        elif word.startswith("-") and len(word) > 1:
+            _letters(word[1:], rest, valued, found)
+        else:
+            others += [word, *rest] if leading else [word]
+    return found, others
+
+
+def _letters(cluster: str, rest: Iterator[str], valued: Collection[str], found: dict[str, str]) -> None:
+    """Letters behind one dash; the first that takes a value takes the rest of the word, or the next word."""
+    for index, letter in enumerate(cluster):
+        if letter in valued:
+            found[letter] = cluster[index + 1 :] or next(rest, "")
+            return
+        found[letter] = ""
+
+
+def unwrap(command: Words, wrappers: Mapping[str, tuple[str, int]]) -> Words:
+    """Takes off all that stands before a command.
+
+    Args:
+        command: A command line as it was given.
+        wrappers: By name: the options that take a value, separated by spaces, and how many arguments stand before the
+            command.
+
+    Returns:
+        The innermost command; the line itself where nothing stands before it, or what does cannot be understood.
+    """
+    while command.words:
+        name = name_of(command.words[0])
+        if name in SHELLS:
+            inner = _shell(command, name)
+        elif name in wrappers:
+            inner = _wrapped(command, name, *wrappers[name])
+        else:
+            break
+        if inner is None or not inner.words:
+            break
+        command = inner
+    return command
+
+
+def _wrapped(command: Words, name: str, valued: str, before: int) -> Words | None:
+    given, rest = options(command.words[1:], valued.split(), leading=True)
+    if name == "env":
+        return _env(command, given, rest)
+    if name in {"sudo", "doas"}:
+        return _sudo(command, name, given, rest)
+    rest = rest[before:]
+    if name == "flock" and rest[:1] in (["-c"], ["--command"]):
+        inner = simple(rest[1]) if len(rest) > 1 else None
+        return _assigned(command.behind(name, inner)) if inner else None
+    return command.behind(name, rest)
+
+
+def _env(command: Words, given: dict[str, str], rest: list[str]) -> Words | None:
+    """env(1): variables set and unset, another directory, and a string that is split into words."""
+    environ = {} if given.keys() & {"i", "ignore-environment"} or rest[:1] == ["-"] else dict(command.environ)
+    arguments = command.words[1 : len(command.words) - len(rest)]
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=False):  # -u may stand there several times
+        if word in {"-u", "--unset"}:
+            environ.pop(following, None)
+        elif word.startswith(("-u", "--unset=")):
+            environ.pop(word.removeprefix("--unset=").removeprefix("-u"), None)
+    rest = rest[1:] if rest[:1] == ["-"] else rest
+    text = given.get("S") or given.get("split-string")
+    if text:
+        split = simple(text)
+        if split is None:
+            return None
+        rest = split + rest
+    folder = given.get("C") or given.get("chdir") or ""
+    return _assigned(Words(rest, environ, command.path(folder), (*command.through, "env")))
+
+
+def _assigned(command: Words) -> Words:
+    """The command behind assignments, which it gets as variables."""
+    words, environ = list(command.words), dict(command.environ)
+    while words and "=" in words[0] and words[0].partition("=")[0].isidentifier():
+        variable, _, value = words.pop(0).partition("=")
+        environ[variable] = value
+    return Words(words, environ, command.cwd, command.through)
+
+
+def _sudo(command: Words, name: str, given: dict[str, str], rest: list[str]) -> Words | None:
+    """What sudo starts: it gives few variables on, and a PATH of its own."""
+    if given.keys() & {"i", "login", "s", "shell", "e", "edit", "l", "list"}:
+        return None
+    kept = command.environ if given.keys() & {"E", "preserve-env"} else {}
+    environ = {**kept, "PATH": _SUDO_PATH if name == "sudo" else command.environ.get("PATH", _SUDO_PATH)}
+    folder = given.get("D") or given.get("chdir") or ""
+    return _assigned(Words(rest, environ, command.path(folder), (*command.through, name)))
+
+
+def _shell(command: Words, name: str) -> Words | None:
+    """The one simple command that a shell is given with `-c`; None for a script, and for more than that."""
+    given, rest = options(command.words[1:], ("o", "O"), leading=True)
+    if "c" not in given or not rest:
+        return None
+    text = rest[0].strip()
+    if text in {'"$@"', 'exec "$@"'}:
+        return command.behind(name, rest[2:])
+    words = simple(text)
+    if not words:
+        return None
+    inner = _assigned(command.behind(name, words))
+    while inner.words[:1] in {("exec",), ("command",)}:
+        inner = Words(inner.words[1:], inner.environ, inner.cwd, inner.through)
+    return inner if inner.words and inner.words[0] not in _RESERVED else None
+
+
+def simple(text: str) -> list[str] | None:
+    """The words of a shell's command line, where it is one simple command with nothing in it to expand.
+
+    Args:
+        text: What a shell is given with `-c`.
+
+    Returns:
+        The words, unquoted; None where the shell would do more than split and unquote.
+    """
+    words: list[str] = []
+    word: str | None = None
+    at = iter(text)
+    for character in at:
+        if character in " \t":
+            if word is not None:
+                words.append(word)
+            word = None
+            continue
+        if character in _EXPANDED or (word is None and character in "#~"):
+            return None
+        part: str | None = character
+        if character in "'\"":
+            part = _quoted(character, at)
+        elif character == "\\":
+            part = next(at, "")
+        if part is None:
+            return None
+        word = (word or "") + part
+    if word is not None:
+        words.append(word)
+    return words
+
+
+def _quoted(quote: str, at: Iterator[str]) -> str | None:
+    """What stands before the closing quote; None where there is none, or the shell would expand something in it."""
+    inside: list[str] = []
+    for character in at:
+        if character == quote:
+            return "".join(inside)
+        if quote == '"' and character in "$`\\!":
+            return None
+        inside.append(character)
+    return None

@@ -1,0 +1,106 @@
+"""What a command is about: the environment that it changes, by its own words, by options, or as discovery finds it."""
+
+from __future__ import annotations
+
+import os
+
+from policy.environment import command as commands
+from policy.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from policy.environment.discovery import Environment
+    from policy.rules.request import Caller
+    from policy.uv.command import Command
+
+
+class Subject:
+    """What a command is about.
+
+    Args:
+        environment: What it changes; None where nothing of the surrounding environment is.
+        uv: The uv command that it is, None for any other.
+        apart: Why no environment is held; "" where one is.
+        uncertain: What of this cannot be known beforehand; "" where all is.
+    """
+
+    __slots__ = ("apart", "environment", "uncertain", "uv")
+
+    def __init__(
+        self, environment: Environment | None, uv: Command | None = None, apart: str = "", uncertain: str = ""
+    ) -> None:
+        self.environment = environment
+        self.uv = uv
+        self.apart = apart
+        self.uncertain = uncertain
+
+
+def subject(words: Sequence[str], caller: Caller, found: Callable[[], Environment], *, named: bool) -> Subject:
+    """Reads a command line.
+
+    Args:
+        words: The command.
+        caller: Who starts it; its operation is set where the command says one and the caller none.
+        found: Finds the environment that options name, or else the one that is active, near or on PATH.
+        named: Whether options name an environment, which is stronger than the command.
+
+    Returns:
+        The environment that is to be locked for it.
+
+    Raises:
+        UsageError: It names another environment in a way that cannot be understood, or several.
+        EnvironmentNotFound: Neither it nor anything else leads to an environment.
+    """
+    change = commands.read(words, caller.environ, caller.cwd)
+    inner = change.command if change else None
+    uv = _parsed(inner.words, inner.environ, inner.cwd) if inner else _parsed(words, caller.environ, caller.cwd)
+    operation = uv.operation if uv else change.operation if change else None
+    caller.operation = caller.operation or operation
+    if named:
+        return Subject(found(), uv)
+    if uv:
+        return _uv(uv, found)
+    if change and change.apart:
+        return Subject(None, apart=change.apart)
+    if change and change.environment:
+        return Subject(change.environment, uncertain=change.uncertain)
+    environment = found()
+    if not change or not change.operation:
+        _refuse_another(words, environment, caller)
+    return Subject(environment, uncertain=change.uncertain if change else "")
+
+
+def _parsed(words: Sequence[str], environ: Mapping[str, str], cwd: str) -> Command | None:
+    """The uv command that a command line is, started by its name or by `python -m`."""
+    if not os.path.basename(words[0]).lower().startswith(("uv", "py", "graalpy")):
+        return None
+    from policy.uv.command import parse
+
+    return parse(words, environ, cwd)
+
+
+def _uv(uv: Command, found: Callable[[], Environment]) -> Subject:
+    """What a uv command works on."""
+    from policy.uv.environment import environment, works_on_none
+    from policy.uv.locks import inner
+
+    while uv.operation == "tool run" and (child := inner(uv, None)):
+        uv = child
+    if works_on_none(uv):
+        return Subject(None, uv, apart=f"uv {uv.operation} changes no environment of this directory".replace("  ", " "))
+    return Subject(environment(uv) or found(), uv)
+
+
+def _refuse_another(words: Sequence[str], environment: Environment, caller: Caller) -> None:
+    """Refuses a command that plainly names an environment, although nothing says what it does with it."""
+    named = dict(commands.named(words, caller.cwd))
+    roots = {os.path.realpath(root): (word, root) for word, root in named.items()}
+    if not roots or os.path.realpath(environment.root) in roots:
+        return
+    word, root = next(iter(roots.values()))
+    raise UsageError(
+        f"{word} belongs to {root}, but the environment found by {environment.found_by} is {environment.root}: "
+        f"say which is changed, with policy run --python {root} -- ... or --python {environment.root}"
+    )

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.environment.work import Work
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+if sys.platform == "win32":
+    pytest.skip("POSIX paths", allow_module_level=True)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    """The folder of all."""
+    return Work(tmp_path)
+
+
+def test_home(work: Work) -> None:
+    """Pipx's environments stand below PIPX_HOME, its older folder where that exists, or for all users."""
+    assert work.root("pipx install x", PIPX_HOME=f"{work.base}/p") == "p/venvs/x"
+    assert work.root("pipx install --global x", PIPX_GLOBAL_HOME=f"{work.base}/g") == "g/venvs/x"
+    assert work.root("pipx install x", XDG_DATA_HOME=f"{work.base}/d") == "d/pipx/venvs/x"
+    (work.base / "home" / ".local" / "pipx").mkdir(parents=True)
+    assert work.root("pipx install x") == "home/.local/pipx/venvs/x"
