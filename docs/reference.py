@@ -31,6 +31,8 @@ VARIABLES = {
     "LOCK_POLICY_NO_CONFIG": "A boolean: read no file at all, as `--no-config` does.",
     "LOCK_POLICY_TIMEOUT": "Seconds to wait for a lock, before whatever the files say; `--timeout` stands before it.",
     "LOCK_POLICY_GLOBAL_DIR": "Directory of the global locks, likewise; `--global-dir` stands before it.",
+    "LOCK_POLICY_CLUSTER_SERVICE": "The libpq service of the server that keeps locks for several hosts, in place of "
+    "the address in `[cluster]`; `--cluster-service` stands before it.",
     "LOCK_POLICY_MAX_SIZE": "How many bytes a configuration file may have; 262144 unless set.",
     "LOCK_POLICY_ENVIRONMENT": "Set by `policy run` for its command: the environment that is locked; not for people.",
     "LOCK_POLICY_HELD": "Set by `policy run` for its command, so that a nested one joins its locks; not for people.",
@@ -56,6 +58,7 @@ def page() -> str:
         "# Reference\n\n<!-- Made by `python docs/reference.py`; what is changed by hand is lost. -->",
         _files(),
         _layers(),
+        _cluster(),
         _rules(),
         _conditions(),
         _patterns(),
@@ -95,6 +98,16 @@ def _layers() -> str:
         rights = "; ".join(text for right, text in RIGHTS.items() if right in layer.may)
         rows.append((f"`{layer.name}`", layer.title, DIRECTORIES[layer.directory], rights or "nothing"))
     return _table("Layers", ("layer", "file", "its `global-dir` is", "it may also"), rows, intro)
+
+
+def _cluster() -> str:
+    properties = FILE_KEYS["cluster"].shape.schema["properties"]
+    rows = [(f"`{name}`", _type(schema), _notes(schema)) for name, schema in properties.items()]
+    intro = (
+        "Where locks for several hosts are kept: `service`, or `host` and what else libpq needs to find it. Secrets "
+    )
+    intro += "are read by libpq alone: from PGPASSFILE, PGPASSWORD or a certificate."
+    return _table("Cluster", ("key of `[cluster]`", "value", "meaning"), rows, intro)
 
 
 def _rules() -> str:
@@ -187,7 +200,7 @@ def _type(schema: Any) -> str:
     """A JSON Schema in a few words."""
     if "enum" in schema:
         return " or ".join(f'`"{name}"`' for name in schema["enum"])
-    if "anyOf" in schema:
+    if "anyOf" in schema and "type" not in schema:
         return ", or ".join(dict.fromkeys(_type(one) for one in schema["anyOf"]))
     return _PLAIN[schema["type"]](schema) if "type" in schema else "match table"
 
@@ -206,6 +219,7 @@ _PLAIN: dict[str, Callable[[Any], str]] = {
     "array": _list,
     "object": _table_of,
     "number": lambda schema: f"seconds, {schema['minimum']:g} to {schema['maximum']:g}",
+    "integer": lambda schema: f"{schema['minimum']} to {schema['maximum']}",
     "string": lambda _: "text",
     "boolean": lambda _: "boolean",
 }

@@ -14,7 +14,16 @@ FILE_SCHEMA = file_schema()
 
 CHARACTERS = st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Zl", "Zp", "Zs", "Co", "Cn"])
 DIRECTORIES = st.builds("/{}".format, st.text(CHARACTERS, max_size=5))
-SPECIAL = {"required-version": st.just(">=0.1"), "global-dir": DIRECTORIES, "gate-dir": DIRECTORIES}
+SPECIAL = {
+    "required-version": st.just(">=0.1"),
+    "global-dir": DIRECTORIES,
+    "gate-dir": DIRECTORIES,
+    "cluster": st.builds(
+        lambda address, more: {"engine": "postgresql", **address, **more},
+        st.sampled_from([{"service": "s"}, {"host": "h", "port": 5432, "dbname": "d", "user": "u"}]),
+        st.sampled_from([{}, {"lease": 12, "margin": 6}, {"sync": "require", "sslmode": "verify-full"}]),
+    ),
+}
 LITERAL = st.text("ab*?", max_size=8)
 NAMES = st.text(CHARACTERS, min_size=1, max_size=5).filter(lambda name: "=" not in name)
 LEVELS = 3

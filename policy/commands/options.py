@@ -44,6 +44,11 @@ def settings(parser: Parser) -> None:
     group = parser.add_argument_group("settings, before whatever the files say")
     group.add_argument("--timeout", metavar="SECONDS", help="how long to wait for the lock (also LOCK_POLICY_TIMEOUT)")
     group.add_argument("--global-dir", metavar="DIR", help="where global locks live (also LOCK_POLICY_GLOBAL_DIR)")
+    group.add_argument(
+        "--cluster-service",
+        metavar="NAME",
+        help="the libpq service of the server that keeps locks for several hosts (also LOCK_POLICY_CLUSTER_SERVICE)",
+    )
 
 
 def color(parser: Parser) -> None:
@@ -81,6 +86,7 @@ def rules(arguments: Arguments) -> Rules:
         no_config=arguments.no_config,
         timeout=None if timeout is None else seconds(timeout, "--timeout"),
         global_dir=directory,
+        cluster_service=getattr(arguments, "cluster_service", None),
     )
 
 

@@ -33,7 +33,8 @@ def main(arguments: Arguments) -> int:
     sources, warnings = files.applying(arguments)
     for warning in [] if arguments.quiet else warnings:
         options.warn(warning)
-    chain = load_chain(sources).with_settings(options.rules(arguments).forced(os.environ))
+    chain = load_chain(sources)
+    chain = chain.with_settings(options.rules(arguments).forced(os.environ, chain.setting("cluster")))
     if arguments.output_format == "json":
         sys.stdout.write(effective.as_json(chain))
     else:

@@ -58,7 +58,7 @@ def chain(sources: Sequence[Source], environ: Mapping[str, str], home: str) -> P
     if _leads_out(settings):
         rules, settings, built = make()
     thawed = Rules(rules)
-    return PlainChain(thawed, {key: Setting(*plain) for key, plain in settings.items()}, Search(thawed, built))
+    return PlainChain(thawed, {key: Setting.of(plain) for key, plain in settings.items()}, Search(thawed, built))
 
 
 def frozen(chain: Chain) -> tuple[tuple[bytes, ...], dict[str, tuple[Any, ...]], Index]:
@@ -76,11 +76,14 @@ def frozen(chain: Chain) -> tuple[tuple[bytes, ...], dict[str, tuple[Any, ...]],
 
 def _leads_out(settings: Mapping[str, tuple[Any, ...]]) -> bool:
     """Whether a link leads a directory for locks out of its folder, perhaps since the file was read."""
-    directory, file, _, layer = settings.get("global-dir", ("", "", 0, ""))
-    if not any(one.name == layer and one.directory == "inside" for one in LAYERS):
-        return False
-    project = os.path.join(os.path.realpath(os.path.dirname(file)), "")
-    return not os.path.join(os.path.realpath(directory), "").startswith(project)
+    plain = settings.get("global-dir")
+    while plain:
+        directory, file, _, layer, _, plain = plain
+        if any(one.name == layer and one.directory == "inside" for one in LAYERS):
+            folder = os.path.join(os.path.realpath(os.path.dirname(file)), "")
+            if not os.path.join(os.path.realpath(directory), "").startswith(folder):
+                return True
+    return False
 
 
 class Rules:

@@ -11,7 +11,7 @@ from policy.variables import MAX_TIMEOUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from policy.rules.chain import Chain
@@ -50,9 +50,20 @@ class Rules:
         no_config: Use no file at all.
         timeout: Seconds to wait, before whatever the files say.
         global_dir: Directory of the global locks, before whatever the files say.
+        cluster_service: The libpq service of the server that keeps locks for several hosts, before whatever the files
+            say.
     """
 
-    __slots__ = ("_compiled", "config_file", "global_dir", "no_config", "project", "timeout", "warnings")
+    __slots__ = (
+        "_compiled",
+        "cluster_service",
+        "config_file",
+        "global_dir",
+        "no_config",
+        "project",
+        "timeout",
+        "warnings",
+    )
 
     def __init__(
         self,
@@ -62,7 +73,9 @@ class Rules:
         no_config: bool = False,
         timeout: float | None = None,
         global_dir: str | None = None,
+        cluster_service: str | None = None,
     ) -> None:
+        self.cluster_service = cluster_service
         self.project = project
         self.config_file = config_file
         self.no_config = no_config
@@ -131,7 +144,7 @@ class Rules:
             chain = self._compiled[key] = compiled.chain(found, environ, os.path.expanduser("~"))
         if found and found[0].layer is layers.PROJECT:
             query.project = query.project or found[0].directory
-        forced = self.forced(environ)
+        forced = self.forced(environ, chain.setting("cluster"))
         if forced:
             chain = chain.with_settings(forced)
         return chain, query
@@ -141,8 +154,18 @@ class Rules:
         if query.project is not None:
             request.project = os.path.normpath(os.path.join(request.caller.cwd, query.project))
 
-    def forced(self, environ: Mapping[str, str]) -> dict[str, Setting]:
-        """Single settings that stand before all files: the caller's options, then LOCK_POLICY_*."""
+    def forced(
+        self, environ: Mapping[str, str], cluster: Iterable[tuple[str, Any]] | None = None
+    ) -> dict[str, Setting]:
+        """Single settings that stand before all files: the caller's options, then LOCK_POLICY_*.
+
+        Args:
+            environ: The caller's environment variables.
+            cluster: What the files say of the server, of which only the address is replaced.
+
+        Raises:
+            UsageError: When one of them cannot be used.
+        """
         forced: dict[str, Setting] = {}
         if self.timeout is not None:
             forced["timeout"] = Setting(self.timeout, "--timeout", 0, "caller")
@@ -156,4 +179,17 @@ class Rules:
             if not os.path.isabs(directory) or "\0" in directory:
                 raise UsageError(f"{name} must be an absolute path")
             forced["global-dir"] = Setting(os.path.normpath(directory), name, 0, "caller")
+        service, name = self.cluster_service, "--cluster-service"
+        if service is None and "LOCK_POLICY_CLUSTER_SERVICE" in environ:
+            service, name = environ["LOCK_POLICY_CLUSTER_SERVICE"], "LOCK_POLICY_CLUSTER_SERVICE"
+        if service is not None:
+            if not service.isprintable() or not service:
+                raise UsageError(f"{name} must be the name of a service in pg_service.conf")
+            rest = {key: value for key, value in cluster or () if key not in ADDRESS}
+            table = {"engine": "postgresql", **rest, "service": service}
+            forced["cluster"] = Setting(tuple(table.items()), name, 0, "caller")
         return forced
+
+
+ADDRESS = frozenset({"service", "host", "port", "dbname", "user"})
+"""The keys of `[cluster]` that say which server and which database; a service says all of that."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from attrs import frozen
 
 from policy.config.cases import CASES, Case
-from policy.config.layers import DIRECTORIES, LAYERS, OUTLIVING, Source, host_file, table
+from policy.config.cluster import CLUSTER
+from policy.config.layers import DIRECTORIES, LAYERS, OUTLIVING, Layer, Source, host_file, table
 from policy.errors import ConfigError
 from policy.rules.chain import Chain
 from policy.rules.plain import BUILT_IN as PLAIN_BUILT_IN
-from policy.rules.plain import Setting
+from policy.rules.plain import BUILT_IN_LAYER, Setting
 from policy.rules.rule import RULES, TIMEOUT, Rule
 from policy.toml.diagnostic import Diagnostic, Location
 from policy.toml.document import locate, read
@@ -81,10 +83,17 @@ SETTINGS = {
             "examples": ["/run/lock/lock-policy"],
         },
     ),
+    "cluster": Key(
+        CLUSTER,
+        {"description": "The server that keeps locks for several hosts. The user's or the system file may hold it."},
+    ),
     "timeout": Key(
         TIMEOUT, {"description": "How long to wait for a lock, in seconds; absent: for ever.", "examples": [60]}
     ),
 }
+
+BOUND = frozenset({"global-dir", "cluster"})
+"""Settings that say where a lock lives, and so count for the rules of their own layer and of stronger ones only."""
 
 KEYS = {
     "required-version": Key(
@@ -130,17 +139,28 @@ def read_file(source: Source) -> Configuration:
     Raises:
         ConfigError: With every fault in it, located.
     """
-    document = read(source.path, limit=source.limit)
+    try:
+        document = read(source.path, limit=source.limit)
+    except ConfigError as error:
+        raise ConfigError([_discreet(diagnostic) for diagnostic in error.diagnostics]) from None
     try:
         return _read(source, document)
     except ConfigError as error:
-        diagnostics = [locate(document, diagnostic) for diagnostic in error.diagnostics[:MOST]]
+        diagnostics = [_discreet(locate(document, diagnostic)) for diagnostic in error.diagnostics[:MOST]]
         diagnostics.sort(key=lambda diagnostic: (diagnostic.line, diagnostic.column))
         if len(error.diagnostics) >= MOST:
             diagnostics.append(
                 Diagnostic(Location(document.file), f"after {MOST} faults the rest of the file was not judged")
             )
         raise ConfigError(diagnostics) from None
+
+
+_SECRET = re.compile(r"""\bpass\w*["']?\s*=""", re.IGNORECASE)
+
+
+def _discreet(diagnostic: Diagnostic) -> Diagnostic:
+    """Without the line of the file where that may hold a secret that somebody wrote there by mistake."""
+    return attrs.evolve(diagnostic, excerpt="") if _SECRET.search(diagnostic.excerpt) else diagnostic
 
 
 def _read(source: Source, document: Document) -> Configuration:
@@ -159,10 +179,11 @@ def _read(source: Source, document: Document) -> Configuration:
     gather(lambda judge: judge(), [shape, lambda: _limit(source, data, location)])
     rules = tuple(
         Rule(
-            **{name.replace("-", "_"): value for name, value in fields.items()},
+            **fields,
             file=document.file,
             line=_line(document, at.keys),
             layer=source.layer.name,
+            confined="unlocked" not in source.layer.may,
         )
         for fields, at in content.get("rules", ())
     )
@@ -172,6 +193,7 @@ def _read(source: Source, document: Document) -> Configuration:
             document.file,
             _line(document, (*location.keys, name)),
             source.layer.name,
+            _reach(source.layer) if name in BOUND else None,
         )
         for name in SETTINGS
         if name in content
@@ -180,6 +202,12 @@ def _read(source: Source, document: Document) -> Configuration:
         attrs.evolve(case, file=document.file, line=_line(document, at.keys)) for case, at in content.get("tests", ())
     )
     return Configuration(source, document, rules, settings, tests)
+
+
+def _reach(layer: Layer) -> tuple[str, ...]:
+    """The layers whose rules a setting of this one may move: its own, stronger ones, perhaps the built-in."""
+    names = [one.name for one in LAYERS[: LAYERS.index(layer) + 1]]
+    return (*names, BUILT_IN_LAYER) if "built-in" in layer.may else tuple(names)
 
 
 def _line(document: Document, keys: tuple[str | int, ...]) -> int:
@@ -275,14 +303,22 @@ def chain(files: Sequence[Configuration]) -> Chain:
     """
     rules = [rule for file in files for rule in file.rules if rule.mandatory or not file.source.partly]
     settings: dict[str, Setting] = {}
-    for file in files:
-        for name, setting in file.settings.items():
-            if name in OUTLIVING or not file.source.partly:
-                settings.setdefault(name, setting)
+    for file in reversed(files):  # the weakest first, since each stronger one stands before it
+        for name, setting in _counting(file).items():
+            settings[name] = setting.before(settings.get(name)) if name in BOUND else setting
     return Chain(
         (*(rule for rule in rules if rule.mandatory), *(rule for rule in rules if not rule.mandatory), *BUILT_IN),
         settings,
     )
+
+
+def _counting(file: Configuration) -> Mapping[str, Setting]:
+    """The settings of a file that count; where it is not to be read, those without which its mandatory rules differ."""
+    if not file.source.partly:
+        return file.settings
+    outliving = {name: setting for name, setting in file.settings.items() if name in OUTLIVING}
+    bound = {name: setting.only_for(file.source.layer.name) for name, setting in file.settings.items() if name in BOUND}
+    return {**outliving, **bound}
 
 
 def load_chain(sources: Iterable[Source]) -> Chain:

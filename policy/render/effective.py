@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from policy.config.layers import OUTLIVING
+from policy.config.layers import LAYERS, NAMED, RIGHTS
 from policy.errors import UsageError
 from policy.escape import printable
 from policy.render.record import shorten
@@ -17,9 +17,10 @@ from policy.rules.rule import KEYS as RULE_KEYS
 from policy.rules.rule import Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from policy.rules.chain import Chain
+    from policy.rules.plain import Setting
 
 VERSION = 1
 WIDTH = 100  # beyond this an array is written one item a line
@@ -30,6 +31,7 @@ HEADER = (
 NOTHING = "# No file applies here, and no setting: the built-in rules decide."
 
 KEYS = ("name", *(name for name in RULE_KEYS if name not in {"name", "match", "mandatory"}))
+FIELDS = {name: field.name for name, field in RULE_KEYS.items()}
 DEFAULTS = {field.name: field.default for field in attrs.fields(Rule)}
 
 
@@ -66,7 +68,7 @@ def _own(chain: Chain) -> Iterator[Rule]:
     """The rules of files; one that repeats another never decides, and is left out."""
     seen: set[object] = set()
     for rule in chain.rules:
-        meaning = tuple([getattr(rule, name) for name in ("match", *KEYS)])
+        meaning = tuple([getattr(rule, FIELDS[name]) for name in ("match", *KEYS)])
         if not _is_built_in(rule) and meaning not in seen:
             seen.add(meaning)
             yield rule
@@ -85,11 +87,32 @@ def _forced(chain: Chain) -> bool:
 def _settings(chain: Chain, *, origin: bool) -> str:
     lines = []
     for name, setting in sorted(chain.settings.items()):
-        if origin:
-            lines.append(f"# {_origin(setting.layer, setting.file, setting.line)}")
-        outlives = "# for the whole host, and in its system file only: " if name in OUTLIVING else ""
-        lines.append(f"{outlives}{name} = {written(setting.value)}")
+        for one, layers in _counting(setting):
+            if origin:
+                lines.append(f"# {_origin(one.layer, one.file, one.line)}")
+            lines.append(f"{_aside(name, layers)}{name} = {written(_one(one.value))}")
     return "\n".join(lines)
+
+
+def _counting(setting: Setting) -> Iterator[tuple[Setting, tuple[str, ...]]]:
+    """A setting, and those of weaker layers that count for the rules of layers which it does not reach."""
+    reached = setting.reach
+    yield setting, ()
+    while reached is not None and setting.weaker is not None:
+        setting = setting.weaker
+        left = tuple([name for name in setting.reach or () if name not in reached])
+        if left:
+            yield setting, left
+            reached += left
+
+
+def _aside(name: str, layers: Sequence[str]) -> str:
+    """Makes a comment of what cannot stand in a file that --config-file names."""
+    if layers:
+        return f"# for rules of the layers {', '.join(layers)}: "
+    if name in RIGHTS and name not in NAMED.may:
+        return f"# in {' or '.join(layer.title for layer in LAYERS if name in layer.may)}: "
+    return ""
 
 
 def _rule(chain: Chain, rule: Rule, *, origin: bool) -> str:
@@ -106,15 +129,24 @@ def _rule(chain: Chain, rule: Rule, *, origin: bool) -> str:
 
 def _plain(chain: Chain, rule: Rule) -> dict[str, Any]:
     """A rule's own keys as TOML has them, without those that have their usual value."""
-    given = {name: getattr(rule, name) for name in KEYS if getattr(rule, name) != DEFAULTS[name]}
+    given = {name: _value(rule, name) for name in KEYS if getattr(rule, FIELDS[name]) != DEFAULTS[FIELDS[name]]}
     if _forced(chain):
         given.pop("timeout", None)
-    return {name: _one(value) for name, value in given.items()}
+    return given
+
+
+def _value(rule: Rule, name: str) -> Any:
+    """What a rule has under a key of TOML, as TOML has it."""
+    value = getattr(rule, FIELDS[name])
+    return {"name": value[0], "root": value[1]} if name == "cluster-key" and value else _one(value)
 
 
 def _one(value: Any) -> Any:
+    """A value that a rule or a setting holds, as TOML has it."""
     if not isinstance(value, tuple):
         return value
+    if value and isinstance(value[0], tuple):
+        return dict(value)
     return value[0] if len(value) == 1 else list(value)
 
 
@@ -161,12 +193,16 @@ def as_json(chain: Chain) -> str:
     record = {
         "version": VERSION,
         "settings": {
-            name.replace("-", "_"): {"value": setting.value, **_where(setting.file, setting.line, setting.layer)}
+            name.replace("-", "_"): {
+                **_record(setting),
+                **({"others": others} if (others := _others(setting)) else {}),
+            }
             for name, setting in chain.settings.items()
         },
         "rules": [
             {
-                **{name: getattr(rule, name) for name in KEYS},
+                **{FIELDS[name]: _value(rule, name) for name in KEYS},
+                "lock": list(rule.lock),
                 "timeout": None if _forced(chain) else rule.timeout,
                 "match": toml(rule.match),
                 "mandatory": rule.mandatory,
@@ -176,6 +212,14 @@ def as_json(chain: Chain) -> str:
         ],
     }
     return json.dumps(record, indent=2) + "\n"
+
+
+def _record(setting: Setting) -> dict[str, Any]:
+    return {"value": _one(setting.value), **_where(setting.file, setting.line, setting.layer)}
+
+
+def _others(setting: Setting) -> list[dict[str, Any]]:
+    return [{**_record(one), "layers": list(layers)} for one, layers in _counting(setting) if layers]
 
 
 def _where(file: str, line: int, layer: str) -> dict[str, Any]:

@@ -61,4 +61,4 @@ class Chain(BaseChain):
         Args:
             settings: By key.
         """
-        return Chain(self.rules, {**self.settings, **settings})
+        return Chain(self.rules, self._with(settings))

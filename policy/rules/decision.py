@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from policy.rules.index import Search
 from policy.rules.plan import plan
 
@@ -51,6 +53,10 @@ class BaseChain:
         found = self.settings.get(name)
         return found.value if found else None
 
+    def _with(self, settings: Mapping[str, Setting]) -> dict[str, Setting]:
+        stronger = {name: setting.before(self.settings.get(name)) for name, setting in settings.items()}
+        return {**self.settings, **stronger}
+
     def decide(self, request: Request) -> Decision:
         """The first rule that matches, and the plan that follows from it.
 
@@ -90,7 +96,7 @@ class PlainChain(BaseChain):
         Args:
             settings: By key.
         """
-        return PlainChain(self.rules, {**self.settings, **settings}, self.search)
+        return PlainChain(self.rules, self._with(settings), self.search)
 
 
 class Decision:
@@ -117,8 +123,23 @@ class Decision:
     def plan(self) -> tuple[Lock, ...]:
         """The locks to hold, in the order in which they are taken."""
         if self._plan is None:
-            self._plan = plan(self.lock, self.request, self.chain.setting)
+            self._plan = plan(self.lock, self.request, self.setting)
         return self._plan
+
+    def setting(self, name: str) -> Any:
+        """What the rule that matched, or else a setting that counts for it, says of where a lock lives.
+
+        Args:
+            name: `global-dir`, `gate-dir`, `cluster` or `cluster-key`.
+
+        Returns:
+            The value; None where nothing says it.
+        """
+        if name == "cluster-key":
+            return self.matched.cluster_key
+        first = self.chain.settings.get(name)
+        found = first.for_rule(self.matched) if first else None
+        return found.value if found else None
 
     @property
     def matched(self) -> AnyRule:
@@ -153,13 +174,25 @@ class Decision:
 
     @property
     def required(self) -> bool:
-        """If false, work continues without the lock when it cannot be acquired."""
-        return self.matched.required
+        """If false, work continues without the lock when it cannot be acquired.
+
+        A file that comes with a checkout has a say about environments below its own folder, and about no others.
+        """
+        rule = self.matched
+        if rule.required or not rule.confined:
+            return rule.required
+        folder = os.path.join(os.path.realpath(os.path.dirname(rule.file)), "")
+        return not os.path.join(os.path.realpath(self.environment.root), "").startswith(folder)
 
     @property
     def shared(self) -> bool:
         """Whether the rule takes its locks for reading."""
         return self.matched.shared
+
+    @property
+    def unused(self) -> bool:
+        """Whether the rule waits until no process runs from the environment."""
+        return self.matched.unused
 
     @property
     def environment(self) -> Environment:

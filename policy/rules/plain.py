@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from policy.rules.conditions import Match
+    from policy.rules.rule import AnyRule
 
 BUILT_IN_LAYER = "built-in"
 
@@ -22,15 +23,27 @@ class Setting:
         file: Where that is written; the option or the variable that says so.
         line: Counted from 1.
         layer: `file`, `project`, `user`, `system` or `caller`.
+        reach: The layers for whose rules it counts, where it says where a lock lives; None: for all.
+        weaker: What counts for the others: the same setting of a weaker layer.
     """
 
-    __slots__ = ("file", "layer", "line", "value")
+    __slots__ = ("file", "layer", "line", "reach", "value", "weaker")
 
-    def __init__(self, value: Any, file: str, line: int, layer: str) -> None:
+    def __init__(
+        self,
+        value: Any,
+        file: str,
+        line: int,
+        layer: str,
+        reach: tuple[str, ...] | None = None,
+        weaker: Setting | None = None,
+    ) -> None:
         self.value = value
         self.file = file
         self.line = line
         self.layer = layer
+        self.reach = reach
+        self.weaker = weaker
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Setting) and self.plain == other.plain
@@ -39,18 +52,61 @@ class Setting:
         return hash(self.plain)
 
     def __repr__(self) -> str:
-        return f"Setting{self.plain!r}"
+        return f"Setting{self.plain[:4]!r}"
 
     @property
-    def plain(self) -> tuple[Any, str, int, str]:
+    def plain(self) -> tuple[Any, ...]:
         """Its fields, as a cache file keeps them."""
-        return self.value, self.file, self.line, self.layer
+        weaker = self.weaker.plain if self.weaker else None
+        return self.value, self.file, self.line, self.layer, self.reach, weaker
+
+    @classmethod
+    def of(cls, plain: tuple[Any, ...]) -> Setting:
+        """A setting from its fields.
+
+        Args:
+            plain: As `plain` gives them.
+        """
+        value, file, line, layer, reach, weaker = plain
+        return cls(value, file, line, layer, reach, cls.of(weaker) if weaker else None)
+
+    def before(self, weaker: Setting | None) -> Setting:
+        """The same setting, standing before one of a weaker layer.
+
+        Args:
+            weaker: The other one.
+        """
+        return Setting(self.value, self.file, self.line, self.layer, self.reach, weaker)
+
+    def only_for(self, layer: str) -> Setting:
+        """The same setting, for the rules of one layer.
+
+        Args:
+            layer: Its name.
+        """
+        return Setting(self.value, self.file, self.line, self.layer, (layer,), self.weaker)
+
+    def for_rule(self, rule: AnyRule) -> Setting | None:
+        """The setting that counts for a rule: nobody but its own layer, and those weaker than it, moves its lock.
+
+        Args:
+            rule: It.
+        """
+        found: Setting | None = self
+        while found is not None:
+            of_caller = found.layer == "caller" and rule.mandatory
+            if not of_caller and (found.reach is None or rule.layer in found.reach):
+                break
+            found = found.weaker
+        return found
 
 
 class PlainRule:
     """The slotted twin of `Rule`, whose fields are described there."""
 
     __slots__ = (
+        "cluster_key",
+        "confined",
         "file",
         "layer",
         "line",
@@ -62,6 +118,7 @@ class PlainRule:
         "required",
         "shared",
         "timeout",
+        "unused",
     )
 
     def __init__(  # noqa: PLR0913, PLR0917  (the fields of Rule, in their order)
@@ -72,11 +129,14 @@ class PlainRule:
         timeout: float | None = None,
         required: bool = True,  # noqa: FBT001, FBT002  (the fields of Rule, in their order)
         shared: bool = False,  # noqa: FBT001, FBT002  (the same)
+        unused: bool = False,  # noqa: FBT001, FBT002  (the same)
+        cluster_key: tuple[str, str] | None = None,
         reason: str = "",
         mandatory: bool = False,  # noqa: FBT001, FBT002  (the same)
         file: str = BUILT_IN_LAYER,
         line: int = 0,
         layer: str = BUILT_IN_LAYER,
+        confined: bool = False,  # noqa: FBT001, FBT002  (the same)
     ) -> None:
         self.lock = lock
         self.match = match
@@ -84,11 +144,14 @@ class PlainRule:
         self.timeout = timeout
         self.required = required
         self.shared = shared
+        self.unused = unused
+        self.cluster_key = cluster_key
         self.reason = reason
         self.mandatory = mandatory
         self.file = file
         self.line = line
         self.layer = layer
+        self.confined = confined
 
     @property
     def label(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -38,6 +39,45 @@ def _lock_shape() -> Shape:
 
 LOCK = _lock_shape()
 NAME_LENGTH = 100  # characters
+
+
+def _root_fault(path: str) -> str | None:
+    absolute = path.startswith(("/", "~/")) or path[1:3] in {":/", ":\\"}
+    return None if absolute and "\0" not in path else "must be an absolute path, or begin with ~/"
+
+
+def _cluster_key_fault(name: str) -> str | None:
+    known = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name)
+    return None if known else "must be 1 to 100 letters, digits, dots, dashes and underscores"
+
+
+_CLUSTER_KEY = keyed(
+    {
+        "name": refined(TEXT, _cluster_key_fault, {"pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"}),
+        "root": refined(TEXT, _root_fault, {"pattern": r"^(/|~/|[A-Za-z]:[/\\])[^\u0000]*$"}),
+    },
+    {
+        "name": {"description": "The same on every host."},
+        "root": {"description": "Where this host has the folder that they share."},
+    },
+    ["name", "root"],
+)
+
+
+def _parse_cluster_key(value: object, location: Location) -> tuple[str, str]:
+    found = _CLUSTER_KEY.parse(value, location)
+    return found["name"], found["root"]
+
+
+CLUSTER_KEY = Shape(_parse_cluster_key, _CLUSTER_KEY.schema)
+
+
+def _cluster_key(value: object) -> tuple[str, str] | None:
+    if value is None:
+        return None
+    if isinstance(value, tuple):
+        value = dict(zip(("name", "root"), value, strict=True))
+    return _checked(CLUSTER_KEY, "cluster-key", value)  # type: ignore[no-any-return]  # CLUSTER_KEY reads pairs
 
 
 def _name_fault(name: str) -> str | None:
@@ -109,11 +149,14 @@ class Rule:
         timeout: How long to wait, in seconds; None: what the file's own setting says.
         required: If false, continue without the lock when it cannot be acquired, and print a warning.
         shared: Take the locks for reading.
+        unused: Wait until no process runs from the environment.
+        cluster_key: The name of a lock on a server, and the folder below which paths are counted.
         reason: A sentence for the reader of an explanation.
         mandatory: Stands before every other layer.
         file: Where it is written; `built-in` for ours.
         line: Counted from 1; 0 for ours.
         layer: `file`, `project`, `user`, `system` or `built-in`.
+        confined: Whether `required = false` counts below the folder of its file only.
 
     Raises:
         UsageError: When a value is one that no file may hold.
@@ -155,6 +198,20 @@ class Rule:
         validator=_value,
         metadata=key(FLAG, "If true, take the locks for reading: many readers at once, and no writer."),
     )
+    unused: bool = field(
+        default=False,
+        validator=_value,
+        metadata=key(FLAG, "If true, wait until no process runs from the environment."),
+    )
+    cluster_key: tuple[str, str] | None = field(
+        default=None,
+        converter=_cluster_key,
+        metadata=key(
+            CLUSTER_KEY,
+            "What a lock on a server is named after on every host: this name, and the path below this host's root.",
+            examples=[{"name": "team-envs", "root": "/mnt/envs"}],
+        ),
+    )
     reason: str = field(
         default="", validator=_value, metadata=key(TEXT, "A sentence for the reader of an explanation.")
     )
@@ -166,6 +223,7 @@ class Rule:
     file: str = BUILT_IN_LAYER
     line: int = 0
     layer: str = BUILT_IN_LAYER
+    confined: bool = False
 
     @classmethod
     def of(cls, twin: AnyRule) -> Rule:
@@ -198,7 +256,7 @@ if TYPE_CHECKING:
 
 
 FIELDS = tuple(one.name for one in attrs.fields(Rule))
-KEYS = {one.name: one for one in attrs.fields(Rule) if "shape" in one.metadata}
+KEYS = {one.name.replace("_", "-"): one for one in attrs.fields(Rule) if "shape" in one.metadata}
 
 
 def _rule_shape() -> Shape:
@@ -210,7 +268,9 @@ def _rule_shape() -> Shape:
 
     def parse(value: object, location: Location) -> tuple[dict[str, Any], Location]:
         fields = shape.parse(value, location)
-        return {name: Checked(held) if isinstance(held, tuple) else held for name, held in fields.items()}, location
+        return {
+            KEYS[name].name: Checked(held) if isinstance(held, tuple) else held for name, held in fields.items()
+        }, location
 
     return Shape(parse, shape.schema)
 

@@ -140,6 +140,17 @@ def number(least: float, most: float, unit: str) -> Shape:
     return Shape(parse, {"type": "number", "minimum": least, "maximum": most})
 
 
+def whole(least: int, most: int) -> Shape:
+    """A whole number between two others, both allowed."""
+
+    def parse(value: object, location: Location) -> int:
+        if type(value) is not int or not least <= value <= most:
+            raise refuse(location, f"expected a whole number from {least} to {most}, found {shown(value)}")
+        return value
+
+    return Shape(parse, {"type": "integer", "minimum": least, "maximum": most})
+
+
 def several(shape: Shape) -> Shape:
     """One value, or a non-empty array of them; read as a tuple."""
     items = array(shape, least=1)

@@ -54,8 +54,8 @@ def by_argparse(command: str, argv: Sequence[str]) -> dict[str, Any] | None:
 def _separated(parser: argparse.ArgumentParser, argv: Sequence[str]) -> dict[str, Any] | None:
     """What argparse makes of the words before `--`, and those behind it."""
     at = argv.index("--") if "--" in argv else len(argv)
-    action = next(action for action in parser._actions if action.dest == "command")  # noqa: SLF001  (no other way)
-    parser._remove_action(action)  # noqa: SLF001  (the same)
+    action = next(action for action in parser._actions if action.dest == "command")
+    parser._remove_action(action)
     try:
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             known = vars(parser.parse_args(argv[:at]))

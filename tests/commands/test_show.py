@@ -159,10 +159,10 @@ def test_a_name_that_is_no_text(
 
 
 def _meaning(file: Path, layer: str) -> tuple[object, object]:
-    """All that a file decides by: its settings, and its rules without where they stand; the gate is the host's."""
+    """All that a file decides by: settings that any file may hold, and its rules without where they stand."""
     chain = load_chain([Source(layers.layer(layer), str(file))])
     rules = [evolve(rule, file="", line=0, layer="", mandatory=False) for rule in chain.rules]
-    settings = {name: setting.value for name, setting in chain.settings.items() if name != "gate-dir"}
+    settings = {name: setting.value for name, setting in chain.settings.items() if name not in {"gate-dir", "cluster"}}
     return settings, list(dict.fromkeys(rules))  # a rule that repeats another never decides
 
 

@@ -9,6 +9,7 @@ import pytest
 from policy.config import compiled
 from policy.config.loading import Rules, seconds
 from policy.errors import ConfigError, UsageError
+from policy.locks.file import FileLock
 from policy.rules.request import Caller, Request
 from tests import factories
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from policy.rules.decision import PlainChain
+    from policy.rules.decision import Decision, PlainChain
 
 if sys.platform == "win32":
     pytest.skip("needs POSIX paths", allow_module_level=True)
@@ -243,3 +244,82 @@ def test_project_fact(tmp_path: Path) -> None:
     assert Rules().decide(request(tmp_path, project=f"{tmp_path}/p")).lock == ("global", "local")
     inside = Request(factories.environment(f"{tmp_path}/p/.venv"), Caller(factories.alone(tmp_path), str(tmp_path)))
     assert Rules().decide(inside).lock == ("global", "local")
+
+
+# What layers may do to each other
+
+MANDATORY = '[[rules]]\nname = "site"\nlock = "global"\nmandatory = true\n'
+
+
+def directory_of(decision: Decision) -> str:
+    """Where the global lock of a decision lies; "" where there is none."""
+    files = [lock for lock in decision.plan if isinstance(lock, FileLock)]
+    return next((os.path.dirname(file.path) for file in files if file.purpose == "global"), "")
+
+
+@pytest.mark.parametrize(
+    ("options", "environ"),
+    [
+        ({}, {}),
+        ({"no_config": True}, {}),
+        ({}, {"LOCK_POLICY_NO_CONFIG": "1"}),
+        ({"config_file": "mine.toml"}, {}),
+        ({}, {"LOCK_POLICY_CONFIG_FILE": "mine.toml"}),
+        ({"global_dir": "/moved"}, {}),
+        ({}, {"LOCK_POLICY_GLOBAL_DIR": "/moved"}),
+    ],
+)
+def test_mandatory_rule_decides_for_everybody(tmp_path: Path, options: Any, environ: dict[str, str]) -> None:
+    """No option and no variable leads around a mandatory rule, or moves its lock; no file does either."""
+    factories.written(tmp_path / "etc/lock-policy/lock-policy.toml", 'global-dir = "/s"\n' + MANDATORY)
+    factories.written(tmp_path / "home/.config/lock-policy/lock-policy.toml", 'global-dir = "/u"\n' + BOTH)
+    factories.written(tmp_path / "lock-policy.toml", 'global-dir = "locks"\n' + BOTH)
+    factories.written(tmp_path / "mine.toml", 'global-dir = "/m"\n' + BOTH)
+    decision = Rules(**options).decide(request(tmp_path, environ))
+    assert decision.rule.name == "site"
+    assert directory_of(decision) == "/s"
+
+
+def test_project_moves_only_its_own_locks(tmp_path: Path) -> None:
+    """A project's global-dir is where its own rules lock, and moves neither a built-in rule's lock nor anybody's."""
+    factories.written(tmp_path / "lock-policy.toml", 'global-dir = "locks"\n')
+    assert directory_of(Rules().decide(request(tmp_path))) == "/tmp"
+    factories.written(tmp_path / "lock-policy.toml", 'global-dir = "locks"\n' + GLOBAL)
+    assert directory_of(Rules().decide(request(tmp_path))) == f"{tmp_path}/locks"
+
+
+def test_unlocked_only_below_the_project(tmp_path: Path) -> None:
+    """`required = false` of a project counts below its folder, links resolved; a user's counts everywhere."""
+    text = GLOBAL + "required = false\n"
+    factories.written(tmp_path / "p" / "lock-policy.toml", text)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "p" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "into").symlink_to(tmp_path / "p")
+    caller = Caller(factories.alone(tmp_path), str(tmp_path / "p"))
+
+    def required(root: str) -> bool:
+        decision = Rules().decide(Request(factories.environment(f"{tmp_path}/{root}"), caller))
+        assert decision.rule.name == "mine"
+        return decision.required
+
+    assert not required("p/.venv")
+    assert not required("into/.venv")
+    assert required("elsewhere")
+    assert required("p/link")
+    assert required("p2/.venv")
+    (tmp_path / "p" / "lock-policy.toml").unlink()
+    factories.written(tmp_path / "home/.config/lock-policy/lock-policy.toml", text)
+    assert not required("elsewhere")
+
+
+def test_cluster_service(tmp_path: Path) -> None:
+    """The caller's service replaces the address that files have, and nothing else; the option is the stronger."""
+    factories.written(
+        tmp_path / "home/.config/lock-policy/lock-policy.toml",
+        '[cluster]\nengine = "postgresql"\nhost = "h"\nport = 1\nlease = 60\n',
+    )
+    caller = Caller({**factories.alone(tmp_path), "LOCK_POLICY_CLUSTER_SERVICE": "v"}, str(tmp_path))
+    assert dict(Rules().setting("cluster", caller)) == {"engine": "postgresql", "lease": 60, "service": "v"}
+    assert dict(Rules(cluster_service="o").setting("cluster", caller))["service"] == "o"
+    with pytest.raises(UsageError, match=r"^--cluster-service must be the name of a service in pg_service\.conf$"):
+        Rules(cluster_service="").setting("cluster", caller)

@@ -13,6 +13,7 @@ from policy.config.layers import SYSTEM, TABLE, Source
 from policy.config.read import BUILT_IN
 from policy.errors import ConfigError
 from policy.rules.plain import Setting
+from policy.toml.document import show
 from tests import factories
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def test_design_example(tmp_path: Path) -> None:
         ("any", ((("environment", ("/builds/**",)),), (("filesystem", ("overlay", "tmpfs")),))),
     )
     assert got.settings == {
-        "global-dir": Setting("/var/lock/lock-policy", file, 2, "user"),
+        "global-dir": Setting("/var/lock/lock-policy", file, 2, "user", ("file", "project", "user", "built-in")),
         "timeout": Setting(60, file, 3, "user"),
     }
     assert [(test.name, test.line) for test in got.tests] == [("in the store", 17)]
@@ -154,7 +155,7 @@ def test_all_faults_of_all_files(tmp_path: Path) -> None:
     ]
     with pytest.raises(ConfigError) as caught:
         read.load_chain(files)
-    known = "required-version, global-dir, gate-dir, timeout, rules, tests"
+    known = "required-version, global-dir, gate-dir, cluster, timeout, rules, tests"
     assert str(caught.value).splitlines() == [
         f"{tmp_path}/a.toml:1:11: error: expected a number of seconds from 0 to 86400, found -1",
         f'{tmp_path}/a.toml:2:1: error: unknown key "x"; known here: {known}',
@@ -382,10 +383,41 @@ def test_first_setting_wins(tmp_path: Path) -> None:
         ("user", 'global-dir = "/u"\ntimeout = 1\n'),
         ("system", 'global-dir = "/s"\ntimeout = 2\n'),
     )
-    assert got.settings == {
-        "global-dir": Setting(f"{tmp_path}/project/locks", f"{tmp_path}/project/lock-policy.toml", 1, "project"),
-        "timeout": Setting(1, f"{tmp_path}/user/lock-policy.toml", 2, "user"),
+    first = got.settings["global-dir"]
+    assert (first.value, first.file, first.line) == (
+        f"{tmp_path}/project/locks",
+        f"{tmp_path}/project/lock-policy.toml",
+        1,
+    )
+    assert got.settings["timeout"] == Setting(1, f"{tmp_path}/user/lock-policy.toml", 2, "user")
+
+
+def test_directory_moves_no_stronger_lock(tmp_path: Path) -> None:
+    """Of the directories for locks each counts for the rules of its own layer and of stronger ones only."""
+    files = [
+        ("project", 'global-dir = "locks"\n' + rule("p")),
+        ("user", 'global-dir = "/u"\n' + rule("u")),
+        ("system", 'global-dir = "/s"\n' + rule("s") + rule("m", mandatory=True)),
+    ]
+
+    def directories(*files: tuple[str, str]) -> dict[str, object]:
+        got = chain(tmp_path, *files)
+        setting = got.settings["global-dir"]
+        found = {one.name: setting.for_rule(one) for one in got.rules}
+        return {
+            name: one.value if (one := found[name]) else None
+            for name in ("p", "u", "s", "m", "default")
+            if name in found
+        }
+
+    assert directories(*files) == {"p": f"{tmp_path}/project/locks", "u": "/u", "s": "/s", "m": "/s", "default": "/u"}
+    assert directories(files[0], ("system", files[2][1].partition("\n")[2])) == {
+        "p": f"{tmp_path}/project/locks",
+        "s": None,
+        "m": None,
+        "default": None,
     }
+    assert directories(("project", rule("p")), *files[1:])["p"] == "/u"
 
 
 def test_decides(tmp_path: Path) -> None:
@@ -409,3 +441,78 @@ def test_schema_of_the_design_example() -> None:
 
     schema = {**read.CONFIGURATION.schema, "definitions": {"match": {}}}
     jsonschema.Draft7Validator(schema).validate(tomllib.loads(EVERYTHING))
+
+
+# The server of locks
+
+
+def test_cluster_is_the_administrator_s_for_mandatory_rules(tmp_path: Path) -> None:
+    """The user's server is where the user's rules and the built-in ones lock; the system's rules keep their own."""
+    got = chain(
+        tmp_path,
+        ("user", '[cluster]\nengine = "postgresql"\nservice = "u"\n'),
+        ("system", '[cluster]\nengine = "postgresql"\nhost = "s"\n' + rule("m", mandatory=True)),
+    )
+    setting = got.settings["cluster"]
+    assert setting.value == (("engine", "postgresql"), ("service", "u"))
+    found = setting.for_rule(got.rules[0])
+    assert found is not None
+    assert found.value == (("engine", "postgresql"), ("host", "s"))
+
+
+@pytest.mark.parametrize("layer", ["project", "file"])
+def test_cluster_elsewhere(tmp_path: Path, layer: str) -> None:
+    """A checkout, or a file in one, must not lead a password to a server of its own."""
+    text = '[cluster]\nengine = "postgresql"\nservice = "x"\n'
+    assert diagnostics(tmp_path, text, layer) == ["1:2: only the user's file or the system file may hold [cluster]"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[cluster]\nservice = "x"\npassword = "geheim"\n',
+        'cluster = { service = "x", password = "geheim", lease = -1 }\n',
+        'cluster = { service = "x", "password" = "geheim"\n',
+    ],
+)
+def test_no_secret_is_shown(tmp_path: Path, text: str) -> None:
+    """A password that somebody wrote into the table is refused, and stands in no message."""
+    file = factories.source(tmp_path / "lock-policy.toml", text, "user")
+    with pytest.raises(ConfigError) as caught:
+        read.read_file(file)
+    shown = "".join(show(diagnostic) for diagnostic in caught.value.diagnostics)
+    assert "geheim" not in shown + str(caught.value)
+
+
+# The gate
+
+
+def test_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system file may move the gate, for everybody: not where a variable leads to the file."""
+    text = 'gate-dir = "/run/lock/../lock"\n'
+    assert fine(tmp_path, text, "system").settings["gate-dir"].value == "/run/lock"
+    monkeypatch.setattr(read, "host_file", lambda: "/etc/lock-policy/lock-policy.toml")
+    source = factories.source(tmp_path / "lock-policy.toml", text, "system")
+    source.movable = True
+    with pytest.raises(
+        ConfigError, match=r"only /etc/lock-policy/lock-policy\.toml may hold gate-dir: a variable leads"
+    ):
+        read.read_file(source)
+
+
+@pytest.mark.parametrize("path", ["locks", "~/locks", "", "a\\u0000b"])
+def test_gate_is_absolute(tmp_path: Path, path: str) -> None:
+    """The gate is one for all users, so no home directory and no working directory says where it is."""
+    assert diagnostics(tmp_path, f'gate-dir = "{path}"\n', "system") == ["1:12: must be an absolute path"]
+
+
+def test_what_outlives(tmp_path: Path) -> None:
+    """Of a file that is not to be read, the mandatory rules count, where they lock, and the gate; nothing else."""
+    text = 'gate-dir = "/run/lock"\nglobal-dir = "/s"\ntimeout = 5\n' + rule("s") + rule("m", mandatory=True)
+    source = factories.source(tmp_path / "lock-policy.toml", text, "system")
+    source.partly = True
+    got = read.load_chain([source])
+    assert names(got) == ["m", *BUILT_IN_NAMES]
+    assert set(got.settings) == {"gate-dir", "global-dir"}
+    assert got.settings["global-dir"].for_rule(got.rules[0])
+    assert got.settings["global-dir"].for_rule(got.rules[-1]) is None

@@ -34,13 +34,26 @@ def messages(value: object) -> list[tuple[tuple[str | int, ...], str]]:
 
 def test_reads_every_key() -> None:
     """A rule has the keys of the design."""
-    assert list(rules.KEYS) == ["lock", "match", "name", "timeout", "required", "shared", "reason", "mandatory"]
+    assert list(rules.KEYS) == [
+        "lock",
+        "match",
+        "name",
+        "timeout",
+        "required",
+        "shared",
+        "unused",
+        "cluster-key",
+        "reason",
+        "mandatory",
+    ]
     everything = {
         "lock": "both",
         "match": {"kind": "system", "env": {"CI": True}},
         "name": "ci",
         "timeout": 1.5,
         "required": False,
+        "unused": True,
+        "cluster-key": {"name": "team-envs", "root": "/mnt/envs"},
         "reason": "because",
         "mandatory": True,
     }
@@ -50,6 +63,8 @@ def test_reads_every_key() -> None:
         "ci",
         1.5,
         required=False,
+        unused=True,
+        cluster_key=("team-envs", "/mnt/envs"),
         reason="because",
         mandatory=True,
     )

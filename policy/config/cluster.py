@@ -1,0 +1,81 @@
+"""The `[cluster]` table: where locks for several hosts are kept. It has no key for a secret."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from policy.toml.shapes import TEXT, Shape, choice, keyed, number, refined, refuse, whole
+
+if TYPE_CHECKING:
+    from policy.toml.diagnostic import Location
+
+SECRETS = ("password", "passfile")
+LEASE, MARGIN = 30, 5  # seconds, where nothing else is said
+
+
+def _word_fault(text: str) -> str | None:
+    """A value that libpq gets; a comma would name several servers, and a lock on one is none on the other."""
+    known = text and text.isprintable() and "," not in text and len(text) <= 255  # noqa: PLR2004  (a host name's limit)
+    return None if known else "must be 1 to 255 printable characters without a comma"
+
+
+def _certificate_fault(path: str) -> str | None:
+    absolute = path == "system" or path.startswith("/") or path[1:3] in {":/", ":\\"}
+    return None if absolute and "\0" not in path else 'must be an absolute path, or "system"'
+
+
+_WORD = refined(TEXT, _word_fault, {"minLength": 1, "maxLength": 255, "pattern": r"^[^,\u0000-\u001f\u007f-\u009f]*$"})
+
+_KEYS: dict[str, tuple[Shape, dict[str, Any]]] = {
+    "engine": (choice(["postgresql"]), {"description": "What kind of server it is."}),
+    "service": (
+        _WORD,
+        {"description": "A libpq service of pg_service.conf, which says all of the address.", "examples": ["locks"]},
+    ),
+    "host": (_WORD, {"description": "The server's name or address, or the folder of its socket."}),
+    "port": (whole(1, 65_535), {"description": "The server's port.", "examples": [5432]}),
+    "dbname": (_WORD, {"description": "The database; another one of the same server is another lock."}),
+    "user": (_WORD, {"description": "The role that connects."}),
+    "sslmode": (
+        choice(["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]),
+        {"description": "How libpq protects the connection."},
+    ),
+    "sslrootcert": (
+        refined(TEXT, _certificate_fault, {"pattern": r"^(system|(/|[A-Za-z]:[/\\])[^\u0000]*)$"}),
+        {"description": 'The file of trusted certificates, or "system".'},
+    ),
+    "lease": (
+        number(3, 3_600, "seconds"),
+        {"description": f"The server gives the lock of a vanished host away no earlier than this. Default: {LEASE}."},
+    ),
+    "margin": (
+        number(0.5, 600, "seconds"),
+        {"description": f"The command is stopped this long before the lease is over. Default: {MARGIN}."},
+    ),
+    "sync": (
+        choice(["auto", "require"]),
+        {"description": "`require` refuses a server without a synchronous standby. Default: auto."},
+    ),
+}
+
+_TABLE = keyed(
+    {name: shape for name, (shape, _) in _KEYS.items()}, {name: notes for name, (_, notes) in _KEYS.items()}, ["engine"]
+)
+
+
+def _parse(value: object, location: Location) -> tuple[tuple[str, Any], ...]:
+    for name in SECRETS if isinstance(value, dict) else ():
+        if name in value:  # type: ignore[operator]  # it is a table
+            message = f"there is no {name} here: libpq reads PGPASSFILE, PGPASSWORD or a certificate"
+            raise refuse(location.at(name), message, of_key=True)
+    content = _TABLE.parse(value, location)
+    if "service" not in content and "host" not in content:
+        raise refuse(location, 'must say where the server is: "service" or "host"')
+    lease, margin = content.get("lease", LEASE), content.get("margin", MARGIN)
+    if margin > lease / 2:
+        raise refuse(location, f"margin ({margin:g} s) must be at most half of lease ({lease:g} s)")
+    return tuple(content.items())
+
+
+CLUSTER = Shape(_parse, {**_TABLE.schema, "anyOf": [{"required": ["service"]}, {"required": ["host"]}]})
+"""Read as pairs of key and value."""
