@@ -61,7 +61,7 @@ def main(arguments: Arguments) -> int:
         rules = options.rules(arguments)
         decision = rules.decide(request)
         most = MANY if arguments.output_format == "text" and not arguments.verbose else None
-        explained = record(decision, rules.warnings, most)
+        explained = record(decision, decision.warnings, most)
         if command:
             from policy.wrap import treatment
 

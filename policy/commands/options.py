@@ -121,13 +121,12 @@ def subject(arguments: Arguments, caller: Caller, command: Sequence[str], env: s
     return subject(command, caller, lambda: found(arguments, caller, env), named=named)
 
 
-def explained(decision: Decision, seen: Subject, rules: Rules) -> str:
+def explained(decision: Decision, seen: Subject) -> str:
     """What `policy explain -- COMMAND` prints.
 
     Args:
         decision: What was decided.
         seen: What the command is about.
-        rules: What decided.
     """
     from policy.render.layout import fit, width
     from policy.render.record import command, record
@@ -135,7 +134,7 @@ def explained(decision: Decision, seen: Subject, rules: Rules) -> str:
     from policy.render.text import render
     from policy.wrap import treatment
 
-    told = record(decision, rules.warnings)
+    told = record(decision, decision.warnings)
     told["command"] = command(seen, treatment(seen.uv, decision) if seen.uv else None)
     return fit(render(told, color=wanted("auto", sys.stderr)), width(sys.stderr))
 

@@ -67,11 +67,11 @@ def _locked(command: Sequence[str], arguments: Arguments, seen: Subject, request
     tell = _silent if arguments.quiet else options.note
     rules = options.rules(arguments)
     decision = rules.decide(request)
-    for warning in () if arguments.quiet else rules.warnings:
+    for warning in () if arguments.quiet else decision.warnings:
         options.warn(warning)
 
     if arguments.verbose:
-        sys.stderr.write(options.explained(decision, seen, rules) + "\n")
+        sys.stderr.write(options.explained(decision, seen) + "\n")
     held, wrapped = Held(), _Wrapped(uv)
     decision = drive(
         held,

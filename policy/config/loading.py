@@ -81,7 +81,6 @@ class Rules:
         self.no_config = no_config
         self.timeout = None if timeout is None else seconds(timeout, "timeout")
         self.global_dir = global_dir
-        self.warnings: list[str] = []
         self._compiled: dict[tuple[object, ...], PlainChain] = {}
 
     def decide(self, request: Request) -> Decision:
@@ -98,9 +97,10 @@ class Rules:
             UsageError: When an environment variable of ours cannot be used.
         """
         chain, query = self._chain(request.caller, request.environment.root)
-        self.warnings = query.warnings
         self._settle_project(request, query)
-        return chain.decide(request)
+        decision = chain.decide(request)
+        decision.warnings = tuple(query.warnings)
+        return decision
 
     def setting(self, name: str, caller: Caller) -> Any:
         """A single setting as it applies in the caller's working directory, None where no file has it.

@@ -12,6 +12,7 @@ import stat
 import sys
 import time
 
+from policy import host
 from policy.errors import EnvironmentNotFound
 
 TYPE_CHECKING = False
@@ -478,18 +479,11 @@ _judged: dict[tuple[int, ...], bool] = {}
 
 def _launches(path: str, status: os.stat_result) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        data = host.beginning(path, status.st_size if status.st_size <= _LARGEST_LAUNCHER else 2)
     except OSError:
         return False
-    try:
-        begin = os.read(descriptor, 2)
-        if begin == b"#!" or status.st_size > _LARGEST_LAUNCHER:
-            return begin == b"#!"
-        data = os.read(descriptor, status.st_size)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
+    if data[:2] == b"#!" or status.st_size > _LARGEST_LAUNCHER:
+        return data[:2] == b"#!"
     # A real one of this size calls into libpython (Py_BytesMain) or libpypy (pypy_main_startup).
     return b"execv" in data and b"Py_" not in data and b"pypy" not in data
 

@@ -10,6 +10,7 @@ import time
 from attrs import frozen
 
 from policy.escape import printable
+from policy.host import user_name
 from policy.locks import proc
 
 _COMMAND_LENGTH = 80  # characters of a command line that a message shows
@@ -225,14 +226,7 @@ def _shown(command: str) -> str:
 
 
 def _user(number: int) -> str:
-    if sys.platform != "win32":
-        import pwd  # POSIX only
-
-        try:
-            return printable(pwd.getpwuid(number).pw_name)
-        except (KeyError, OSError):
-            pass
-    return f"uid {number}"
+    return printable(user_name(number) or f"uid {number}")
 
 
 def _started(pid: int) -> float | None:

@@ -15,6 +15,7 @@ import time
 from _thread import RLock
 
 from policy.errors import LockUnavailable
+from policy.host import user_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -452,14 +453,7 @@ def _kind(mode: int) -> str:
 
 
 def _name(user: int) -> str:
-    if sys.platform != "win32":
-        import pwd
-
-        try:
-            return pwd.getpwuid(user).pw_name
-        except (KeyError, OSError):
-            pass
-    return f"user {user}"
+    return user_name(user) or f"user {user}"
 
 
 def _user() -> int:

@@ -10,6 +10,7 @@ import os
 import sys
 
 from policy.environment.writability import lock_errno
+from policy.host import user_name
 from policy.rules import globs
 from policy.toml.shapes import FLAG, TEXT, Shape, array, choice, flag_or, keyed, mapping, refined, refuse, several
 from policy.variables import boolean
@@ -396,12 +397,7 @@ class User(_TextCondition):
             import getpass
 
             return getpass.getuser()
-        import pwd
-
-        try:
-            return pwd.getpwuid(os.geteuid()).pw_name
-        except KeyError:
-            return str(os.geteuid())
+        return user_name(os.geteuid()) or str(os.geteuid())
 
 
 class Operation(_TextCondition):

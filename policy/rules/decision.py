@@ -109,9 +109,11 @@ class Decision:
 
     Attributes:
         corrected: Why the rules were asked a second time, "" where they were not.
+        warnings: What was noticed while the configuration was looked for.
     """
 
     corrected = ""
+    warnings: tuple[str, ...] = ()
     _plan: tuple[Lock, ...] | None = None
 
     def __init__(self, chain: BaseChain, request: Request, index: int) -> None:

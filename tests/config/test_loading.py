@@ -223,14 +223,13 @@ def test_setting(tmp_path: Path) -> None:
 
 
 def test_warnings(tmp_path: Path) -> None:
-    """What was noticed while looking for files is kept for whoever wants to tell it, of the last question only."""
+    """What was noticed while looking for files goes with the decision that it is about, and with no other."""
     rules, file = Rules(), factories.written(tmp_path / "lock-policy.toml", BOTH)
     file.chmod(0o666)
-    rules.decide(request(tmp_path))
-    assert rules.warnings == [f"{file} is ignored: everyone can write it; `chmod o-w` it to have it used"]
+    first = rules.decide(request(tmp_path))
     file.chmod(0o644)
-    rules.decide(request(tmp_path))
-    assert rules.warnings == []
+    assert rules.decide(request(tmp_path)).warnings == ()
+    assert first.warnings == (f"{file} is ignored: everyone can write it; `chmod o-w` it to have it used",)
 
 
 def test_project_fact(tmp_path: Path) -> None:
