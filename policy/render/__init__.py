@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FORMATS = ("text", "json", "toml", "path")
+FORMATS = ("text", "json", "toml", "path", "html")
 MANY = 12  # rules before and after the one that matched that text shows, unless all are asked for
 
 

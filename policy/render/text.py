@@ -118,7 +118,7 @@ def conditions(checks: list[dict[str, Any]], *, color: bool) -> list[str]:
         checks: The conditions of one rule, answered.
         color: Whether colours may be used.
     """
-    rows = [row for check in checks for row in _rows(check, 0)]
+    rows = [row for check in checks for row in answered(check, 0)]
     keys = max((len(row[1]) for row in rows), default=0)
     wants = max((len(row[2]) for row in rows), default=0)
     lines = []
@@ -129,13 +129,19 @@ def conditions(checks: list[dict[str, Any]], *, color: bool) -> list[str]:
     return lines
 
 
-def _rows(check: dict[str, Any], depth: int) -> list[tuple[bool, str, str, str]]:
+def answered(check: dict[str, Any], depth: int) -> list[tuple[bool, str, str, str]]:
+    """A condition and those inside it: whether it holds, its key (indented), what it wants and what was seen.
+
+    Args:
+        check: The condition, answered.
+        depth: How many combinators it stands in.
+    """
     indent = "  " * depth
     key, passed = check["key"], check["passed"]
     if "checks" in check:
-        rows = [(passed, f"{indent}{key}", _COMBINED[key], "")]
+        rows = [(passed, f"{indent}{key}", COMBINED[key], "")]
         for table in check["checks"]:
-            inside = [row for inner in table for row in _rows(inner, depth + 1)]
+            inside = [row for inner in table for row in answered(inner, depth + 1)]
             if key != "not":  # a dash where each of several tables begins
                 held, name, want, seen = inside[0]
                 inside[0] = (held, f"{indent}- {name[len(indent) + 2 :]}", want, seen)
@@ -164,7 +170,7 @@ def _answers(wanted: Any) -> tuple[str, ...]:
     return ("set, matches",)
 
 
-_COMBINED = {"any": "one of these to hold", "all": "each of these to hold", "not": "this not to hold"}
+COMBINED = {"any": "one of these to hold", "all": "each of these to hold", "not": "this not to hold"}
 
 
 def _value(value: Any) -> str:

@@ -127,7 +127,7 @@ warning: /p/x.toml is ignored: everyone can write it"""  # noqa: E501  (as it is
 
 def test_formats() -> None:
     """The formats of the design."""
-    assert FORMATS == ("text", "json", "toml", "path")
+    assert FORMATS == ("text", "json", "toml", "path", "html")
 
 
 @pytest.mark.parametrize(("make", "expected"), [(plain, PLAIN), (rich, RICH)], ids=["plain", "rich"])

@@ -7,7 +7,7 @@ function __policy_words # the command, then the words of the command line that f
     while set -q words[1]
         switch $words[1]
             case --
-                contains -- "$command" run; and printf '%s\n' $command $words[2..]; and return
+                contains -- "$command" explain run; and printf '%s\n' $command $words[2..]; and return
             case --config-file --project --color --output-format --python --target --prefix --operation --env --unset --assume --timeout --global-dir --layer
                 set -e words[1]
             case '-*'
@@ -56,7 +56,7 @@ complete -c policy -n '__policy_is' -s q -l quiet -d 'no notes and no warnings'
 complete -c policy -n '__policy_is' -s v -l verbose -d 'say more'
 complete -c policy -n '__policy_is' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is' -s V -l version -d 'show the version'
-complete -c policy -n '__policy_is explain' -l output-format -x -a 'text json toml path' -d 'default: text'
+complete -c policy -n '__policy_is explain' -l output-format -x -a 'text json toml path html' -d 'default: text'
 complete -c policy -n '__policy_is explain' -l python -r -F -d 'an interpreter, or the root of an environment'
 complete -c policy -n '__policy_is explain' -l target -x -a '(__fish_complete_directories)' -d 'a directory that packages are installed into, as pip\'s --target'
 complete -c policy -n '__policy_is explain' -l prefix -x -a '(__fish_complete_directories)' -d 'a prefix that packages are installed into, as pip\'s --prefix'
@@ -75,6 +75,7 @@ complete -c policy -n '__policy_is explain' -s v -l verbose -d 'say more'
 complete -c policy -n '__policy_is explain' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is explain' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is explain' -r -F
+complete -c policy -n '__policy_is explain' -a '(__fish_complete_command)'
 complete -c policy -n '__policy_is run' -l close -d 'the command does not inherit the lock: daemons that it leaves do not hold it'
 complete -c policy -n '__policy_is run' -l python -r -F -d 'an interpreter, or the root of an environment'
 complete -c policy -n '__policy_is run' -l target -x -a '(__fish_complete_directories)' -d 'a directory that packages are installed into, as pip\'s --target'
@@ -86,6 +87,7 @@ complete -c policy -n '__policy_is run' -l project -x -a '(__fish_complete_direc
 complete -c policy -n '__policy_is run' -l timeout -x -d 'how long to wait for the lock (also LOCK_POLICY_TIMEOUT)'
 complete -c policy -n '__policy_is run' -l global-dir -x -a '(__fish_complete_directories)' -d 'where global locks live (also LOCK_POLICY_GLOBAL_DIR)'
 complete -c policy -n '__policy_is run' -s q -l quiet -d 'no notes and no warnings'
+complete -c policy -n '__policy_is run' -s v -l verbose -d 'say more'
 complete -c policy -n '__policy_is run' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is run' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is run' -a '(__fish_complete_command)'
