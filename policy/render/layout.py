@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 USUAL = 80  # columns, where nothing says how many there are
 NARROWEST = 20  # below this a hanging indent leaves no room for words
+_FAR = 0.6  # of the width: a column that begins further right leaves no room for words
 _LEFT = 30  # columns that the names of a listing may take
 
 
@@ -60,13 +61,14 @@ def _fit(line: str, columns: int, hang: int) -> str:
 
 def _hang(line: str, columns: int) -> int:
     """Where the lines that follow a line begin."""
-    at, indent, column, before = 0, -1, -1, ""
+    at, indent, column, gap = 0, -1, -1, False
     for word in line.split(" "):
-        if word and indent < 0:
+        length = visible(word)
+        if length and indent < 0:
             indent = at
-        elif word and not before and at <= columns // 2:
+        elif length and gap and at <= columns * _FAR:
             column = at
-        at, before = at + visible(word) + 1, word
+        at, gap = at + length + 1, not length
     return column if column >= 0 else min(indent + 2, columns // 2)
 
 

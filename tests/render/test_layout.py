@@ -58,6 +58,15 @@ def test_colours_take_no_room(words: list[str], columns: int) -> None:
     ]
 
 
+def test_hangs_below_a_painted_column() -> None:
+    """What follows hangs below the second column, padded inside of its colour or not."""
+    line = f"  {paint('name    ', BOLD, color=True)}  {paint('one two three four', BOLD, color=True)}"
+    assert [visible(one) for one in fit(line, 24).split("\n")] == [19, 22]
+    assert fit(line, 24).split("\n")[1].startswith(" " * 12 + "three")
+    dim = paint("  one two three four five", BOLD, color=True)
+    assert fit(dim, 22).split("\n")[1] == "    five\033[0m"
+
+
 def test_nobody_looks() -> None:
     """Where no terminal reads, lines stay whole."""
     assert fit("word " * 100, 0) == "word " * 100
