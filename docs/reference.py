@@ -34,6 +34,7 @@ VARIABLES = {
     "LOCK_POLICY_CLUSTER_SERVICE": "The libpq service of the server that keeps locks for several hosts, in place of "
     "the address in `[cluster]`; `--cluster-service` stands before it.",
     "LOCK_POLICY_MAX_SIZE": "How many bytes a configuration file may have; 262144 unless set.",
+    "LOCK_POLICY_SHIMS": "A boolean: if false, the shims of `policy shims` start the real programs without a lock.",
     "LOCK_POLICY_ENVIRONMENT": "Set by `policy run` for its command: the environment that is locked; not for people.",
     "LOCK_POLICY_HELD": "Set by `policy run` for its command, so that a nested one joins its locks; not for people.",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from policy.errors import UsageError
 
 TYPE_CHECKING = False
@@ -33,3 +35,15 @@ def flag(environ: Mapping[str, str], name: str) -> bool:
     if value is None:
         raise UsageError(f"{name} must be a boolean (true, false, yes, no, on, off, 1 or 0)")
     return value
+
+
+_COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
+
+
+def given(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The variables as this process was given them: in the C locale Python sets LC_CTYPE for itself (PEP 538)."""
+    if environ.get("LC_CTYPE") not in _COERCED or sys.platform != "linux":
+        return environ
+    with open("/proc/self/environ", "rb") as file:  # as execve(2) got it
+        found = b"\0" + file.read()
+    return environ if b"\0LC_CTYPE=" in found else {name: environ[name] for name in environ if name != "LC_CTYPE"}

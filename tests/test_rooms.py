@@ -29,7 +29,7 @@ FLOORS = (
     ("acquire", "subject", "wrap", "api"),
     ("render",),
     ("commands",),
-    ("__main__",),
+    ("__main__", "shim"),
 )
 
 # -S in a new Python, for `site` runs whatever is installed beside us, such as the .pth file of an editable install.

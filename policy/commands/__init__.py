@@ -16,6 +16,8 @@ COMMANDS = {
     "show": "print the effective configuration",
     "init": "write a commented configuration file to start from",
     "locks": "list the locks that are held on this host, and by whom",
+    "shims": "write scripts that run uv, pip and the like under the lock",
+    "hook": "print what a shell runs at its start to use the shims",
     "schema": "print the JSON Schema of the configuration",
     "completions": "print a completion script for a shell",
     "help": "show what a command does and its options",

@@ -13,10 +13,11 @@ from policy.locks.hold import Held, drive
 from policy.locks.inherit import MARKER
 from policy.rules.hints import hints_in_run
 from policy.rules.request import Request
+from policy.variables import given
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from policy.commands.reading import Arguments, Parser
     from policy.locks.backend import Lock
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from policy.wrap import Treatment
 
 ENVIRONMENT = "LOCK_POLICY_ENVIRONMENT"  # tells the command, and `policy locks`, whose lock it runs under
-COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 TELL_AFTER = 2.0  # seconds of waiting before anything is said; on a terminal sooner
 TELL_AGAIN = 30.0
 LONGEST_MARKER = 4096  # characters; what is longer was not written by us
@@ -57,7 +57,7 @@ def main(arguments: Arguments) -> int:
     if seen.environment is None:
         if arguments.verbose:
             options.note(f"no lock is held: {seen.apart}")
-        return _start(command, dict(_given(caller.environ)), Held(), close=arguments.close)
+        return _start(command, dict(given(caller.environ)), Held(), close=arguments.close)
     return _locked(command, arguments, seen, Request(seen.environment, caller))
 
 
@@ -90,7 +90,7 @@ def _locked(command: Sequence[str], arguments: Arguments, seen: Subject, request
         tell(note)
     for hint in () if arguments.quiet else hints_in_run(decision):
         tell(f"hint: {hint}")
-    environ = {**_given(caller.environ), **(treated.environ if treated else {}), ENVIRONMENT: request.environment.root}
+    environ = {**given(caller.environ), **(treated.environ if treated else {}), ENVIRONMENT: request.environment.root}
     marker = _marker(held, caller.environ.get(MARKER, ""))
     if marker:
         environ[MARKER] = marker
@@ -144,15 +144,6 @@ class _Wrapped:
                 )
         there = [lock for lock in left if os.path.isdir(os.path.dirname(lock.name))]
         return [lock for lock in decision.plan if lock not in left], there
-
-
-def _given(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """The variables as this process was given them: in the C locale Python sets LC_CTYPE for itself (PEP 538)."""
-    if environ.get("LC_CTYPE") not in COERCED or sys.platform != "linux":
-        return environ
-    with open("/proc/self/environ", "rb") as file:  # as execve(2) got it
-        given = b"\0" + file.read()
-    return environ if b"\0LC_CTYPE=" in given else {name: environ[name] for name in environ if name != "LC_CTYPE"}
 
 
 def _marker(held: Held, above: str) -> str:

@@ -94,6 +94,19 @@ _KNOWN = _LOCK_ENVIRONMENT | _LOCK_PROJECT | _LOCK_TOOLS | _LOCK_PYTHONS | _LOCK
 _UNSETTLED = ("UV_PREVIEW", "UV_PREVIEW_FEATURES", "UV_WORKING_DIR", "UV_WORKING_DIRECTORY")
 
 
+def changes_nothing(command: Command) -> bool:
+    """Whether a command changes no environment of a project and none that is named: uv's own tools aside.
+
+    Args:
+        command: A uv command; one that is not known here may change anything.
+    """
+    if {"help", "h", "version", "V"} & command.options.keys() and not command.child:
+        return True
+    if command.operation == "version":
+        return not command.arguments and not {"bump", "sync"} & command.options.keys()
+    return command.operation in _LOCK_NOTHING | _LOCK_TOOLS - {"tool run"} | _LOCK_PYTHONS | _LOCK_CACHE
+
+
 def locks(command: Command, environment: Environment | None, release: Release = None) -> tuple[str, ...]:
     """The files that uv locks by itself, in no particular order.
 

@@ -1,4 +1,4 @@
-"""One module per shell; a new shell is a module here with a function `completions` and a name in SHELLS."""
+"""One module per shell; a new shell is a module here with `completions` and `hook`, and a name in SHELLS."""
 
 from __future__ import annotations
 

@@ -116,3 +116,34 @@ def _offer(offered: tuple[str, ...]) -> str:
     if not offered:
         return ""
     return _PLAIN.get(offered[0]) or f'_policy_offer -W {quoted(" ".join(offered))} -- "$cur"'
+
+
+_HOOK = """\
+# bash: keeps the shims of lock-policy first on PATH, also when an environment is activated later
+_policy_path() {
+    local code=$?
+    case $PATH in
+        @FOLDER@ | @FOLDER@:*) ;;
+        *)
+            PATH=:$PATH:
+            PATH=${PATH//:@FOLDER@:/:} PATH=${PATH#:} PATH=${PATH%:}
+            PATH=@FOLDER@:$PATH
+            hash -r ;;
+    esac
+    return $code
+}
+_policy_path
+case ";${PROMPT_COMMAND[*]};" in
+    *";_policy_path;"*) ;;
+    *) PROMPT_COMMAND="_policy_path${PROMPT_COMMAND:+;$PROMPT_COMMAND}" ;;
+esac
+"""
+
+
+def hook(folder: str) -> str:
+    """What bash runs at its start.
+
+    Args:
+        folder: The folder of the shims.
+    """
+    return filled(_HOOK, FOLDER=quoted(folder))

@@ -97,3 +97,26 @@ def _value(offered: tuple[str, ...]) -> str:
 
 def _text(text: str) -> str:
     return quoted(text.replace("\\", "\\\\"), r"\'")
+
+
+_HOOK = """\
+# fish: keeps the shims of lock-policy first on PATH, also when an environment is activated later
+function _policy_path --on-event fish_prompt
+    test "$PATH[1]" = @FOLDER@; and return
+    set -l rest
+    for folder in $PATH
+        test $folder = @FOLDER@; or set -a rest $folder
+    end
+    set -gx PATH @FOLDER@ $rest
+end
+_policy_path
+"""
+
+
+def hook(folder: str) -> str:
+    """What fish runs at its start.
+
+    Args:
+        folder: The folder of the shims.
+    """
+    return filled(_HOOK, FOLDER=_text(folder))

@@ -94,3 +94,19 @@ def _list(words: Iterable[str]) -> str:
 
 def _text(text: str) -> str:
     return quoted(text, "''")
+
+
+_HOOK = """\
+# PowerShell: puts the shims of lock-policy first on PATH
+$rest = $env:PATH -split [IO.Path]::PathSeparator | Where-Object { $_ -ne @FOLDER@ }
+$env:PATH = (, @FOLDER@ + @($rest)) -join [IO.Path]::PathSeparator
+"""
+
+
+def hook(folder: str) -> str:
+    """What PowerShell runs at its start.
+
+    Args:
+        folder: The folder of the shims.
+    """
+    return filled(_HOOK, FOLDER=_text(folder))

@@ -98,3 +98,23 @@ def _text(text: str) -> str:
     for character in "\\[]:":
         text = text.replace(character, f"\\{character}")
     return text
+
+
+_HOOK = """\
+# zsh: keeps the shims of lock-policy first on PATH, also when an environment is activated later
+_policy_path() {
+    [[ $path[1] == @FOLDER@ ]] || path=(@FOLDER@ ${path:#@FOLDER@})
+}
+_policy_path
+autoload -Uz add-zsh-hook
+add-zsh-hook precmd _policy_path
+"""
+
+
+def hook(folder: str) -> str:
+    """What zsh runs at its start.
+
+    Args:
+        folder: The folder of the shims.
+    """
+    return filled(_HOOK, FOLDER=quoted(folder))

@@ -8,7 +8,7 @@ function __policy_words # the command, then the words of the command line that f
         switch $words[1]
             case --
                 contains -- "$command" explain run; and printf '%s\n' $command $words[2..]; and return
-            case --config-file --project --color --output-format --python --target --prefix --operation --env --unset --assume --timeout --global-dir --layer
+            case --config-file --project --color --output-format --python --target --prefix --operation --env --unset --assume --timeout --global-dir --cluster-service --layer
                 set -e words[1]
             case '-*'
             case '*'
@@ -45,6 +45,8 @@ complete -c policy -n '__policy_is' -a test -d 'run the [[tests]] of configurati
 complete -c policy -n '__policy_is' -a show -d 'print the effective configuration'
 complete -c policy -n '__policy_is' -a init -d 'write a commented configuration file to start from'
 complete -c policy -n '__policy_is' -a locks -d 'list the locks that are held on this host, and by whom'
+complete -c policy -n '__policy_is' -a shims -d 'write scripts that run uv, pip and the like under the lock'
+complete -c policy -n '__policy_is' -a hook -d 'print what a shell runs at its start to use the shims'
 complete -c policy -n '__policy_is' -a schema -d 'print the JSON Schema of the configuration'
 complete -c policy -n '__policy_is' -a completions -d 'print a completion script for a shell'
 complete -c policy -n '__policy_is' -a help -d 'show what a command does and its options'
@@ -69,6 +71,7 @@ complete -c policy -n '__policy_is explain' -l no-config -d 'read no file at all
 complete -c policy -n '__policy_is explain' -l project -x -a '(__fish_complete_directories)' -d 'look for the project\'s configuration here and upward'
 complete -c policy -n '__policy_is explain' -l timeout -x -d 'how long to wait for the lock (also LOCK_POLICY_TIMEOUT)'
 complete -c policy -n '__policy_is explain' -l global-dir -x -a '(__fish_complete_directories)' -d 'where global locks live (also LOCK_POLICY_GLOBAL_DIR)'
+complete -c policy -n '__policy_is explain' -l cluster-service -x -d 'the libpq service of the server that keeps locks for several hosts (also LOCK_POLICY_CLUSTER_SERVICE)'
 complete -c policy -n '__policy_is explain' -l color -x -a 'auto always never' -d 'colours (also NO_COLOR, FORCE_COLOR)'
 complete -c policy -n '__policy_is explain' -s q -l quiet -d 'no notes and no warnings'
 complete -c policy -n '__policy_is explain' -s v -l verbose -d 'say more'
@@ -86,6 +89,7 @@ complete -c policy -n '__policy_is run' -l no-config -d 'read no file at all (al
 complete -c policy -n '__policy_is run' -l project -x -a '(__fish_complete_directories)' -d 'look for the project\'s configuration here and upward'
 complete -c policy -n '__policy_is run' -l timeout -x -d 'how long to wait for the lock (also LOCK_POLICY_TIMEOUT)'
 complete -c policy -n '__policy_is run' -l global-dir -x -a '(__fish_complete_directories)' -d 'where global locks live (also LOCK_POLICY_GLOBAL_DIR)'
+complete -c policy -n '__policy_is run' -l cluster-service -x -d 'the libpq service of the server that keeps locks for several hosts (also LOCK_POLICY_CLUSTER_SERVICE)'
 complete -c policy -n '__policy_is run' -s q -l quiet -d 'no notes and no warnings'
 complete -c policy -n '__policy_is run' -s v -l verbose -d 'say more'
 complete -c policy -n '__policy_is run' -s h -l help -d 'show this help'
@@ -120,6 +124,7 @@ complete -c policy -n '__policy_is show' -l no-config -d 'read no file at all (a
 complete -c policy -n '__policy_is show' -l project -x -a '(__fish_complete_directories)' -d 'look for the project\'s configuration here and upward'
 complete -c policy -n '__policy_is show' -l timeout -x -d 'how long to wait for the lock (also LOCK_POLICY_TIMEOUT)'
 complete -c policy -n '__policy_is show' -l global-dir -x -a '(__fish_complete_directories)' -d 'where global locks live (also LOCK_POLICY_GLOBAL_DIR)'
+complete -c policy -n '__policy_is show' -l cluster-service -x -d 'the libpq service of the server that keeps locks for several hosts (also LOCK_POLICY_CLUSTER_SERVICE)'
 complete -c policy -n '__policy_is show' -s q -l quiet -d 'no notes and no warnings'
 complete -c policy -n '__policy_is show' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is show' -s V -l version -d 'show the version'
@@ -142,6 +147,14 @@ complete -c policy -n '__policy_is locks' -l color -x -a 'auto always never' -d 
 complete -c policy -n '__policy_is locks' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is locks' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is locks' -r -F
+complete -c policy -n '__policy_is shims' -l hold-runs -d '`uv run`, `uvx` and their like hold the lock as readers: nothing is changed while they run'
+complete -c policy -n '__policy_is shims' -s h -l help -d 'show this help'
+complete -c policy -n '__policy_is shims' -s V -l version -d 'show the version'
+complete -c policy -n '__policy_is shims' -x -a '(__fish_complete_directories)'
+complete -c policy -n '__policy_is hook' -s h -l help -d 'show this help'
+complete -c policy -n '__policy_is hook' -s V -l version -d 'show the version'
+complete -c policy -n '__policy_is hook' -x -a 'bash zsh fish powershell'
+complete -c policy -n '__policy_is hook' -x -a '(__fish_complete_directories)'
 complete -c policy -n '__policy_is schema' -l pyproject -d 'of the table [tool.lock-policy] in pyproject.toml instead'
 complete -c policy -n '__policy_is schema' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is schema' -s V -l version -d 'show the version'
@@ -150,5 +163,5 @@ complete -c policy -n '__policy_is completions' -s V -l version -d 'show the ver
 complete -c policy -n '__policy_is completions' -x -a 'bash zsh fish powershell'
 complete -c policy -n '__policy_is help' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is help' -s V -l version -d 'show the version'
-complete -c policy -n '__policy_is help' -x -a 'explain run check test show init locks schema completions help'
+complete -c policy -n '__policy_is help' -x -a 'explain run check test show init locks shims hook schema completions help'
 complete -c lock-policy -w policy

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from policy.commands.shells.bash import hook
 from tests import requirements, shells
 
 if TYPE_CHECKING:
@@ -22,6 +24,13 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 LIBRARY = "/usr/share/bash-completion/bash_completion"
 GREP = "_grep_them() { COMPREPLY=(--only-these); }; complete -F _grep_them grep-them\n"
+
+ASK_PATH = """
+eval "$HOOK"; eval "$HOOK"
+echo "$PATH"
+PATH=/env/bin:$PATH
+(exit 7); eval "${PROMPT_COMMAND[0]}"; echo "$PATH $?"
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +69,13 @@ def test_both_names(tmp_path: Path) -> None:
     script = shells.place(tmp_path, "bash")
     told = shells.offers(["bash", "--norc", "-c", f"source {script}; complete -p"], tmp_path)
     assert told == {"complete -F _policy policy", "complete -F _policy lock-policy"}
+
+
+@pytest.mark.parametrize("name", ["shims", "a b'c*"])
+def test_hook(name: str, tmp_path: Path) -> None:
+    """The shims stand first on PATH, once, and again after an environment was activated."""
+    folder = str(tmp_path / name)
+    environ = {"PATH": f"/usr/bin:{folder}:/bin", "HOME": str(tmp_path), "HOOK": hook(folder)}
+    done = subprocess.run(["bash", "--norc", "-c", ASK_PATH], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [f"{folder}:/usr/bin:/bin", f"{folder}:/env/bin:/usr/bin:/bin 7"]
+    assert done.stderr == ""

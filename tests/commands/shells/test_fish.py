@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from policy.commands.shells.fish import hook
 from tests import requirements, shells
 
 if TYPE_CHECKING:
@@ -14,6 +16,13 @@ if TYPE_CHECKING:
 
 ASK = "source $argv[1]; complete -C (string join ' ' -- $argv[2..])"
 GREP = "complete -c grep-them -l only-these\n"
+
+ASK_PATH = """
+eval "$HOOK"; eval "$HOOK"
+string join : $PATH
+set -gx PATH /env/bin $PATH
+emit fish_prompt; string join : $PATH
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +48,15 @@ def test_both_names(tmp_path: Path) -> None:
     """`lock-policy` is completed as `policy` is."""
     script = shells.place(tmp_path, "fish")
     assert shells.offers(["fish", "--no-config", "-c", ASK, str(script), "lock-policy", "ch"], tmp_path) == {"check"}
+
+
+@pytest.mark.parametrize("name", ["shims", "a b'c*"])
+def test_hook(name: str, tmp_path: Path) -> None:
+    """The shims stand first on PATH, once, and again after an environment was activated."""
+    folder = str(tmp_path / name)
+    environ = {"PATH": f"/usr/bin:{folder}:/bin", "HOME": str(tmp_path), "HOOK": hook(folder)}
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", ASK_PATH], env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [f"{folder}:/usr/bin:/bin", f"{folder}:/env/bin:/usr/bin:/bin"]
+    assert done.stderr == ""

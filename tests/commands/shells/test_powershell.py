@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.commands import COMMANDS
-from policy.commands.shells.powershell import completions
+from policy.commands.shells.powershell import completions, hook
 from tests import shells
 
 if TYPE_CHECKING:
@@ -42,3 +42,8 @@ def test_names_everything() -> None:
     assert "'check:--output-format' = @('text'" in text
     for opened, closed in ("()", "{}", "[]"):
         assert text.count(opened) == text.count(closed)
+
+
+def test_hook() -> None:
+    """The folder is put first on PATH, with its quotes doubled."""
+    assert "(, '/a/it''s' + @($rest))" in hook("/a/it's")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from policy.commands.shells.zsh import hook
 from tests import requirements, shells
 
 if sys.platform == "win32":
@@ -37,6 +39,13 @@ zpty -d asked
 cat $HOME/offered
 """
 GREP = "_grep_them() { compadd -- --only-these }; compdef _grep_them grep-them"
+
+ASK_PATH = """
+eval "$HOOK"; eval "$HOOK"
+echo "$PATH"
+PATH=/env/bin:$PATH
+for function in $precmd_functions; do $function; done; echo "$PATH"
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +77,13 @@ def test_on_fpath(tmp_path: Path) -> None:
     shells.place(tmp_path, "zsh").rename(functions / "_policy")
     more = f"fpath=({functions} $fpath); compinit -u -D"
     assert offers(tmp_path / "some.toml", ["lock-policy", "ch"], tmp_path, more) == {"check"}
+
+
+@pytest.mark.parametrize("name", ["shims", "a b'c*"])
+def test_hook(name: str, tmp_path: Path) -> None:
+    """The shims stand first on PATH, once, and again after an environment was activated."""
+    folder = str(tmp_path / name)
+    environ = {"PATH": f"/usr/bin:{folder}:/bin", "HOME": str(tmp_path), "HOOK": hook(folder)}
+    done = subprocess.run(["zsh", "-f", "-c", ASK_PATH], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [f"{folder}:/usr/bin:/bin", f"{folder}:/env/bin:/usr/bin:/bin"]
+    assert done.stderr == ""
