@@ -57,20 +57,24 @@ def render(record: dict[str, Any], *, color: bool) -> str:
         color: Colours are the page's own matter.
     """
     del color
-    root = record["environment"]["root"]
-    title = f"{' and '.join(record['lock'])} lock for {printable(root)}"
+    if record["environment"] is None:
+        return _page("no lock", [f"<p>{_text(record['command']['apart'])}</p>"])
     body = [
-        f"<h1>{_text(title)}</h1>",
         _decider(record),
         "<h2>Locks, in the order in which they are taken</h2>",
         _plan(record),
         _excludes(record.get("excludes", ())),
         "<h2>Environment</h2>",
-        _environment(record["environment"]),
+        _table(record["environment"].items()),
+        _command(record.get("command", {})),
         "<h2>Rules, in the order in which they are asked; the first whose conditions all hold decides</h2>",
         _chain(record),
         *(f'<p role="note"><b>{kind}:</b> {_text(note)}</p>' for kind, note in _notes(record)),
     ]
+    return _page(f"{' and '.join(record['lock'])} lock for {record['environment']['root']}", body)
+
+
+def _page(title: str, body: Iterable[str]) -> str:
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -83,6 +87,7 @@ def render(record: dict[str, Any], *, color: bool) -> str:
             "</head>",
             "<body>",
             "<main>",
+            f"<h1>{_text(title)}</h1>",
             *filter(None, body),
             "</main>",
             "</body>",
@@ -139,12 +144,22 @@ def _excludes(entries: Iterable[dict[str, Any]]) -> str:
     return "\n".join(["<h2>Who is kept out</h2>", '<div class="wide"><table>', *lines, "</table></div>"])
 
 
-def _environment(environment: dict[str, Any]) -> str:
+def _table(items: Iterable[tuple[str, object]]) -> str:
     lines = [
         f'<tr><th scope="row">{_text(name.replace("_", " "))}</th><td><code>{_text(_shown(value))}</code></td></tr>'
-        for name, value in environment.items()
+        for name, value in items
     ]
     return "\n".join(['<div class="wide"><table>', *lines, "</table></div>"])
+
+
+def _command(command: dict[str, Any]) -> str:
+    """What is different for a command; "" where nothing is."""
+    items = [("left to uv", path) for path in command.get("left_to_uv", ())]
+    items += [("set for it", f"{name}={value}") for name, value in command.get("environ", {}).items()]
+    items += [("note", note) for note in command.get("notes", ())]
+    if command.get("uncertain"):
+        items.append(("uncertain", command["uncertain"]))
+    return f"<h2>Command</h2>\n{_table(items)}" if items else ""
 
 
 def _shown(value: object) -> object:

@@ -70,3 +70,12 @@ def test_no_text_is_markup(text: str) -> None:
     """Whatever a name holds, the page stays well formed, and has the same elements as with another name."""
     assert len(texts(page(hostile(text)), ".//~li")) == len(texts(page(hostile("a")), ".//~li"))
     assert render("html", hostile(text)).replace("\n", "").isprintable()
+
+
+def test_a_command() -> None:
+    """What is different for a command has a section; one that changes nothing has a page that says so."""
+    command = {"left_to_uv": ["/r/.lock"], "environ": {"A": "<b>"}, "notes": ["a note"], "uncertain": "perhaps"}
+    rows = texts(page({**plain(), "command": command}), ".//~tr")
+    assert rows[6:10] == ["left to uv/r/.lock", "set for itA=<b>", "notea note", "uncertainperhaps"]
+    apart = page({"environment": None, "command": {"apart": "uvx changes no environment"}})
+    assert texts(apart, ".//~p") == ["uvx changes no environment"]
