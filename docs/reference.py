@@ -46,7 +46,7 @@ EXIT_CODES = {
 }
 RUN_EXIT_CODES = {
     "the command's own": "the command ran; 128+N where signal N ended it",
-    "124": "the lock was not had in time",
+    "124": "timed out waiting for the lock",
     "125": "policy itself failed, usage and configuration errors included",
     "126": "the command could not be started",
     "127": "the command was not found",
@@ -193,7 +193,7 @@ def _exit_codes() -> str:
     run = [(f"`{code}`" if code.isdigit() else code, text) for code, text in RUN_EXIT_CODES.items()]
     return (
         f"{_table('Exit codes', ('code', 'meaning'), rows)}\n\n"
-        f"`policy run` follows env(1) and timeout(1):\n\n{_rows(('code', 'meaning'), run)}"
+        f"`policy run` follows env(1) and timeout(1):\n\n{_rows(('code', 'meaning'), run, 'exit')}"
     )
 
 
@@ -234,12 +234,33 @@ def _examples(examples: Any) -> str:
     return f" Such as {' or '.join(f'`{written(example)}`' for example in examples)}." if examples else ""
 
 
+ANCHORS = {
+    "Files": "key",
+    "Layers": "layer",
+    "Cluster": "cluster",
+    "Rules": "rule",
+    "Conditions": "match",
+    "Built-in rules": "built-in",
+    "Tests": "given",
+    "Warnings of `policy check`": "code",
+    "Exit codes": "exit",
+    "Environment variables": "variable",
+}
+"""With what the anchors of a section's rows begin: what `timeout` of `[[rules]]` is stands at `#rule-timeout`."""
+
+
 def _table(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]], intro: str = "") -> str:
-    return "\n\n".join(filter(None, [f"## {title}", intro, _rows(head, rows)]))
+    return "\n\n".join(filter(None, [f"## {title}", intro, _rows(head, rows, ANCHORS.get(title, ""))]))
 
 
-def _rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
+def _anchored(cell: str, prefix: str) -> str:
+    """A name with an anchor before it, as Markdown has no other way to give a row one."""
+    name = cell.strip("`").replace(" ", "-").replace("'", "").lower()
+    return f'<a id="{prefix}-{name}"></a>{cell}' if prefix else cell
+
+
+def _rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], prefix: str = "") -> str:
+    lines = [head, tuple("---" for _ in head), *((_anchored(first, prefix), *rest) for first, *rest in rows)]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
