@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policy.checks.lint import WARNINGS
-from policy.checks.run_cases import DEFAULTS
 from policy.commands import COMMANDS, parser_for
 from policy.commands.help import options_of
-from policy.config.cases import EXPECT, FACTS
+from policy.config.cases import EXPECT
+from policy.config.cases import GIVEN as EVERY_FACT
 from policy.config.layers import DIRECTORIES, LAYERS, RIGHTS
 from policy.config.read import BUILT_IN, SETTINGS
 from policy.config.read import KEYS as FILE_KEYS
 from policy.render.effective import written
 from policy.rules import globs
-from policy.rules.conditions import CONDITIONS, PATHS, TEXTS, Combinator, toml
+from policy.rules.condition import PATHS, TEXTS
+from policy.rules.conditions import CONDITIONS, Combinator, toml
 from policy.rules.rule import KEYS as RULE_KEYS
+from policy.rules.supposition import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -160,9 +162,9 @@ def _tests() -> str:
         + ". They run against the rules of their own file, which the built-in ones follow. Nothing of this machine is "
         "looked at: a fact that is not given has the value below. Of an interpreter and a root, the one that is not "
         "given follows from the other as in a virtual environment; a system interpreter is its own base, and so is the "
-        "one that stands behind `--target` and `--prefix`. `~` is the home directory."
+        "one that stands behind `--target` and `--prefix`. `~` is `home`."
     )
-    rows = [(f"`{key}`", _type(FACTS[key].fact.schema), _fact(value)) for key, value in DEFAULTS.items()]
+    rows = [(f"`{key}`", _type(EVERY_FACT.schema["properties"][key]), _fact(value)) for key, value in DEFAULTS.items()]
     return _table("Tests", ("key of `given`", "value", "where it is not given"), rows, intro)
 
 

@@ -107,7 +107,7 @@ def rule(copy: Copy, text: str) -> None:
 
 
 CONDITION = '''\\
-class Shell(_TextCondition):
+class Shell(TextCondition):
     """The shell that the caller works in."""
 
     key = "shell"

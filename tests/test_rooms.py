@@ -191,9 +191,7 @@ def test_windows_can_import() -> None:
 def test_no_module_is_too_long() -> None:
     """Modules stay below about 500 lines; the glob language and its compiler are one subject."""
     allowed = {
-        "policy.environment.discovery": 540,
-        "policy.rules.globs": 650,
-        "policy.rules.conditions": 560,
+        "policy.environment.discovery": 550,
         "policy.toml.positions": 520,
     }
     for module, path in FILES.items():

@@ -9,14 +9,16 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from policy.rules import globs
-from policy.rules.conditions import CONDITIONS, PATHS, TEXTS, asks_caller
+from policy.rules.condition import PATHS, TEXTS
+from policy.rules.conditions import CONDITIONS, asks_caller
+from policy.rules.matcher import path_matcher, text_matcher
 from policy.toml.shapes import FLAG
 from policy.variables import boolean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from policy.rules.conditions import Match
+    from policy.rules.condition import Match
     from policy.toml.shapes import Shape
 
 STEP = 8  # values that are looked at in one step
@@ -261,7 +263,7 @@ def _text_covered(had: str, wanted: str) -> bool:
     literal = _literal(had)
     if had == wanted or _only_stars(wanted):
         return True
-    if literal == had and globs.compile_text(wanted).matches(had):
+    if literal == had and text_matcher(wanted)(had):
         return True
     start = _literal(wanted)
     return _only_stars(wanted[len(start) :]) and literal.startswith(start)
@@ -272,8 +274,8 @@ def _texts_apart(one: str, other: str) -> bool:
     if not (first.startswith(second) or second.startswith(first)):
         return True
     if first == one:
-        return not globs.compile_text(other).matches(one)
-    return second == other and not globs.compile_text(one).matches(other)
+        return not text_matcher(other)(one)
+    return second == other and not text_matcher(one)(other)
 
 
 def _variable_within(had: Any, wanted: Any) -> bool:
@@ -298,8 +300,8 @@ def _variables_apart(one: Any, other: Any) -> bool:
 
 
 @cache
-def _path(pattern: str) -> globs.Glob:
-    return globs.compile_path(pattern, HOME)
+def _path(pattern: str) -> globs.Path:
+    return globs.parse(pattern, HOME)
 
 
 def _comparable(one: str, other: str) -> bool:
@@ -316,12 +318,12 @@ def _path_covered(had: str, wanted: str) -> bool:
     prefix = _path(had).prefix
     if not prefix:
         return False
-    if _path(wanted).matches(prefix):
+    if path_matcher(wanted, HOME)(prefix):
         return True
     # a pattern that is more than its literal beginning matches only below that
     above = wanted.rstrip("*").removesuffix("/") if wanted.endswith("/**") else ""
     more = _literal(had) != had
-    return bool(above) and more and _path(above).matches(prefix)
+    return bool(above) and more and path_matcher(above, HOME)(prefix)
 
 
 def _paths_apart(one: str, other: str) -> bool:

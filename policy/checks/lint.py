@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from policy.config.layers import Source
     from policy.config.read import Configuration
-    from policy.rules.conditions import Match
+    from policy.rules.condition import Match
     from policy.rules.rule import Rule
 
 ERROR, WARNING = "error", "warning"

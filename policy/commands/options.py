@@ -154,9 +154,9 @@ def caller(arguments: Arguments) -> Caller:
 
 def assume(request: Request, pairs: Sequence[str]) -> None:
     """Facts that are taken for true without looking."""
-    from policy.rules.conditions import CONDITIONS, Combinator
+    from policy.rules.conditions import CONDITIONS
 
-    known = [key for key, one in CONDITIONS.items() if not isinstance(one, Combinator) and key != "env"]
+    known = [key for key, condition in CONDITIONS.items() if condition.assumable]
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or key not in known:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from policy.rules.conditions import CONDITIONS, Combinator
+from policy.rules.condition import PathCondition
 from policy.rules.rule import LOCK
+from policy.rules.supposition import FACTS, HOME
 from policy.toml.shapes import TEXT, Shape, array, keyed
 
 if TYPE_CHECKING:
@@ -37,11 +38,12 @@ class Case:
     line: int = 0
 
 
-FACTS = {key: condition for key, condition in CONDITIONS.items() if not isinstance(condition, Combinator)}
-
 GIVEN = keyed(
-    {key: condition.fact for key, condition in FACTS.items()},
-    {key: {"description": condition.help} for key, condition in FACTS.items()},
+    {**{key: condition.fact for key, condition in FACTS.items()}, HOME: PathCondition.fact},
+    {
+        **{key: {"description": condition.help} for key, condition in FACTS.items()},
+        HOME: {"description": "The caller's home directory, which `~` stands for."},
+    },
 )
 
 EXPECT = keyed(

@@ -30,13 +30,12 @@ TICK_NANOSECONDS = 10_000_000  # a kernel older than 6.13 may give two changes w
 CTIME = 4  # in the identity of a source
 
 
-def chain(sources: Sequence[Source], environ: Mapping[str, str], home: str) -> PlainChain:
+def chain(sources: Sequence[Source], environ: Mapping[str, str]) -> PlainChain:
     """The chain of some files.
 
     Args:
         sources: The files, the strongest first.
         environ: Environment variables, which say where the cache directory is.
-        home: What `~` stands for.
 
     Raises:
         ConfigError: With the faults of all files.
@@ -52,7 +51,7 @@ def chain(sources: Sequence[Source], environ: Mapping[str, str], home: str) -> P
     paths = "\0".join(source.path for source in sources)
     name = f"rules-{seahash(paths.encode('utf-8', 'surrogateescape')):016x}"
     # the version, because another one may have other built-in rules, or not be allowed by `required-version`
-    key = (__version__, home, *(source.fingerprint for source in sources))
+    key = (__version__, *(source.fingerprint for source in sources))
     young = time.time_ns() - max(source.identity[CTIME] for source in sources) < TICK_NANOSECONDS
     rules, settings, built = make() if young else cache.cached(name, key, make, environ)
     if _leads_out(settings):

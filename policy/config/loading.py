@@ -141,7 +141,7 @@ class Rules:
         except KeyError:
             if len(self._compiled) >= MANY:
                 self._compiled.clear()
-            chain = self._compiled[key] = compiled.chain(found, environ, os.path.expanduser("~"))
+            chain = self._compiled[key] = compiled.chain(found, environ)
         if found and found[0].layer is layers.PROJECT:
             query.project = query.project or found[0].directory
         forced = self.forced(environ, chain.setting("cluster"))

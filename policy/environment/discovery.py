@@ -36,8 +36,7 @@ _WHAT_TO_NAME = "name an interpreter or the root of an environment"
 class Environment:
     """A Python environment.
 
-    A plain class: `policy run` stands before every command, and importing attrs costs three times as much as starting
-    Python.
+    A plain class: importing attrs costs three times as much as starting Python.
 
     Args:
         interpreter: Absolute path of the interpreter, as spelled by whoever named it; where the interpreter had to be
@@ -50,7 +49,7 @@ class Environment:
         stdlib: The interpreter's directory of the standard library, where it was asked; else "".
     """
 
-    __slots__ = ("_base", "found_by", "interpreter", "kind", "root", "stdlib")
+    __slots__ = ("_base", "_real", "found_by", "interpreter", "kind", "root", "stdlib")
 
     def __init__(
         self,
@@ -65,6 +64,7 @@ class Environment:
         self.root = root
         self.kind = kind
         self._base = base_interpreter
+        self._real: tuple[str, str] | None = None
         self.found_by = found_by
         self.stdlib = stdlib
 
@@ -79,6 +79,17 @@ class Environment:
         if not isinstance(self._base, str):
             self._base = self._base()
         return self._base
+
+    @property
+    def real(self) -> tuple[str, str]:
+        """The interpreter in the real path of its folder, and the root's real path; looked at once."""
+        if self._real is None:
+            root = os.path.realpath(self.root)
+            folder, name = os.path.split(self.interpreter)
+            inside = os.path.join(root, os.path.basename(folder))  # mostly `bin`, and what lies above it is resolved
+            plain = os.path.dirname(folder) == self.root and not os.path.islink(inside)
+            self._real = os.path.join(inside if plain else os.path.realpath(folder), name), root
+        return self._real
 
     def __repr__(self) -> str:
         names = ("interpreter", "root", "kind", "base_interpreter", "found_by")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from policy.escape import printable
 from policy.render.record import label, name_of
-from policy.render.text import COMBINED, answered
+from policy.render.text import answered
+from policy.rules.conditions import CONDITIONS, Combinator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _checks(checks: Iterable[dict[str, Any]]) -> str:
     lines = []
     for passed, key, wanted, seen in (row for check in checks for row in answered(check, 0)):
         mark = '<td class="yes">yes</td>' if passed else '<td class="fails">no</td>'
-        combined = key.strip(" -") in COMBINED
+        combined = isinstance(CONDITIONS.get(key.strip(" -")), Combinator)
         lines.append(
             f"<tr>{mark}<td><code>{_text(key)}</code></td><td{' colspan=2' if combined else ''}>{_text(wanted)}</td>"
             + ("</tr>" if combined else f"<td>{_text(seen)}</td></tr>")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from policy.escape import printable
 from policy.render.record import label, name_of
 from policy.render.style import BOLD, CYAN, DIM, GREEN, RED, YELLOW, paint
+from policy.rules.conditions import CONDITIONS, Combinator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,20 +139,21 @@ def answered(check: dict[str, Any], depth: int) -> list[tuple[bool, str, str, st
     """
     indent = "  " * depth
     key, passed = check["key"], check["passed"]
-    if "checks" in check:
-        rows = [(passed, f"{indent}{key}", COMBINED[key], "")]
+    combinator = CONDITIONS[key]
+    if isinstance(combinator, Combinator):
+        rows = [(passed, f"{indent}{key}", combinator.wants, "")]
         for table in check["checks"]:
             inside = [row for inner in table for row in answered(inner, depth + 1)]
-            if key != "not":  # a dash where each of several tables begins
+            if combinator.several:  # a dash where each of several tables begins
                 held, name, want, seen = inside[0]
                 inside[0] = (held, f"{indent}- {name[len(indent) + 2 :]}", want, seen)
             rows += inside
         return rows
-    if key == "env":
+    if isinstance(check["expected"], dict):  # environment variables
         return [
             (
                 check["seen"][name] in _answers(wanted),
-                f"{indent}env.{printable(name)}",
+                f"{indent}{key}.{printable(name)}",
                 _value(wanted),
                 check["seen"][name],
             )
@@ -168,9 +170,6 @@ def _answers(wanted: Any) -> tuple[str, ...]:
     if isinstance(wanted, bool):
         return ("true",) if wanted else ("false", "unset")
     return ("set, matches",)
-
-
-COMBINED = {"any": "one of these to hold", "all": "each of these to hold", "not": "this not to hold"}
 
 
 def _value(value: Any) -> str:

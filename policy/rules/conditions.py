@@ -1,7 +1,7 @@
 """What a rule may ask about a request; a new condition is a class here and a name in CONDITIONS.
 
-`observe` looks at the world once per request, `compare` only compares. The reader of `match`, its JSON Schema,
-`explain`, `check`, `--assume` and the reference page are made from what a class says of itself.
+The reader of `match`, its JSON Schema, `explain`, `check`, `--assume` and the reference page are made from what a class
+says of itself.
 """
 
 from __future__ import annotations
@@ -12,195 +12,83 @@ import sys
 from policy.environment.writability import lock_errno
 from policy.host import user_name
 from policy.rules import globs
-from policy.toml.shapes import FLAG, TEXT, Shape, array, choice, flag_or, keyed, mapping, refined, refuse, several
+from policy.rules.condition import (
+    TEXTS,
+    Condition,
+    FlagCondition,
+    PathCondition,
+    TextCondition,
+    matches_text,
+    one_or_list,
+    spellings,
+)
+from policy.toml.shapes import TEXT, Shape, array, choice, flag_or, keyed, mapping, refuse, several
 from policy.variables import boolean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
+    from policy.rules.condition import Match
     from policy.rules.request import Request
     from policy.toml.diagnostic import Location
-
-    Match = tuple[tuple[str, Any], ...]
 
 PLAIN_ROOT, PLAIN_PREFIX = "/environment", "/python"  # neither exists, and no rule is about them
 DEEPEST = 8  # combinators within combinators; a rule that needs more is two rules
 
-_compiled: dict[tuple[str, bool], Callable[[str], bool]] = {}
 
-
-def _matcher(pattern: str, *, path: bool) -> Callable[[str], bool]:
-    """The compiled form of a glob; the first use pays for it."""
-    try:
-        return _compiled[pattern, path]
-    except KeyError:
-        glob = globs.compile_path(pattern, os.path.expanduser("~")) if path else globs.compile_text(pattern)
-        return _compiled.setdefault((pattern, path), glob.matches)
-
-
-# What JSON Schema can say of a glob: every [...] is closed. It cannot say that a range such as [z-a] is empty.
-_IN_PATH = r"[^\[\u0000]|\[([!^][^/\u0000]|[^!^/\u0000])[^\]/\u0000]*\]"
-_IN_TEXT = r"[^\[\u0000]|\[([!^][^\u0000]|[^!^\u0000])[^\]\u0000]*\]"
-_PATH = {
-    "pattern": rf"^(~|(/|~/|\*\*|[A-Za-z]:[/\\]|\\\\)({_IN_PATH})*)$",
-    "not": {"pattern": r"(^|/)\.\.(/|$)"},
-    "maxLength": globs.MAX_PATTERN,
-}
-_TEXT = {"pattern": f"^({_IN_TEXT})*$", "maxLength": globs.MAX_PATTERN}
-
-PATHS = several(refined(TEXT, globs.fault, _PATH))
-TEXTS = several(refined(TEXT, globs.text_fault, _TEXT))
-
-
-def _path_fault(path: str) -> str | None:
-    """What is wrong with a path that somebody gives as a fact."""
-    known = path[:1] == "/" or path == "~" or path[:2] in ("~/", "\\\\") or path[1:3] in (":/", ":\\")
-    return None if known and "\0" not in path else "expected an absolute path, or one that begins with ~"
-
-
-class Condition:
-    """One question about one fact.
-
-    Attributes:
-        key: Its name in `match`, in JSON and in `--assume`.
-        shape: How its value is read, and its schema.
-        help: One sentence for the schema, the reference and the editor.
-        fact: How a fact that somebody gives, in a test of the rules, is read.
-        plain: The fact where a test of the rules does not give it: a writable virtual environment on Linux, a caller
-            without variables, project or operation. Never this machine's.
-        examples: Values as TOML would have them.
-        caller: Whether two callers of one environment may see different answers.
-    """
-
-    key: str
-    shape: Shape
-    fact: Shape = TEXT
-    help: str
-    plain: Any = ""
-    examples: tuple[Any, ...]
-    caller = False
-
-    def observe(self, request: Request) -> Any:
-        """Looks at the world."""
-        raise NotImplementedError
-
-    def compare(self, expected: Any, seen: Any) -> bool:
-        """Compares."""
-        raise NotImplementedError
-
-    def get(self, request: Request) -> Any:
-        """The fact, observed when it is first asked for."""
-        try:
-            return request.facts[self.key]
-        except KeyError:
-            fact = request.facts[self.key] = self.observe(request)
-            return fact
-
-    def holds(self, expected: Any, request: Request) -> bool:
-        """Whether the fact is as the rule wants it."""
-        return self.compare(expected, self.get(request))
-
-    def assumed(self, value: str) -> object:
-        """The fact that `--assume` spells; raises ValueError for one that cannot be."""
-        return value
-
-    def display(self, expected: Any, seen: Any) -> object:
-        """What was seen, as it may be shown."""
-        del expected
-        return seen
-
-    def toml(self, expected: Any) -> Any:
-        """The value of `match`, as TOML has it."""
-        return _one(expected)
-
-
-def _one(expected: Any) -> Any:
-    if not isinstance(expected, tuple):
-        return expected
-    return expected[0] if len(expected) == 1 else list(expected)
-
-
-class _PathCondition(Condition):
-    """A glob over a path, or over a folder above it."""
-
-    shape = PATHS
-    fact = refined(TEXT, _path_fault, {"pattern": r"^(/|~/|~$|\\\\|[A-Za-z]:[/\\])[^\u0000]*$"})
-    examples: tuple[Any, ...] = ("/nix/store/*", ["/opt/**", "~/shared/*"])
-
-    def compare(self, expected: tuple[str, ...], seen: str) -> bool:
-        """True when one of the patterns matches the path or a folder above it; where there is no path none does."""
-        if seen:
-            for pattern in expected:  # a generator costs more than the question
-                if (_compiled.get((pattern, True)) or _matcher(pattern, path=True))(seen):
-                    return True
-        return False
-
-    def assumed(self, value: str) -> object:
-        """The path, made absolute."""
-        return globs.normal(os.path.abspath(value))
-
-
-class Interpreter(_PathCondition):
+class Interpreter(PathCondition):
     """The interpreter's path."""
 
     key = "interpreter"
     plain = f"{PLAIN_ROOT}/bin/python"
-    help = "Glob over the interpreter's path as spelled, or any folder above it."
+    help = (
+        "Glob over the interpreter's path, as spelled or with the links of its folder resolved, or any folder above it."
+    )
 
-    def observe(self, request: Request) -> str:
-        """The path as spelled, with `..` and `//` resolved."""
-        return globs.normal(request.environment.interpreter)
+    def observe(self, request: Request) -> tuple[str, ...]:
+        """The path as spelled, and with the links of its folder resolved: itself it leads to the base interpreter."""
+        return spellings(request.environment.interpreter, request.environment.real[0])
 
 
-class BaseInterpreter(_PathCondition):
+class BaseInterpreter(PathCondition):
     """The real path of the base interpreter."""
 
     key = "base-interpreter"
     plain = f"{PLAIN_PREFIX}/bin/python3"
     help = "Glob over the real path of the interpreter that the environment was made from, or any folder above it."
 
-    def observe(self, request: Request) -> str:
+    def observe(self, request: Request) -> tuple[str, ...]:
         """The real path."""
-        return globs.normal(request.environment.base_interpreter)
+        base = request.environment.base_interpreter
+        return (globs.normal(base),) if base else ()
 
 
-class Root(_PathCondition):
+class Root(PathCondition):
     """The environment's root."""
 
     key = "environment"
     plain = PLAIN_ROOT
-    help = "Glob over the environment's root directory, or any folder above it."
+    help = "Glob over the environment's root, as spelled or with its links resolved, or any folder above it."
     examples = ("/srv/**/.venv", ["/builds/**"])
 
-    def observe(self, request: Request) -> str:
-        """The root, with `..` and `//` resolved."""
-        return globs.normal(request.environment.root)
+    def observe(self, request: Request) -> tuple[str, ...]:
+        """The root, as spelled and with its links resolved."""
+        return spellings(request.environment.root, request.environment.real[1])
 
 
-class Project(_PathCondition):
+class Project(PathCondition):
     """The project directory."""
 
     key = "project"
-    help = "Glob over the project's directory, or any folder above it."
+    help = "Glob over the project's directory, as spelled or with its links resolved, or any folder above it."
     examples = ("~/work/*",)
     caller = True
 
-    def observe(self, request: Request) -> str:
-        """The directory of the project's configuration, or the one that was named; empty where there is none."""
+    def observe(self, request: Request) -> tuple[str, ...]:
+        """The directory of the project's configuration, or the one that was named; none where there is none."""
         project = request.project or request.caller.project
-        return globs.normal(project) if project else ""
-
-
-class _TextCondition(Condition):
-    """A glob over a whole value."""
-
-    shape = TEXTS
-
-    def compare(self, expected: tuple[str, ...], seen: str) -> bool:
-        """True when one of the patterns matches the whole value."""
-        return any(_matcher(pattern, path=False)(seen) for pattern in expected)
+        return spellings(project, os.path.realpath(project)) if project else ()
 
 
 ENVIRONMENT_KINDS = ("virtualenv", "system", "target", "prefix")
@@ -234,26 +122,7 @@ class EnvironmentKind(Condition):
         return value
 
 
-class _FlagCondition(Condition):
-    """A fact that is true or false."""
-
-    shape = FLAG
-    fact = FLAG
-    examples = (True, False)
-
-    def compare(self, expected: bool, seen: bool) -> bool:  # noqa: FBT001  (values of this condition)
-        """True when both are the same."""
-        return expected is seen
-
-    def assumed(self, value: str) -> object:
-        """A boolean, spelled as uv spells them."""
-        flag = boolean(value)
-        if flag is None:
-            raise ValueError("must be true or false")
-        return flag
-
-
-class ExternallyManaged(_FlagCondition):
+class ExternallyManaged(FlagCondition):
     """A PEP 668 marker."""
 
     key = "externally-managed"
@@ -273,7 +142,7 @@ class ExternallyManaged(_FlagCondition):
         return marker is not None
 
 
-class Writable(_FlagCondition):
+class Writable(FlagCondition):
     """Whether the lock file in the environment can be had."""
 
     key = "writable"
@@ -288,7 +157,7 @@ class Writable(_FlagCondition):
         return number == 0
 
 
-class Filesystem(_TextCondition):
+class Filesystem(TextCondition):
     """The type of the file system."""
 
     key = "filesystem"
@@ -304,7 +173,7 @@ class Filesystem(_TextCondition):
         return mount.type if mount else ""
 
 
-class Platform(_TextCondition):
+class Platform(TextCondition):
     """`sys.platform`."""
 
     key = "platform"
@@ -318,7 +187,7 @@ class Platform(_TextCondition):
         return sys.platform
 
 
-class Host(_TextCondition):
+class Host(TextCondition):
     """The host name."""
 
     key = "host"
@@ -349,6 +218,7 @@ class Environ(Condition):
     )
     examples = ({"CI": True}, {"DEPLOY": ["staging", "prod*"]})
     caller = True
+    assumable = False  # there are --env and --unset
 
     def get(self, request: Request) -> Any:
         """All variables: which of them matter only the rule knows."""
@@ -362,7 +232,7 @@ class Environ(Condition):
     def _holds(wanted: Any, value: str | None) -> bool:
         if isinstance(wanted, bool):
             return wanted is (False if value is None else boolean(value))
-        return value is not None and any(_matcher(pattern, path=False)(value) for pattern in wanted)
+        return value is not None and matches_text(wanted, value)
 
     def display(self, expected: Any, seen: Any) -> object:
         """Never a value: a variable may hold a secret."""
@@ -378,10 +248,10 @@ class Environ(Condition):
 
     def toml(self, expected: Any) -> Any:
         """A table of variables."""
-        return {name: _one(wanted) for name, wanted in expected}
+        return {name: one_or_list(wanted) for name, wanted in expected}
 
 
-class User(_TextCondition):
+class User(TextCondition):
     """The effective user."""
 
     key = "user"
@@ -400,7 +270,7 @@ class User(_TextCondition):
         return user_name(os.geteuid()) or str(os.geteuid())
 
 
-class Operation(_TextCondition):
+class Operation(TextCondition):
     """What the caller is about to do."""
 
     key = "operation"
@@ -414,7 +284,20 @@ class Operation(_TextCondition):
 
 
 class Combinator(Condition):
-    """Match tables combined; what it asks about is what they ask about."""
+    """Match tables combined; what it asks about is what they ask about.
+
+    Attributes:
+        wants: What it wants of the tables, as `explain` says it.
+        several: Whether its value is an array of tables.
+    """
+
+    wants: str
+    several = True
+    assumable = False
+
+    def asks(self, expected: Any) -> bool:
+        """Whether one of the tables does."""
+        return any(asks_caller(match) for match in self.tables(expected))
 
     def tables(self, expected: Any) -> tuple[Match, ...]:
         """The match tables inside."""
@@ -434,6 +317,7 @@ class AnyOf(Combinator):
 
     key = "any"
     help = "Holds when one of these match tables does."
+    wants = "one of these to hold"
 
     def holds(self, expected: tuple[Match, ...], request: Request) -> bool:
         """True when one table holds."""
@@ -445,6 +329,7 @@ class AllOf(Combinator):
 
     key = "all"
     help = "Holds when each of these match tables does."
+    wants = "each of these to hold"
 
     def holds(self, expected: tuple[Match, ...], request: Request) -> bool:
         """True when every table holds."""
@@ -456,6 +341,8 @@ class Not(Combinator):
 
     key = "not"
     help = "Holds when this match table does not."
+    wants = "this not to hold"
+    several = False
 
     def tables(self, expected: Match) -> tuple[Match, ...]:
         """The one table."""
@@ -508,12 +395,7 @@ def toml(match: Match) -> dict[str, Any]:
 
 def asks_caller(match: Match) -> bool:
     """Whether the answer may differ between two callers of one environment."""
-    return any(
-        any(asks_caller(table) for table in condition.tables(expected))
-        if isinstance(condition, Combinator)
-        else condition.caller
-        for condition, expected in ((CONDITIONS[key], expected) for key, expected in match)
-    )
+    return any(CONDITIONS[key].asks(expected) for key, expected in match)
 
 
 REFERENCE = {"$ref": "#/definitions/match"}
@@ -528,8 +410,11 @@ def _match(depth: int) -> Shape:
         return _match(depth + 1).parse(value, location)  # type: ignore[no-any-return]  # a shape gives any
 
     table = Shape(inner, REFERENCE)
-    combined = {AnyOf.key: array(table, least=1), AllOf.key: array(table, least=1), Not.key: table}
-    shapes = {key: combined[key] if key in combined else CONDITIONS[key].shape for key in CONDITIONS}
+    tables = array(table, least=1)
+    shapes = {
+        key: (tables if condition.several else table) if isinstance(condition, Combinator) else condition.shape
+        for key, condition in CONDITIONS.items()
+    }
     notes = {key: _notes(condition) for key, condition in CONDITIONS.items()}
     shape = keyed(shapes, notes, least=1)
     return Shape(lambda value, location: tuple(shape.parse(value, location).items()), shape.schema)

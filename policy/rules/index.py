@@ -6,7 +6,6 @@ over could not have matched, so the first match stays the same; a property test 
 
 from __future__ import annotations
 
-import os
 import sys
 
 from policy.rules import globs
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 PATHS = ("interpreter", "environment")  # facts that are known before they are asked for
 MANY = 1024  # environments whose candidates are remembered
-SETTLED = frozenset({"interpreter", "environment", "kind"})  # say the same of an environment each time
+SETTLED = frozenset({"interpreter", "environment", "kind"})  # whose facts an environment has from the start
 
 
 class Search:
@@ -43,8 +42,8 @@ class Search:
     def __init__(self, rules: AnyRules, built: Index | None = None) -> None:
         self._rules = rules
         self._index = built
-        # by interpreter, root and kind: the rules that can match, or the one that does where nothing else is asked
-        self._known: dict[tuple[str, str, str], Sequence[int] | int] = {}
+        # by what says which environment it is: the rules that can match, or the one that does if nothing else is asked
+        self._known: dict[tuple[object, ...], Sequence[int] | int] = {}
 
     def first(self, request: Request) -> int:
         """Which rule decides.
@@ -55,7 +54,7 @@ class Search:
         environment = request.environment
         numbers: Sequence[int] | int | None = None
         if not request.given:
-            numbers = self._known.get((environment.interpreter, environment.root, environment.kind))
+            numbers = self._known.get((environment.interpreter, environment.root, environment.kind, environment.real))
         if numbers is None:
             numbers = self._candidates(request)
         if isinstance(numbers, int):
@@ -78,7 +77,7 @@ class Search:
         if len(self._known) >= MANY:
             self._known.clear()
         environment = request.environment
-        self._known[environment.interpreter, environment.root, environment.kind] = left
+        self._known[environment.interpreter, environment.root, environment.kind, environment.real] = left
         return left
 
     def _narrowed(self, numbers: Sequence[int], request: Request) -> Sequence[int] | int:
@@ -86,13 +85,18 @@ class Search:
         left: list[int] = []
         for number in numbers:
             match = self._rules[number].match
-            settled = tuple([condition for condition in match if condition[0] in SETTLED])
-            if not holds(settled, request):
+            settled = tuple([(key, expected) for key, expected in match if _is_settled(key, expected)])
+            if settled and not holds(settled, request):
                 continue
             if len(settled) == len(match):  # nothing else is asked, so it decides where it is reached
                 return [*left, number] if left else number
             left.append(number)
         return left
+
+
+def _is_settled(key: str, expected: Any) -> bool:
+    """Whether a condition says the same of an environment each time."""
+    return key in SETTLED and not CONDITIONS[key].asks(expected)
 
 
 def build(rules: AnyRules) -> Index:
@@ -135,41 +139,23 @@ _RANK = {"folder": 0, "name": 0, "stem": 0, "inside": 1}  # those inside a name 
 
 def _anchors(pattern: str) -> list[Anchor]:
     """What stands on every path that a pattern matches: a folder above it, a name, how a name begins, a part of one."""
-    prefix = globs.compile_path(pattern, os.path.expanduser("~")).prefix
-    anchors = [("folder", prefix)] if prefix else []
+    path = globs.parse(pattern)
+    anchors: list[Anchor] = []
+    if pattern[:1] != "~" and path.prefix:  # the home directory is another one for each caller
+        anchors.append(("folder", path.prefix))
     if sys.platform == "win32":  # folds case and separators
         return anchors
-    for name in pattern.split("/"):
-        if name in {"", ".", "~"}:
+    for segment in path.segments:
+        name = globs.text_of(segment)
+        if name is not None:
+            anchors += [("name", name)] if name else []
             continue
-        literal = _literals(name)
-        if literal[0] == name:
-            anchors.append(("name", name))
-            continue
-        if literal[0]:
-            anchors.append(("stem", literal[0]))
-        longest = max(literal, key=len)
+        if isinstance(segment[0], str):
+            anchors.append(("stem", segment[0]))
+        longest = max((part for part in segment if isinstance(part, str)), key=len, default="")
         if longest:
             anchors.append(("inside", longest))
     return anchors
-
-
-def _literals(name: str) -> list[str]:
-    """The literal parts of a segment, before, between and behind what is magic."""
-    parts = [""]
-    at = 0
-    while at < len(name):
-        character = name[at]
-        at += 1
-        if character == "[":
-            end = name.find("]", at + 2 if name[at : at + 1] in ("!", "^") else at + 1)
-            at = end + 1
-            parts.append("")
-        elif character in "*?":
-            parts.append("")
-        else:
-            parts[-1] += character
-    return parts
 
 
 def candidates(index: Index, request: Request) -> Sequence[int]:
@@ -181,24 +167,36 @@ def candidates(index: Index, request: Request) -> Sequence[int]:
     """
     always, folders, names, stems, inside = index
     found: list[int] = []
-    for key, table in folders.items():
-        path = CONDITIONS[key].get(request)
-        end = len(path)
-        while end > 0:
-            if (folder := path[:end]) in table:
-                found += table[folder]
-            end = path.rfind("/", 0, end)
-    for key, table in names.items():
-        for name in CONDITIONS[key].get(request).split("/"):
-            if name in table:
-                found += table[name]
-    for key, lengths in stems.items():
-        found += _by_stem(lengths, CONDITIONS[key].get(request).split("/"))
-    for key, table in inside.items():
-        path = CONDITIONS[key].get(request)
-        for text in [text for text in table if text in path]:
-            found += table[text]
+    for key in PATHS:
+        for path in CONDITIONS[key].get(request):
+            if key in folders:
+                found += _by_folder(folders[key], path)
+            if key in names or key in stems:
+                parts = path.split("/")
+                found += _by_name(names.get(key, {}), parts) + _by_stem(stems.get(key, {}), parts)
+            if key in inside:
+                table = inside[key]
+                for text in [text for text in table if text in path]:
+                    found += table[text]
     return sorted({*always, *found}) if found else always
+
+
+def _by_folder(table: dict[str, list[int]], path: str) -> list[int]:
+    found: list[int] = []
+    end = len(path)
+    while end > 0:
+        if (folder := path[:end]) in table:
+            found += table[folder]
+        end = path.rfind("/", 0, end)
+    return found
+
+
+def _by_name(table: dict[str, list[int]], names: list[str]) -> list[int]:
+    found: list[int] = []
+    for name in names:
+        if name in table:
+            found += table[name]
+    return found
 
 
 def _by_stem(lengths: dict[int, dict[str, list[int]]], names: list[str]) -> list[int]:

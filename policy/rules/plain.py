@@ -7,10 +7,21 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
-    from policy.rules.conditions import Match
-    from policy.rules.rule import AnyRule
+    from policy.rules.condition import Match
+
+    class Ranked(Protocol):
+        """A rule, as far as settings ask for it."""
+
+        @property
+        def layer(self) -> str:
+            """The layer that holds it."""
+
+        @property
+        def mandatory(self) -> bool:
+            """Whether it stands before every other layer."""
+
 
 BUILT_IN_LAYER = "built-in"
 
@@ -86,7 +97,7 @@ class Setting:
         """
         return Setting(self.value, self.file, self.line, self.layer, (layer,), self.weaker)
 
-    def for_rule(self, rule: AnyRule) -> Setting | None:
+    def for_rule(self, rule: Ranked) -> Setting | None:
         """The setting that counts for a rule: nobody but its own layer, and those weaker than it, moves its lock.
 
         Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from policy import host
 from policy.errors import UsageError
 
 TYPE_CHECKING = False
@@ -64,7 +65,7 @@ class Request:
         project: The directory whose configuration was found, where the caller named none.
     """
 
-    __slots__ = ("caller", "details", "environment", "facts", "given", "project")
+    __slots__ = ("_home", "caller", "details", "environment", "facts", "given", "project")
 
     def __init__(
         self, environment: Environment, caller: Caller | None = None, facts: Mapping[str, object] | None = None
@@ -75,3 +76,12 @@ class Request:
         self.given = bool(facts)
         self.details: dict[str, str] = {}
         self.project: str | None = None
+        self._home: str | None = None
+
+    @property
+    def home(self) -> str:
+        """What `~` stands for: the caller's HOME, else what the user database says; "" where neither knows one."""
+        if self._home is None:
+            given = self.facts.get("home")
+            self._home = given if isinstance(given, str) else host.home(self.caller.environ)
+        return self._home

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Protocol, TypeAlias
 
-    from policy.rules.conditions import Match
+    from policy.rules.condition import Match
 
 TIMEOUT = number(0, MAX_TIMEOUT, "seconds")
 BOTH = "both"  # another word for global and local

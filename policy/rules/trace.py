@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from policy.rules.conditions import CONDITIONS, Combinator, asks_caller
+from policy.rules.conditions import CONDITIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from policy.rules.conditions import Match
+    from policy.rules.condition import Match
     from policy.rules.request import Request
     from policy.rules.rule import AnyRule, AnyRules, Step
 
@@ -77,10 +77,10 @@ def _check(key: str, expected: Any, request: Request) -> dict[str, Any]:
         "expected": condition.toml(expected),
         "seen": None,
         "passed": condition.holds(expected, request),
-        "caller": asks_caller(((key, expected),)),
+        "caller": condition.asks(expected),
     }
-    if isinstance(condition, Combinator):
-        record["checks"] = [checks(match, request) for match in condition.tables(expected)]
+    if tables := condition.tables(expected):
+        record["checks"] = [checks(match, request) for match in tables]
     else:
         record["seen"] = condition.display(expected, condition.get(request))
         if key in request.details:

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.checks import implication, run_cases
+from policy.checks import implication
 from policy.checks.implication import Effort, flat
 from policy.checks.lint import ALL_STEPS, WARNINGS, check
 from policy.config.layers import PROJECT, SYSTEM, USER, Source
 from policy.config.read import BUILT_IN
 from policy.environment.discovery import Environment
-from policy.rules import conditions
+from policy.rules import conditions, supposition
 from policy.rules.request import Caller, Request
 from policy.toml.diagnostic import Location
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from policy.checks.lint import Finding, Report
+    from policy.rules.condition import Match
 
 
 def _report(tmp_path: Path, text: str) -> Report:
@@ -292,7 +293,7 @@ LEAVES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-def _tables(inner: st.SearchStrategy[conditions.Match]) -> st.SearchStrategy[conditions.Match]:
+def _tables(inner: st.SearchStrategy[Match]) -> st.SearchStrategy[Match]:
     some = st.lists(inner, min_size=1, max_size=2).map(tuple)
     keys = {"any": some, "all": some, "not": inner}
     pairs = [st.tuples(st.just(key), value) for key, value in {**keys, **LEAVES}.items()]
@@ -311,7 +312,7 @@ REQUESTS = [
     Request(
         ENVIRONMENT,
         Caller({"V": value} if value is not None else {}, "/"),
-        {**run_cases.DEFAULTS, "environment": path, "host": host, "user": user, "writable": writable, "kind": kind},
+        {**supposition.DEFAULTS, "environment": path, "host": host, "user": user, "writable": writable, "kind": kind},
     )
     for path in ("/", "/a", "/a/b/c", "/a/bc", "/ab", "/c/b")
     for host in ("", "a", "ab", "c")
@@ -323,7 +324,7 @@ REQUESTS = [
 
 @given(MATCHES, MATCHES)
 @settings(max_examples=500, deadline=None)
-def test_what_is_proven_is_so(one: conditions.Match, other: conditions.Match) -> None:
+def test_what_is_proven_is_so(one: Match, other: Match) -> None:
     """No request contradicts an implication, an impossibility or a certainty that was proven."""
     effort = Effort(5_000, 5_000)
     try:
@@ -341,7 +342,7 @@ def test_what_is_proven_is_so(one: conditions.Match, other: conditions.Match) ->
 
 @given(MATCHES)
 @settings(max_examples=300, deadline=None)
-def test_what_divides_callers(match: conditions.Match) -> None:
+def test_what_divides_callers(match: Match) -> None:
     """An environment in which a match table holds for some callers only is one that `divided` tells of."""
     answers: dict[object, set[bool]] = {}
     told: dict[object, bool] = {}
@@ -354,7 +355,7 @@ def test_what_divides_callers(match: conditions.Match) -> None:
 
 @given(MATCHES, st.sampled_from(["local", "global"]))
 @settings(max_examples=300, deadline=None)
-def test_what_is_passed_over_agrees(match: conditions.Match, lock: str) -> None:
+def test_what_is_passed_over_agrees(match: Match, lock: str) -> None:
     """A rule of which nothing is said excludes, in each environment, the callers for whom it does not hold."""
     from policy.checks.lint import Chain, Entry, _disagreement
     from policy.rules.rule import Rule

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from policy.__main__ import main
-from policy.checks import run_cases
-from policy.config.cases import FACTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,38 +168,7 @@ def test_junit(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert '- lock = ["global", "local"]' in str(failure.text)
 
 
-def test_every_fact_has_a_fixed_value() -> None:
-    """Nothing of this machine is observed: each condition that a test can give has a value without it."""
-    assert set(run_cases.DEFAULTS) == set(FACTS)
-
-
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX paths")
-
-
-@POSIX
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({}, {}),
-        ({"interpreter": "/x/y/bin/python"}, {"environment": "/x/y"}),
-        ({"environment": "/x/y"}, {"interpreter": "/x/y/bin/python"}),
-        ({"environment": "/x//y/../z"}, {"environment": "/x/z", "interpreter": "/x/z/bin/python"}),
-        (
-            {"kind": "system"},
-            {"environment": "/python", "interpreter": "/python/bin/python3", "base-interpreter": "/python/bin/python3"},
-        ),
-        (
-            {"kind": "system", "interpreter": "/usr/bin/python3.11"},
-            {"environment": "/usr", "base-interpreter": "/usr/bin/python3.11"},
-        ),
-        ({"kind": "system", "environment": "/"}, {"interpreter": "/bin/python3", "base-interpreter": "/bin/python3"}),
-        ({"kind": "target", "environment": "/t"}, {"interpreter": "/python/bin/python3"}),
-        ({"kind": "prefix", "interpreter": "/p/bin/python"}, {"base-interpreter": "/p/bin/python"}),
-    ],
-)
-def test_what_follows_from_what_is_given(given: dict[str, Any], expected: dict[str, Any]) -> None:
-    """An interpreter and a root follow from each other as in a real environment."""
-    assert run_cases.facts(given) == {**run_cases.DEFAULTS, **given, **expected}
 
 
 @POSIX

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from policy.config import cases
-from policy.config.cases import FACTS, Case
+from policy.config.cases import Case
 from policy.errors import ConfigError
 from policy.rules.conditions import CONDITIONS, Combinator
+from policy.rules.supposition import FACTS
 from policy.toml.diagnostic import Location
 
 HERE = Location("a.toml", ("tests",))

@@ -60,12 +60,12 @@ class World:
         factories.written(self.file, text)
         aged()
 
-    def program(self, home: str = "/h", layer: str = "file") -> PlainChain:
+    def program(self, layer: str = "file") -> PlainChain:
         """The program of the file, as the next process would get it."""
         query = layers.Query(self.environ, "/", "/", config_file=str(self.file))
         (found,) = layers.find(query)
         found.layer = layers.layer(layer)
-        return compiled.chain([found], self.environ, home)
+        return compiled.chain([found], self.environ)
 
     def name(self) -> str:
         """The name of the first rule."""
@@ -101,7 +101,7 @@ def test_read_once(world: World) -> None:
 
 def test_nothing_is_kept_without_files(world: World) -> None:
     """Without a file there is nothing to read, and nothing is written."""
-    assert len(compiled.chain([], world.environ, "/h").rules) == 5
+    assert len(compiled.chain([], world.environ).rules) == 5
     assert world.kept == []
 
 
@@ -175,14 +175,6 @@ def test_a_file_as_young_as_the_clock_s_tick_is_not_kept(world: World) -> None:
     aged()
     world.name()
     assert len(world.kept) == 1
-
-
-def test_another_home_is_another_program(world: World) -> None:
-    """`~` is resolved when rules are compiled, so another home directory compiles them anew."""
-    world.write('[[rules]]\nlock = "global"\nmatch.environment = "~/x"\n')
-    world.program("/home/anna")
-    world.program("/home/ben")
-    assert world.read == 2
 
 
 def test_another_layer_is_another_program(world: World) -> None:
@@ -341,7 +333,9 @@ from policy.config import layers
 environ = {"HOME": sys.argv[1], "XDG_CACHE_HOME": sys.argv[1]}
 for number in range(int(sys.argv[3])):
     query = layers.Query(environ, "/", "/", config_file=sys.argv[2])
-    program = compiled.chain(layers.find(query), environ, f"/home-{number % 2}-{sys.argv[4]}")
+    (found,) = layers.find(query)
+    found.layer = layers.LAYERS[(number + int(sys.argv[4])) % len(layers.LAYERS)]
+    program = compiled.chain([found], environ)
     assert program.rules[0].name == "one", program.rules[0]
 """
 

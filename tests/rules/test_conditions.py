@@ -25,6 +25,8 @@ from tests import factories, requirements
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from policy.rules.condition import Match
+
 if sys.platform == "win32":
     pytest.skip("needs POSIX paths, links and users", allow_module_level=True)
 
@@ -32,7 +34,7 @@ MATCH = conditions.match_shape()
 HERE = Location("a.toml")
 
 
-def match(**table: Any) -> conditions.Match:
+def match(**table: Any) -> Match:
     """A match table as a file has it, read; `_` stands for `-`, and a last one is dropped."""
     return tuple(MATCH.parse({key.rstrip("_").replace("_", "-"): value for key, value in table.items()}, HERE))
 
@@ -125,14 +127,22 @@ def test_paths(key: str, pattern: str | list[str], path: str, expected: bool) ->
 
 @pytest.mark.parametrize("key", PATH_OF)
 def test_home(key: str) -> None:
-    """`~` is the home directory."""
-    inside = os.path.join(os.path.expanduser("~"), "shared", "env")
-    assert conditions.holds(match(**{key: "~/shared/*"}), PATH_OF[key](inside))
-    assert not conditions.holds(match(**{key: "~/shared/*"}), PATH_OF[key]("/elsewhere/shared/env"))
+    """`~` is the caller's HOME, else the user database's, and so a fact of the caller."""
+    wanted = match(**{key: "~/shared/*"})
+    home = pwd.getpwuid(os.geteuid()).pw_dir
+    for environ, inside in [({"HOME": "/h"}, "/h"), ({"HOME": ""}, home), ({}, home)]:
+        asked = PATH_OF[key](f"{inside}/shared/env")
+        asked.caller.environ = environ
+        assert conditions.holds(wanted, asked)
+    asked = PATH_OF[key](f"{home}/shared/env")
+    asked.caller.environ = {"HOME": "elsewhere"}
+    assert not conditions.holds(wanted, asked)
+    assert conditions.asks_caller(wanted)
+    assert conditions.asks_caller(match(**{key: "/shared/*"})) is (key == "project")
 
 
-def test_links_stay(tmp_path: Path) -> None:
-    """A symlink in a path is not resolved, but for the base interpreter, whose real path counts."""
+def test_links(tmp_path: Path) -> None:
+    """A path is compared as spelled and with the links of its folder resolved; its own link is not followed."""
     root = factories.virtualenv(tmp_path / "env")
     (tmp_path / "link").symlink_to(root)
     found = Environment(
@@ -140,7 +150,10 @@ def test_links_stay(tmp_path: Path) -> None:
     )
     asked = Request(found, Caller({}, "/"))
     assert conditions.holds(match(environment=f"{tmp_path}/link", interpreter=f"{tmp_path}/link/bin/*"), asked)
-    assert not conditions.holds(match(environment=f"{tmp_path}/env"), asked)
+    assert conditions.holds(match(environment=f"{tmp_path}/env", interpreter=f"{tmp_path}/env/bin/*"), asked)
+    assert not conditions.holds(match(environment=f"{tmp_path}/other"), asked)
+    assert not conditions.holds(match(interpreter=os.path.realpath(sys.executable)), asked)
+    assert CONDITIONS["environment"].display((), asked.facts["environment"]) == f"{tmp_path}/link"
     assert conditions.holds(match(base_interpreter=os.path.realpath(sys.executable)), asked)
 
 
@@ -322,8 +335,8 @@ def test_user_without_name(tmp_path: Path) -> None:
 
 def test_project_named() -> None:
     """`project` is the directory that the caller named, and empty where there is none."""
-    assert CONDITIONS["project"].observe(factories.request(project="/work/app/")) == "/work/app"
-    assert CONDITIONS["project"].observe(factories.request()) == ""
+    assert CONDITIONS["project"].observe(factories.request(project="/work/app/")) == ("/work/app",)
+    assert CONDITIONS["project"].observe(factories.request()) == ()
     assert not conditions.holds(match(project="**"), factories.request())
 
 
@@ -491,7 +504,7 @@ def test_assumed(key: str) -> None:
     fact = CONDITIONS[key].assumed(spelled)
     assert fact == {"kind": "target", "externally-managed": True, "writable": False}.get(key, "/some/where")
     asked = Request(factories.environment(), Caller({}, "/"), {key: fact})
-    assert CONDITIONS[key].get(asked) == fact
+    assert CONDITIONS[key].display((), CONDITIONS[key].get(asked)) == fact
 
 
 @pytest.mark.parametrize(

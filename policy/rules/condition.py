@@ -1,0 +1,224 @@
+"""What every condition has: how it is read, how its fact is observed, and when it holds."""
+
+from __future__ import annotations
+
+import os
+
+from policy.rules import globs
+from policy.rules.matcher import path_matcher, text_matcher
+from policy.toml.shapes import FLAG, TEXT, Shape, refined, several
+from policy.variables import boolean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from policy.rules.request import Request
+
+    Match = tuple[tuple[str, Any], ...]
+
+_paths: dict[str, Callable[[str], bool]] = {}
+_paths_at_home: dict[tuple[str, str], Callable[[str], bool]] = {}
+_texts: dict[str, Callable[[str], bool]] = {}
+
+
+def _path(pattern: str, request: Request) -> Callable[[str], bool]:
+    """The compiled form of a path pattern; the first use pays for it."""
+    if pattern[:1] != "~":
+        return _paths.setdefault(pattern, path_matcher(pattern))
+    key = pattern, request.home
+    if key not in _paths_at_home:
+        _paths_at_home[key] = path_matcher(*key)
+    return _paths_at_home[key]
+
+
+def matches_text(patterns: tuple[str, ...], text: str) -> bool:
+    """Whether one of several patterns matches a whole text.
+
+    Args:
+        patterns: They.
+        text: It.
+    """
+    for pattern in patterns:  # a generator costs more than the question
+        if pattern not in _texts:
+            _texts[pattern] = text_matcher(pattern)
+        if _texts[pattern](text):
+            return True
+    return False
+
+
+# What JSON Schema can say of a glob: every [...] is closed. It cannot say that a range such as [z-a] is empty.
+_IN_PATH = r"[^\[\u0000]|\[([!^][^/\u0000]|[^!^/\u0000])[^\]/\u0000]*\]"
+_IN_TEXT = r"[^\[\u0000]|\[([!^][^\u0000]|[^!^\u0000])[^\]\u0000]*\]"
+_PATH = {
+    "pattern": rf"^(~|(/|~/|\*\*|[A-Za-z]:[/\\]|\\\\)({_IN_PATH})*)$",
+    "not": {"pattern": r"(^|/)\.\.(/|$)"},
+    "maxLength": globs.MAX_PATTERN,
+}
+_TEXT = {"pattern": f"^({_IN_TEXT})*$", "maxLength": globs.MAX_PATTERN}
+
+PATHS = several(refined(TEXT, globs.fault, _PATH))
+TEXTS = several(refined(TEXT, globs.text_fault, _TEXT))
+
+
+def _path_fault(path: str) -> str | None:
+    """What is wrong with a path that somebody gives as a fact."""
+    known = path[:1] == "/" or path == "~" or path[:2] in ("~/", "\\\\") or path[1:3] in (":/", ":\\")
+    return None if known and "\0" not in path else "expected an absolute path, or one that begins with ~"
+
+
+class Condition:
+    """One question about one fact.
+
+    Attributes:
+        key: Its name in `match`, in JSON and in `--assume`.
+        shape: How its value is read, and its schema.
+        help: One sentence for the schema, the reference and the editor.
+        fact: How a fact that somebody gives, in a test of the rules, is read.
+        plain: The fact where a test of the rules does not give it: a writable virtual environment on Linux, a caller
+            without variables, project or operation. Never this machine's.
+        examples: Values as TOML would have them.
+        caller: Whether two callers of one environment may see different answers.
+        assumable: Whether `--assume` can give its fact.
+    """
+
+    key: str
+    shape: Shape
+    fact: Shape = TEXT
+    help: str
+    plain: Any = ""
+    examples: tuple[Any, ...]
+    caller = False
+    assumable = True
+
+    def observe(self, request: Request) -> Any:
+        """Looks at the world."""
+        raise NotImplementedError
+
+    def compare(self, expected: Any, seen: Any) -> bool:
+        """Compares."""
+        raise NotImplementedError
+
+    def get(self, request: Request) -> Any:
+        """The fact, observed when it is first asked for."""
+        try:
+            return request.facts[self.key]
+        except KeyError:
+            fact = request.facts[self.key] = self.observe(request)
+            return fact
+
+    def holds(self, expected: Any, request: Request) -> bool:
+        """Whether the fact is as the rule wants it."""
+        return self.compare(expected, self.get(request))
+
+    def assumed(self, value: str) -> object:
+        """The fact that `--assume` spells; raises ValueError for one that cannot be."""
+        return value
+
+    def display(self, expected: Any, seen: Any) -> object:
+        """What was seen, as it may be shown."""
+        del expected
+        return seen
+
+    def asks(self, expected: Any) -> bool:
+        """Whether the answer may differ between two callers of one environment."""
+        del expected
+        return self.caller
+
+    def tables(self, expected: Any) -> tuple[Match, ...]:
+        """The match tables inside; none, but for a combinator."""
+        del expected
+        return ()
+
+    def toml(self, expected: Any) -> Any:
+        """The value of `match`, as TOML has it."""
+        return one_or_list(expected)
+
+
+def one_or_list(expected: Any) -> Any:
+    """A value that was read as several, as TOML has it."""
+    if not isinstance(expected, tuple):
+        return expected
+    return expected[0] if len(expected) == 1 else list(expected)
+
+
+class PathCondition(Condition):
+    """A glob over a path as spelled and with its links resolved, or over a folder above it; its fact is both."""
+
+    shape = PATHS
+    fact = refined(TEXT, _path_fault, {"pattern": r"^(/|~/|~$|\\\\|[A-Za-z]:[/\\])[^\u0000]*$"})
+    examples: tuple[Any, ...] = ("/nix/store/*", ["/opt/**", "~/shared/*"])
+
+    def asks(self, expected: tuple[str, ...]) -> bool:
+        """The home directory is the caller's, too."""
+        return self.caller or any(pattern[:1] == "~" for pattern in expected)
+
+    def get(self, request: Request) -> tuple[str, ...]:
+        """One spelling of the path or two; none where there is no path."""
+        try:
+            seen = request.facts[self.key]
+        except KeyError:
+            seen = request.facts[self.key] = self.observe(request)
+        return ((seen,) if seen else ()) if isinstance(seen, str) else seen  # type: ignore[return-value]  # a fact
+
+    def holds(self, expected: tuple[str, ...], request: Request) -> bool:
+        """True when one of the patterns matches a spelling of the path or a folder above it."""
+        paths = self.get(request)
+        for pattern in expected:  # a generator costs more than the question
+            matches = _paths.get(pattern) or _path(pattern, request)
+            for path in paths:
+                if matches(path):
+                    return True
+        return False
+
+    def assumed(self, value: str) -> object:
+        """The path, made absolute."""
+        if not value:
+            raise ValueError("must be a path")
+        return globs.normal(os.path.abspath(value))
+
+    def display(self, expected: Any, seen: tuple[str, ...]) -> object:
+        """The path as spelled."""
+        del expected
+        return seen[0] if seen else ""
+
+
+def spellings(path: str, real: str) -> tuple[str, ...]:
+    """A path in the form in which paths are compared, and where its links lead if that is elsewhere.
+
+    Args:
+        path: As spelled.
+        real: Without links.
+    """
+    spelled, resolved = globs.normal(path), globs.normal(real)
+    return (spelled,) if spelled == resolved else (spelled, resolved)
+
+
+class TextCondition(Condition):
+    """A glob over a whole value."""
+
+    shape = TEXTS
+
+    def compare(self, expected: tuple[str, ...], seen: str) -> bool:
+        """True when one of the patterns matches the whole value."""
+        return matches_text(expected, seen)
+
+
+class FlagCondition(Condition):
+    """A fact that is true or false."""
+
+    shape = FLAG
+    fact = FLAG
+    examples = (True, False)
+
+    def compare(self, expected: bool, seen: bool) -> bool:  # noqa: FBT001  (values of this condition)
+        """True when both are the same."""
+        return expected is seen
+
+    def assumed(self, value: str) -> object:
+        """A boolean, spelled as uv spells them."""
+        flag = boolean(value)
+        if flag is None:
+            raise ValueError("must be true or false")
+        return flag

@@ -1,0 +1,202 @@
+"""Compiled globs.
+
+No pattern takes more time than in proportion to its own length times the text's: either string methods suffice, or all
+the pattern's states are followed at once, as bits of one integer (Baeza-Yates and Gonnet's shift-and, with loops). That
+needs no `re`, whose import alone costs half of starting Python.
+"""
+
+from __future__ import annotations
+
+from policy.rules.globs import ANY, DEEP, MAX_PATTERN, STAR, WINDOWS, Wildcard, parse, parse_text, text_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
+
+    from policy.rules.globs import Part, Segment
+
+    Matcher: TypeAlias = Callable[[str], bool]
+
+
+def path_matcher(pattern: str, home: str = "", *, windows: bool = WINDOWS) -> Matcher:
+    """The function that says whether a path pattern matches a path in its `normal` form.
+
+    Args:
+        pattern: See `policy.rules.globs`.
+        home: The home directory that `~` stands for.
+        windows: Whether paths are those of Windows.
+
+    Raises:
+        ValueError: The pattern is faulty.
+    """
+    path = parse(pattern, home, windows=windows)
+    plain = _plain_path(path.literal, path.segments)
+    if plain is not None:
+        return plain
+    segments = list(path.segments)
+    if segments[-1] == (DEEP,):
+        segments[-1] = (STAR,)  # as a folder matches with all below it, `/x/*` covers what `/x/**` covers
+    return _simulate_path(path.literal, segments, windows=windows)
+
+
+def text_matcher(pattern: str) -> Matcher:
+    """The function that says whether a pattern that is not for paths matches a text.
+
+    Args:
+        pattern: See `policy.rules.globs`.
+
+    Raises:
+        ValueError: The pattern is faulty.
+    """
+    parts = parse_text(pattern)
+    plain = _plain_text(parts)
+    if plain is not None:
+        return plain
+    units: list[Part] = []
+    loops = 0
+    for part in parts:
+        if part is STAR or part is DEEP:
+            loops |= 1 << len(units)
+        else:
+            units += part if isinstance(part, str) else [part]
+    return _simulate(units, loops, loops, 0, separator="")
+
+
+def _plain_path(literal: str, segments: tuple[Segment, ...]) -> Matcher | None:
+    """A function that needs string methods only, None where they are not enough."""
+    names = [text_of(segment) for segment in segments]
+    magic = [at for at, name in enumerate(names) if name is None]
+    if not magic:
+        exact = literal + "/".join(map(str, names))
+        below = exact + "/"
+        return lambda text: text == exact or text.startswith(below)
+    if segments == ((DEEP,),):
+        return lambda _text: True
+    if magic == [len(segments) - 1]:
+        return _plain_beginning(literal + "/".join(map(str, names[:-1])) + "/", segments[-1])
+    if segments[0] == (DEEP,):
+        return _plain_middle(names[1:], segments[-1])
+    return None
+
+
+def _plain_beginning(begin: str, last: Segment) -> Matcher | None:
+    """Literal folders, then a segment that is not literal: `/usr/*`, `/usr/**`, `/usr/py*`."""
+    if _is_open(last):
+        return lambda text: text.startswith(begin) and text != begin
+    if len(last) == 2 and isinstance(last[0], str) and _is_open(last[1:]):  # noqa: PLR2004  (a name's beginning, a star)
+        begin += last[0]
+        return lambda text: text.startswith(begin)
+    return None
+
+
+def _plain_middle(names: Sequence[str | None], last: Segment) -> Matcher | None:
+    """What comes after `**/`, if it is literal or literal but for its end: `**/.venv`, `**/.venv/**`."""
+    if None not in names:
+        between = f"/{'/'.join(map(str, names))}/"
+        return lambda text: between in f"/{text}/"
+    if _is_open(last) and len(names) > 1 and None not in names[:-1]:
+        between = f"/{'/'.join(map(str, names[:-1]))}/"
+        return lambda text: between in f"/{text}"[:-1]  # something must follow
+    return None
+
+
+def _is_open(parts: Segment) -> bool:
+    """Whether parts are nothing but stars."""
+    return parts in ((STAR,), (DEEP,))
+
+
+def _plain_text(parts: Segment) -> Matcher | None:  # noqa: PLR0911  (one for each shape)
+    """A function that needs string methods only: no wildcard, or stars around one or two literal parts."""
+    exact = text_of(parts)
+    if exact is not None:
+        return lambda text: text == exact
+    match tuple([part if isinstance(part, str) else "" if _is_open((part,)) else None for part in parts]):
+        case ("",):
+            return lambda _text: True
+        case ("", str(end)):
+            return lambda text: text.endswith(end)
+        case (str(begin), ""):
+            return lambda text: text.startswith(begin)
+        case ("", str(inner), ""):
+            return lambda text: inner in text
+        case (str(begin), "", str(end)):
+            shortest = len(begin) + len(end)
+            return lambda text: text.startswith(begin) and text.endswith(end) and len(text) >= shortest
+    return None
+
+
+def _simulate_path(literal: str, segments: Sequence[Segment], *, windows: bool) -> Matcher:
+    """Lays a path pattern out as states; see `_simulate`."""
+    units: list[Part] = list(literal)
+    stars = deeps = skips = 0
+    for number, parts in enumerate(segments):
+        if parts == (DEEP,):
+            deeps |= 1 << len(units)
+            skips |= 1 << len(units)
+            units.append("/")
+            continue
+        if parts == (STAR,):
+            units.append(ANY)
+        for part in parts:
+            if part is STAR:
+                stars |= 1 << len(units)
+            elif part is DEEP:
+                deeps |= 1 << len(units)
+            else:
+                units += part if isinstance(part, str) else [part]
+        if number < len(segments) - 1:
+            units.append("/")
+    return _simulate(units, stars | deeps, deeps, skips, separator="/", windows=windows)
+
+
+def _simulate(
+    units: Sequence[Part], stars: int, deeps: int, skips: int, *, separator: str, windows: bool = False
+) -> Matcher:
+    """Follows all states of a pattern at once; bit N of a mask is the state in which N units have been matched.
+
+    Args:
+        units: What each state takes to get to the next one: a character, `ANY` or a class.
+        stars: States that stay for any character but the separator.
+        deeps: States that stay for the separator.
+        skips: States that, when they are entered from the one before, are passed at once.
+        separator: `/` for a path, which also matches when a folder above it does; "" for another text.
+        windows: Whether a class matches a letter of the other case.
+    """
+    final = 1 << len(units)
+    start = 1 | (skips & 1) << 1
+    rows: dict[str, tuple[int, int, int]] = {}
+
+    def row(character: str) -> tuple[int, int, int]:
+        moves = 0
+        for number, unit in enumerate(units):
+            if _takes(unit, character, separator, windows=windows):
+                moves |= 1 << number
+        if len(rows) > MAX_PATTERN:
+            rows.clear()
+        here = character == separator
+        rows[character] = moves, deeps if here else stars, final if here else 0
+        return rows[character]
+
+    def simulation(text: str) -> bool:
+        states = start
+        for character in text:
+            moves, loops, stop = rows.get(character) or row(character)
+            if states & stop:
+                return True
+            moved = (states & moves) << 1
+            states = moved | (moved & skips) << 1 | states & loops
+            if not states:
+                return False
+        return states & final != 0
+
+    return simulation
+
+
+def _takes(unit: Part, character: str, separator: str, *, windows: bool) -> bool:
+    """Whether one unit of a pattern matches one character."""
+    if isinstance(unit, str):
+        return unit == character
+    if character == separator:
+        return False
+    return unit is ANY if isinstance(unit, Wildcard) else unit.takes(character, windows=windows)

@@ -1,0 +1,77 @@
+"""A request that is supposed: an environment and a caller of their own, and every fact given.
+
+Nothing of this machine is looked at, and nothing of it is remembered for real requests.
+"""
+
+from __future__ import annotations
+
+import os
+
+from policy.environment.discovery import Environment
+from policy.rules import globs
+from policy.rules.condition import PathCondition
+from policy.rules.conditions import CONDITIONS, PLAIN_PREFIX, Combinator
+from policy.rules.request import Caller, Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+HOME = "home"
+PLAIN_HOME = "/home/user"
+
+FACTS = {key: condition for key, condition in CONDITIONS.items() if not isinstance(condition, Combinator)}
+
+DEFAULTS: Mapping[str, Any] = {HOME: PLAIN_HOME, **{key: condition.plain for key, condition in FACTS.items()}}
+"""A writable virtual environment on Linux, and a caller without variables, project or operation."""
+
+
+def complete(given: Mapping[str, Any]) -> dict[str, Any]:
+    """All facts: those that are given, what follows from them, and the fixed rest.
+
+    Args:
+        given: By the key of their condition, `home` among them.
+    """
+    home = given.get(HOME) or dict(given.get("env", ())).get("HOME") or PLAIN_HOME
+    known = {key: _path(value, home) if _is_path(key) else value for key, value in given.items()}
+    kind = known.get("kind", DEFAULTS["kind"])
+    if kind == "system":
+        known.setdefault("environment", _above(known["interpreter"]) if "interpreter" in known else PLAIN_PREFIX)
+    elif kind == "virtualenv" and "interpreter" in known:
+        known.setdefault("environment", _above(known["interpreter"]))
+    if kind == "system" or (kind == "virtualenv" and "environment" in known):
+        name = "python3" if kind == "system" else "python"
+        known.setdefault("interpreter", f"{known['environment'].rstrip('/')}/bin/{name}")
+    elif kind != "virtualenv":  # --target and --prefix: the interpreter stands elsewhere
+        known.setdefault("interpreter", DEFAULTS["base-interpreter"])
+    if kind != "virtualenv":
+        known.setdefault("base-interpreter", known["interpreter"])
+    return {**DEFAULTS, **known, HOME: home}
+
+
+def request(given: Mapping[str, Any]) -> Request:
+    """The request of which some facts are given.
+
+    Args:
+        given: By the key of their condition, `home` among them; a fact that is not given has a fixed value.
+    """
+    known = complete(given)
+    environment = Environment(
+        known["interpreter"], known["environment"], known["kind"], known["base-interpreter"], "assumption"
+    )
+    caller = Caller(dict(known.pop("env")), "/", known["operation"], known["project"] or None)
+    return Request(environment, caller, known)
+
+
+def _is_path(key: str) -> bool:
+    return key in FACTS and isinstance(FACTS[key], PathCondition)
+
+
+def _path(value: str, home: str) -> str:
+    return globs.normal(home + value[1:] if value[:1] == "~" else value) if value else ""
+
+
+def _above(interpreter: str) -> str:
+    """The root that an interpreter in its `bin` folder has."""
+    return os.path.dirname(os.path.dirname(interpreter)) or "/"
