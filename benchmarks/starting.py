@@ -76,7 +76,7 @@ def _old_script(folder: str) -> str:
     path = os.path.join(folder, "policy")
     with open(path, "w", encoding="utf-8") as file:
         file.write(
-            f"#!{sys.executable}\nimport re\nimport sys\nfrom policy.__main__ import main\n"
+            f"#!{sys.executable}\nimport re\nimport sys\nfrom lock_policy import main\n"
             "sys.argv[0] = re.sub(r'(-script\\.pyw|\\.exe)?$', '', sys.argv[0])\nsys.exit(main())\n"
         )
     os.chmod(path, 0o700)

@@ -352,5 +352,5 @@ def test_scripts() -> None:
     """`policy` and `lock-policy` are the same program."""
     from importlib.metadata import entry_points
 
-    scripts = {script.name: script.value for script in entry_points(group="console_scripts", module="policy.__main__")}
-    assert scripts == {"policy": "policy.__main__:main", "lock-policy": "policy.__main__:main"}
+    scripts = {script.name: script.value for script in entry_points(group="console_scripts", module="lock_policy")}
+    assert scripts == {"policy": "lock_policy:main", "lock-policy": "lock_policy:main"}
