@@ -56,11 +56,18 @@ def steps(
     while True:
         begin = time.monotonic()
         limit = decision.timeout if timeout is None else timeout
-        held.locks, free = adapt(decision) if adapt else (decision.plan, ())
+        wanted, free = adapt(decision) if adapt else (decision.plan, ())
         try:
-            yield from take(held, timeout=limit, **options)
-            if free and limit is not None:
-                yield from _pass(free, timeout=max(0.0, begin + limit - time.monotonic()), **options)
+            held.locks = tuple(lock for lock in wanted if _has_place(lock))
+            yield from take(held, timeout=_rest(limit, begin), **options)
+            # While those were waited for, an environment may have been made with a place for more.
+            late = tuple(lock for lock in wanted if lock not in held.locks and _has_place(lock))
+            if late:
+                first, held.locks = held.locks, late
+                yield from take(held, timeout=_rest(limit, begin), **options)
+                held.locks = (*first, *late)
+            if free:
+                yield from _pass(free, timeout=_rest(limit, begin), **options)
         except (LockUnavailable, LockTimeout) as error:
             held.give_up()
             held.locks = ()
@@ -70,6 +77,16 @@ def steps(
             decision = again
         else:
             return decision
+
+
+def _rest(limit: float | None, begin: float) -> float | None:
+    """The seconds that are left of a limit; None where there is none."""
+    return None if limit is None else max(0.0, begin + limit - time.monotonic())
+
+
+def _has_place(lock: Lock) -> bool:
+    """Whether a lock can be: one in an environment that does not exist yet has no folder to lie in."""
+    return lock.purpose != "local" or os.path.isdir(os.path.dirname(lock.name))
 
 
 def _pass(locks: Sequence[Lock], **options: Any) -> Generator[Pause, None, None]:

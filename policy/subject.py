@@ -24,13 +24,24 @@ class Subject:
         uv: The uv command that it is, None for any other.
         apart: Why no environment is held; "" where one is.
         uncertain: What of this cannot be known beforehand; "" where all is.
+        environ: The variables that it gets; None: those of the caller.
+        operation: What it does, as rules know it; "" where that is not known.
     """
 
-    __slots__ = ("apart", "environment", "uncertain", "uv")
+    __slots__ = ("apart", "environ", "environment", "operation", "uncertain", "uv")
 
     def __init__(
-        self, environment: Environment | None, uv: Command | None = None, apart: str = "", uncertain: str = ""
+        self,
+        environment: Environment | None,
+        uv: Command | None = None,
+        *,
+        apart: str = "",
+        uncertain: str = "",
+        environ: Mapping[str, str] | None = None,
+        operation: str = "",
     ) -> None:
+        self.environ = environ
+        self.operation = operation
         self.environment = environment
         self.uv = uv
         self.apart = apart
@@ -56,20 +67,21 @@ def subject(words: Sequence[str], caller: Caller, found: Callable[[], Environmen
     change = commands.read(words, caller.environ, caller.cwd)
     inner = change.command if change else None
     uv = _parsed(inner.words, inner.environ, inner.cwd) if inner else _parsed(words, caller.environ, caller.cwd)
-    operation = uv.operation if uv else change.operation if change else None
-    caller.operation = caller.operation or operation
+    operation = uv.operation if uv else (change.operation if change else None) or ""
+    caller.operation = caller.operation or operation or None
+    environ = inner.environ if inner else caller.environ
     if named:
-        return Subject(found(), uv)
+        return Subject(found(), uv, environ=environ, operation=operation)
     if uv:
         return _uv(uv, found)
     if change and change.apart:
         return Subject(None, apart=change.apart)
     if change and change.environment:
-        return Subject(change.environment, uncertain=change.uncertain)
+        return Subject(change.environment, uncertain=change.uncertain, environ=environ, operation=operation)
     environment = found()
     if not change or not change.operation:
         _refuse_another(words, environment, caller)
-    return Subject(environment, uncertain=change.uncertain if change else "")
+    return Subject(environment, uncertain=change.uncertain if change else "", environ=environ)
 
 
 def _parsed(words: Sequence[str], environ: Mapping[str, str], cwd: str) -> Command | None:
@@ -90,7 +102,7 @@ def _uv(uv: Command, found: Callable[[], Environment]) -> Subject:
         uv = child
     if works_on_none(uv):
         return Subject(None, uv, apart=f"uv {uv.operation} changes no environment of this directory".replace("  ", " "))
-    return Subject(environment(uv) or found(), uv)
+    return Subject(environment(uv) or found(), uv, operation=uv.operation)
 
 
 def _refuse_another(words: Sequence[str], environment: Environment, caller: Caller) -> None:

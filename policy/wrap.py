@@ -1,65 +1,168 @@
-"""How `policy run` treats a uv command: what it leaves to uv, and what it changes for it."""
+"""What `policy run` holds for a command, what it leaves to uv, and what it changes for it."""
 
 from __future__ import annotations
 
 import os
 
-from policy.environment.writability import lock_errno
-from policy.uv.environment import only_interpreter
-from policy.uv.locks import certain, locks
-from policy.uv.release import version
+from policy.errors import UsageError
+from policy.locks.inherit import MARKER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from policy.locks.backend import Lock
     from policy.rules.decision import Decision
+    from policy.subject import Subject
     from policy.uv.command import Command
 
 UV_LOCK_TIMEOUT = "4294967295"
 """Seconds, 136 years. uv (0.9.16 and later) accepts up to 2**64 - 1, and takes its 300 s for what it cannot parse."""
 
+NOT_AT_ALL = "0"
+"""For a uv inside of another command, whose environment is locked by its own caller: it goes on at once."""
+
 # These fail on an environment that they cannot lock; older ones do not lock it, newer ones go on.
 _FAIL_UNWRITABLE = ((0, 7, 12), (0, 7, 18))
+_MAKE = frozenset({"conda create", "mamba create", "micromamba create", "venv", "virtualenv"})
+_TIMES_OUT = (0, 9, 16)  # the first to know UV_LOCK_TIMEOUT; older ones wait for ever
 
 
 class Treatment:
-    """What is different for a uv command.
+    """What is different for a command.
 
     Args:
-        left: The files of the plan that are not to be held, because uv locks them by itself.
+        left: The files of the plan that are not held, because uv locks them by itself.
         environ: Environment variables to set for it.
-        notes: What to tell the user, a line each.
+        notes: What to say to the user, a line each.
+        shared: Whether the plan is held for reading: the command changes the environment at its start only, under a
+            lock of its own.
+        replaced: The files that are held and that the command itself deletes, which is no loss while the gate is held.
     """
 
-    __slots__ = ("environ", "left", "notes")
+    __slots__ = ("environ", "left", "notes", "replaced", "shared")
 
     def __init__(
-        self, left: frozenset[str] = frozenset(), environ: Mapping[str, str] | None = None, notes: tuple[str, ...] = ()
+        self,
+        left: frozenset[str] = frozenset(),
+        environ: Mapping[str, str] | None = None,
+        notes: tuple[str, ...] = (),
+        *,
+        shared: bool = False,
+        replaced: frozenset[str] = frozenset(),
     ) -> None:
+        self.replaced = replaced
         self.left = left
         self.environ = dict(environ or {})
         self.notes = notes
+        self.shared = shared
 
 
-def treatment(command: Command, decision: Decision) -> Treatment:
+class Wrapped:
+    """A command that runs under locks; asked again where a decision is corrected.
+
+    Args:
+        subject: What the command is about.
+
+    Attributes:
+        treatment: What is different for it.
+    """
+
+    __slots__ = ("_subject", "treatment")
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self.treatment = Treatment()
+
+    def split(self, decision: Decision) -> tuple[Sequence[Lock], Sequence[Lock]]:
+        """The locks to hold, and those that are left to uv and must be free when it starts.
+
+        Raises:
+            UsageError: uv would wait for a lock that a `policy run` above it holds.
+        """
+        self.treatment = treated = treatment(self._subject, decision)
+        left = [lock for lock in decision.plan if lock.name in treated.left]
+        inside = decision.request.caller.environ.get(MARKER, "")
+        if inside and self._subject.uv:
+            self._inside(left, inside)
+        kept = [lock for lock in decision.plan if lock not in left]
+        if treated.shared:
+            for lock in kept:
+                lock.shared = True
+        # What is not there is free, and uv makes it.
+        return kept, [lock for lock in left if os.path.exists(lock.name)]
+
+    def _inside(self, left: list[Lock], inside: str) -> None:
+        """Lets uv go on where an ancestor of this process holds what is left to it, if it is new enough."""
+        held = [lock for lock in left if lock.join(inside)]
+        for lock in held:
+            lock.release()
+            left.remove(lock)
+        uv = self._subject.uv
+        if not held or uv is None:
+            return
+        if (_release(uv) or _TIMES_OUT) < _TIMES_OUT:
+            raise UsageError(
+                f"{held[0].name}: a `policy run` that started this one holds it, and this uv, older than 0.9.16, would "
+                "wait for it for ever; start uv without the outer `policy run`, or give the outer one a rule with "
+                'lock = "global"'
+            )
+        self.treatment.environ["UV_LOCK_TIMEOUT"] = NOT_AT_ALL
+
+
+def treatment(subject: Subject, decision: Decision) -> Treatment:
     """Decides what to leave to uv, so that it neither waits for its own caller nor goes on unlocked.
 
     Args:
-        command: A uv command.
+        subject: What the command is about.
         decision: What the rules say about its environment.
 
     Returns:
-        What to hold, to change and to say. Nothing is executed, except `uv --version` where the environment cannot be
-        written, a plan without it was chosen, and `UV_PYTHON` names it.
+        What to hold, to change and to say. Nothing is executed, except `uv --version`: of the uv on PATH where it may
+        meet a lock that its caller holds, once for each file; and where the environment cannot be written, a plan
+        without it was chosen, and `UV_PYTHON` names it.
     """
+    treated = _of_uv(subject.uv, decision) if subject.uv else _of_another(subject, decision)
+    if subject.operation in _MAKE and any(lock.purpose == "gate" for lock in decision.plan):
+        treated.replaced = frozenset(lock.name for lock in decision.plan if lock.purpose == "local")
+    return treated
+
+
+def lockable(path: str) -> bool:
+    """Whether some uv could lock a file by itself: `.lock`, or `uv-....lock` outside of environments."""
+    name = os.path.basename(path)
+    return name == ".lock" or (name.startswith("uv-") and name.endswith(".lock"))
+
+
+def _of_another(subject: Subject, decision: Decision) -> Treatment:
+    """For any other command all is held; a uv that it starts must not wait for its own caller."""
+    plan = frozenset(lock.name for lock in decision.plan if lockable(lock.name))
+    if not plan:
+        return Treatment()
+    environ = subject.environ if subject.environ is not None else decision.request.caller.environ
+    from policy.uv.release import inside
+
+    for program, release in inside(environ, decision.environment.root, decision.request.caller.cwd):
+        if release and release < _TIMES_OUT:
+            note = (
+                f"{program} is uv {'.'.join(map(str, release))}, which waits for ever for a lock that its own caller "
+                f"holds: {', '.join(sorted(plan))} is left to it"
+            )
+            return Treatment(plan, {}, (note,))
+    return Treatment(frozenset(), {"UV_LOCK_TIMEOUT": NOT_AT_ALL})
+
+
+def _of_uv(command: Command, decision: Decision) -> Treatment:
+    """For uv itself: what it locks is left to it, and it waits for that as long as it takes."""
     notes: list[str] = []
     changes: dict[str, str] = {}
     plan = [lock.name for lock in decision.plan]
-    left = _left(command, decision, plan, notes)
+    shared = _reads(command)
+    left = [path for path in plan if lockable(path)] if shared else _left(command, decision, plan)
     if _waits(command, decision, plan, left):
         own = command.environ.get("UV_LOCK_TIMEOUT")
-        if own:
+        ours = own == NOT_AT_ALL and MARKER in command.environ  # an outer `policy run` set it, for what it holds itself
+        if own and not ours:
             notes.append(f"UV_LOCK_TIMEOUT={own} is set: after it uv 0.9.16 and later go on without their own lock")
         else:
             changes["UV_LOCK_TIMEOUT"] = UV_LOCK_TIMEOUT
@@ -70,32 +173,34 @@ def treatment(command: Command, decision: Decision) -> Treatment:
             f"uv {'.'.join(map(str, command.release or ()))} cannot work without writing to "
             f"{decision.environment.root}: it gets the base interpreter, UV_PYTHON={base}"
         )
-    return Treatment(frozenset(left), changes, tuple(notes))
+    return Treatment(frozenset(left), changes, tuple(notes), shared=shared)
 
 
-def lockable(path: str) -> bool:
-    """Whether some uv could lock a file by itself: `.lock`, or `uv-....lock` outside of environments."""
-    name = os.path.basename(path)
-    return name == ".lock" or (name.startswith("uv-") and name.endswith(".lock"))
+def _reads(command: Command) -> bool:
+    """Whether a uv command changes the environment at its start only: `uv run`, unless what it runs is an installer."""
+    if command.operation != "run" or not command.child:
+        return False
+    from policy.environment.command import read
+    from policy.uv.command import parse
+
+    if parse(command.child, command.environ, command.cwd):
+        return False
+    try:
+        change = read(command.child, command.environ, command.cwd)
+    except UsageError:
+        return False  # several environments are changed
+    return change is None or change.apart != "" or change.operation is None
 
 
-def _left(command: Command, decision: Decision, plan: list[str], notes: list[str]) -> list[str]:
+def _left(command: Command, decision: Decision, plan: list[str]) -> list[str]:
     """The files of a plan that are left to uv."""
-    left = []
+    from policy.uv.locks import certain, locks
+
     candidates = [path for path in plan if lockable(path)]
-    if certain(command, decision.environment):
-        own = {_real(path) for path in locks(command, decision.environment)}
-        left = [path for path in candidates if _real(path) in own]
-    elif candidates:
-        left = candidates
-    for path in candidates:
-        if path not in left and not os.path.isdir(os.path.dirname(path)):
-            # Making the folder for the lock would keep uv from making the environment.
-            left.append(path)
-            notes.append(f"{os.path.dirname(path)} does not exist yet, so its lock cannot be held")
-    if command.operation == "run" and command.child and left and not command.no_sync:
-        notes.append(f"{left[0]} is locked by uv itself, and only until it has synced: the command runs without it")
-    return left
+    if not certain(command, decision.environment):
+        return candidates
+    own = {_real(path) for path in locks(command, decision.environment)}
+    return [path for path in candidates if _real(path) in own]
 
 
 def _real(path: str) -> str:
@@ -109,6 +214,8 @@ def _waits(command: Command, decision: Decision, plan: list[str], left: list[str
     Not if a file is held that some other release might lock: better that uv gives up after its 300 s, and goes on under
     our lock, than that it waits for its own caller.
     """
+    from policy.uv.locks import certain, locks
+
     if left:
         return True
     if any(lockable(path) for path in plan):
@@ -118,6 +225,9 @@ def _waits(command: Command, decision: Decision, plan: list[str], left: list[str
 
 def _replacement(command: Command, decision: Decision) -> str:
     """The base interpreter, where uv fails because `UV_PYTHON` leads it to an environment that it cannot lock."""
+    from policy.environment.writability import lock_errno
+    from policy.uv.environment import only_interpreter
+
     environment = decision.environment
     named = command.environ.get("UV_PYTHON")
     if "local" in decision.lock or environment.kind != "virtualenv" or not named or command.options.get("python"):
@@ -130,10 +240,17 @@ def _replacement(command: Command, decision: Decision) -> str:
     request = decision.request
     if request.facts.get("writable", False) or lock_errno(environment.root) == 0:
         return ""
-    if command.release is None:
-        command.release = version(command.launch, command.environ, command.cwd) or ()
     first, last = _FAIL_UNWRITABLE
-    return environment.base_interpreter if first <= command.release <= last else ""
+    return environment.base_interpreter if first <= _release(command) <= last else ""
+
+
+def _release(command: Command) -> tuple[int, ...]:
+    """Which uv it is, asked once; () where it does not say."""
+    if command.release is None:
+        from policy.uv.release import version
+
+        command.release = version(command.launch, command.environ, command.cwd) or ()
+    return command.release
 
 
 def _inside(path: str, root: str) -> bool:

@@ -131,6 +131,8 @@ RUN = BOTH | {
     "policy.acquire",
     "policy.locks.hold",
     "policy.locks.inherit",
+    "policy.uv.release",
+    "policy.wrap",
 }
 # What `import signal` brings along, which `_signal` would not.
 EXPLAIN = BOTH | {

@@ -19,13 +19,14 @@ CANNOT_START, NOT_FOUND = 126, 127  # env(1), timeout(1)
 SIGNALLED = 128
 
 
-def stay(command: Sequence[str], environ: Mapping[str, str], held: Held) -> int:
+def stay(command: Sequence[str], environ: Mapping[str, str], held: Held, replaced: frozenset[str] = frozenset()) -> int:
     """Runs a command, waits for it, then releases.
 
     Args:
         command: The program and its arguments.
         environ: Its environment variables.
         held: What is held meanwhile; released when the command has been reaped, not before.
+        replaced: The locks that the command replaces itself, whose loss is none.
 
     Returns:
         The command's exit code, 128+N for a signal N, or 125 when it succeeded but the lock was lost.
@@ -34,6 +35,8 @@ def stay(command: Sequence[str], environ: Mapping[str, str], held: Held) -> int:
     try:
         held.release()
     except LockLost as lost:
+        if replaced.issuperset(lost.paths):
+            return code
         complain(str(lost))
         return code or lost.exit_code
     return code

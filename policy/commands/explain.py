@@ -65,7 +65,7 @@ def main(arguments: Arguments) -> int:
         if command:
             from policy.wrap import treatment
 
-            explained["command"] = described(seen, treatment(seen.uv, decision) if seen.uv else None)
+            explained["command"] = described(seen, treatment(seen, decision))
     if arguments.quiet:
         explained["hints"], explained["warnings"] = [], []
     color = wanted(arguments.color, sys.stdout)

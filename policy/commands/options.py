@@ -135,7 +135,7 @@ def explained(decision: Decision, seen: Subject) -> str:
     from policy.wrap import treatment
 
     told = record(decision, decision.warnings)
-    told["command"] = command(seen, treatment(seen.uv, decision) if seen.uv else None)
+    told["command"] = command(seen, treatment(seen, decision))
     return fit(render(told, color=wanted("auto", sys.stderr)), width(sys.stderr))
 
 

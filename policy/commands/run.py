@@ -14,6 +14,7 @@ from policy.locks.inherit import MARKER
 from policy.rules.hints import hints_in_run
 from policy.rules.request import Request
 from policy.variables import given
+from policy.wrap import Wrapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
 
     from policy.commands.reading import Arguments, Parser
     from policy.locks.backend import Lock
-    from policy.rules.decision import Decision
     from policy.subject import Subject
-    from policy.uv.command import Command
-    from policy.wrap import Treatment
 
 ENVIRONMENT = "LOCK_POLICY_ENVIRONMENT"  # tells the command, and `policy locks`, whose lock it runs under
 TELL_AFTER = 2.0  # seconds of waiting before anything is said; on a terminal sooner
@@ -63,7 +61,7 @@ def main(arguments: Arguments) -> int:
 
 def _locked(command: Sequence[str], arguments: Arguments, seen: Subject, request: Request) -> int:
     """Runs the command while the locks are held."""
-    caller, uv = request.caller, seen.uv
+    caller = request.caller
     tell = _silent if arguments.quiet else options.note
     rules = options.rules(arguments)
     decision = rules.decide(request)
@@ -72,7 +70,7 @@ def _locked(command: Sequence[str], arguments: Arguments, seen: Subject, request
 
     if arguments.verbose:
         sys.stderr.write(options.explained(decision, seen) + "\n")
-    held, wrapped = Held(), _Wrapped(uv)
+    held, wrapped = Held(), Wrapped(seen)
     decision = drive(
         held,
         acquire.steps(
@@ -86,64 +84,31 @@ def _locked(command: Sequence[str], arguments: Arguments, seen: Subject, request
         ),
     )
     treated = wrapped.treatment
-    for note in treated.notes if treated else ():
+    for note in treated.notes:
         tell(note)
     for hint in () if arguments.quiet else hints_in_run(decision):
         tell(f"hint: {hint}")
-    environ = {**given(caller.environ), **(treated.environ if treated else {}), ENVIRONMENT: request.environment.root}
+    environ = {**given(caller.environ), **treated.environ, ENVIRONMENT: request.environment.root}
     marker = _marker(held, caller.environ.get(MARKER, ""))
     if marker:
         environ[MARKER] = marker
-    return _start(command, environ, held, close=arguments.close)
+    return _start(command, environ, held, close=arguments.close, replaced=treated.replaced)
 
 
-def _start(command: Sequence[str], environ: dict[str, str], held: Held, *, close: bool) -> int:
+def _start(
+    command: Sequence[str],
+    environ: dict[str, str],
+    held: Held,
+    *,
+    close: bool,
+    replaced: frozenset[str] = frozenset(),
+) -> int:
     """Becomes the command, or stays beside it."""
     if close or sys.platform == "win32":
         from policy.commands.child import stay
 
-        return stay(command, environ, held)
+        return stay(command, environ, held, replaced)
     return _become(command, environ, held)
-
-
-class _Wrapped:
-    """What `policy run` does for its command; asked again where the decision is corrected.
-
-    Args:
-        uv: The command, where it is one of uv.
-
-    Attributes:
-        treatment: What is different for it.
-    """
-
-    __slots__ = ("_uv", "treatment")
-
-    def __init__(self, uv: Command | None) -> None:
-        self._uv = uv
-        self.treatment: Treatment | None = None
-
-    def split(self, decision: Decision) -> tuple[Sequence[Lock], Sequence[Lock]]:
-        """The locks to hold, and those that are left to uv and must be free when it starts.
-
-        Raises:
-            UsageError: uv would wait for a lock that a `policy run` above it holds.
-        """
-        if self._uv is None:
-            return decision.plan, ()
-        from policy.wrap import treatment
-
-        self.treatment = treatment(self._uv, decision)
-        left = [lock for lock in decision.plan if lock.name in self.treatment.left]
-        text = decision.request.caller.environ.get(MARKER, "")
-        for lock in left:
-            if text and lock.join(text):
-                lock.release()
-                raise UsageError(
-                    f"{lock.name}: a `policy run` that started this one holds it, and uv would wait for it for ever; "
-                    'start uv without the outer `policy run`, or give the outer one a rule with lock = "global"'
-                )
-        there = [lock for lock in left if os.path.isdir(os.path.dirname(lock.name))]
-        return [lock for lock in decision.plan if lock not in left], there
 
 
 def _marker(held: Held, above: str) -> str:

@@ -26,9 +26,10 @@ def width(stream: TextIO, environ: Mapping[str, str] | None = None) -> int:
     if given.isdecimal() and int(given):
         return max(int(given), NARROWEST)
     try:
-        return max(os.get_terminal_size(stream.fileno()).columns, NARROWEST) if stream.isatty() else 0
+        columns = os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
     except (OSError, ValueError):
         return 0
+    return max(columns, NARROWEST) if columns else 0  # a terminal of no size says 0
 
 
 def fit(text: str, columns: int) -> str:

@@ -67,11 +67,12 @@ def command(subject: Subject, treatment: Treatment | None) -> dict[str, Any]:
 
     Args:
         subject: What the command is about.
-        treatment: What is different for it, if it is one of uv.
+        treatment: What is different for it; None where nothing is held for it.
     """
     return {
         "apart": subject.apart,
         "uncertain": subject.uncertain,
+        "shared": bool(treatment and treatment.shared),
         "left_to_uv": sorted(treatment.left) if treatment else [],
         "environ": treatment.environ if treatment else {},
         "notes": list(treatment.notes) if treatment else [],

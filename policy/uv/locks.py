@@ -168,11 +168,14 @@ def certain(command: Command, environment: Environment | None) -> bool:
 
 
 def _certain_in_project(command: Command) -> bool:
+    if command.environ.get("UV_NO_PROJECT"):
+        return False  # releases before 0.11 do not know it
     if command.operation == "run":
         # What is read from a URL or from standard input may have metadata.
         return not (command.child and (command.child[0] == "-" or "://" in command.child[0]))
     if command.script:
-        return command.operation == "sync"
+        # `--active` makes it the environment that is changed, not that of the script.
+        return command.operation == "sync" and not command.flag("active")
     root = in_project(command)
     if root and only_interpreter(command) and command.python:
         # Whether uv prefers the project's own environment is seen by starting both, which we do not.

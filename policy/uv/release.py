@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 TIMEOUT = 10.0
 """Seconds that uv has to say its version; it needs some hundredths."""
@@ -40,3 +43,66 @@ def version(launch: str | Sequence[str], environ: Mapping[str, str], cwd: str | 
     # As in "uv 0.7.13" and "uv 0.13.9 (x86_64-unknown-linux-gnu)"; uvx says its own name.
     found = re.match(rb"uvx? (\d{1,9})\.(\d{1,9})\.(\d{1,9})", done.stdout)
     return tuple(int(number) for number in found.groups()) if found else None
+
+
+def inside(environ: Mapping[str, str], root: str, cwd: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The uvs that a command which is none of them would start: the first on PATH, and the environment's own.
+
+    Args:
+        environ: The variables of the command; they say where answers are cached, too.
+        root: The environment's root.
+        cwd: Where the command starts; what lies below it is not executed.
+
+    Returns:
+        Each program and its release, () where that cannot be known.
+    """
+    name = "uv.exe" if sys.platform == "win32" else "uv"
+    for folder in environ.get("PATH", "").split(os.pathsep):
+        path = f"{folder}{os.sep}{name}"
+        if os.path.isabs(folder) and os.access(path, os.X_OK):
+            yield path, _installed(folder) or _cached(path, environ, cwd)
+            break
+    own = os.path.join(root, "Scripts" if sys.platform == "win32" else "bin")
+    if os.path.exists(os.path.join(own, name)):
+        yield os.path.join(own, name), _installed(own)
+
+
+def _installed(folder: str) -> tuple[int, ...]:
+    """The release by the metadata of the environment that a folder of programs belongs to; () where there is none."""
+    root = os.path.dirname(folder)
+    if not os.path.exists(os.path.join(root, "pyvenv.cfg")):
+        return ()
+    library = os.path.join(root, "Lib" if sys.platform == "win32" else "lib")
+    try:
+        folders = [library, *(os.path.join(library, name) for name in os.listdir(library))]
+        for packages in (os.path.join(one, "site-packages") for one in folders):
+            for name in os.listdir(packages) if os.path.isdir(packages) else ():
+                if name.startswith("uv-") and name.endswith(".dist-info"):
+                    return _numbers(name.removeprefix("uv-").removesuffix(".dist-info"))
+    except OSError:
+        pass  # as if it were not there
+    return ()
+
+
+def _cached(path: str, environ: Mapping[str, str], cwd: str) -> tuple[int, ...]:
+    """What a uv says of itself, kept for as long as its file is the same."""
+    from policy import cache
+
+    real = os.path.realpath(path)
+    if real.startswith(os.path.join(cwd, "")):
+        return ()
+    try:
+        status = os.stat(real)
+    except OSError:
+        return ()
+
+    def ask() -> tuple[int, ...]:
+        return version(path, environ) or ()
+
+    key = (path, real, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return cache.cached("uv", key, ask, environ)  # type: ignore[no-any-return]  # what ask returns
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    parts = text.split(".")[:3]
+    return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else ()

@@ -309,7 +309,7 @@ def test_descriptors(place: Place, mode: str) -> None:
 
 @modes
 def test_variables(place: Place, mode: str) -> None:
-    """The command's variables are its parent's, and two more that say whose lock it runs under."""
+    """The command's variables are its parent's, two that say whose lock it runs under, and one for a uv in it."""
     told, _ = witness(place, mode)
     environ = told["environ"]
     status = os.stat(place.lock)
@@ -318,16 +318,17 @@ def test_variables(place: Place, mode: str) -> None:
     if mode == "exec" and os.path.exists("/proc/self/fd"):
         assert told["fds"][descriptor] == place.lock
     assert environ.pop(run.ENVIRONMENT) == str(place.root)
+    assert environ.pop("UV_LOCK_TIMEOUT") == "0"
     # Python itself sets LC_CTYPE where the locale is C (PEP 538)
     assert {name: value for name, value in environ.items() if name != "LC_CTYPE"} == place.environ
 
 
 def test_uv_lock_timeout_is_for_uv(place: Place) -> None:
-    """UV_LOCK_TIMEOUT is set for uv, which then waits as long as it takes; for no other, and not over the user's."""
+    """UV_LOCK_TIMEOUT makes uv wait as long as it takes, not over the user's; a uv inside another does not wait."""
     script = factories.written(place.directory / "bin" / "uv", "#!/bin/sh\nenv\n")
     script.chmod(0o755)
-    assert "UV_LOCK_TIMEOUT" not in place.run("env").stdout
-    assert "UV_LOCK_TIMEOUT=" in place.run(script, "pip", "install", "x").stdout
+    assert "UV_LOCK_TIMEOUT=0\n" in place.run("env").stdout
+    assert "UV_LOCK_TIMEOUT=4294967295\n" in place.run(script, "pip", "install", "x").stdout
     own = place.run(script, "pip", "install", "x", env={**place.environ, "UV_LOCK_TIMEOUT": "7"})
     assert "UV_LOCK_TIMEOUT=7\n" in own.stdout
     assert "UV_LOCK_TIMEOUT=7 is set" in own.stderr

@@ -368,19 +368,23 @@ def test_marker_of_a_lock_that_is_over(place: Place) -> None:
 
 @pytest.mark.slow
 @modes
-def test_uv_inside_is_refused(place: Place, mode: str, uv: Path, tmp_path: Path) -> None:
-    """Inside a `policy run` that holds uv's own file uv would wait for ever: 125, and a line that says what to do."""
+def test_uv_inside_a_nested_run(place: Place, mode: str, uv: Path, tmp_path: Path) -> None:
+    """Inside a `policy run` that holds uv's own file a new uv goes on at once; an old one is refused."""
     if mode == "close":
         requirements.need(os.path.exists("/proc/locks"), "needs /proc")
     wheels = real_uv.wheelhouse(tmp_path / "wheels")
     environ = {**real_uv.clean_environ(tmp_path / "home"), "PYTHONPATH": str(factories.CHECKOUT)}
     install = [str(uv), "pip", "install", "--find-links", str(wheels), "--python", str(place.root), "tiny"]
     done = place.run(*factories.PROGRAM, "run", "--", *install, mode=mode, env=environ)
-    assert done.returncode == 125, done.stderr
-    (said,) = done.stderr.splitlines()
-    assert said.startswith(f"policy: error: {place.lock}: a `policy run` that started this one holds it, and uv ")
-    assert "would wait for it for ever; start uv without the outer `policy run`" in said
-    assert not list(place.root.glob("lib/**/tiny.py"))
+    if re.search(r"uv-0\.[78]\.", str(uv)):
+        assert done.returncode == 125, done.stderr
+        (said,) = done.stderr.splitlines()
+        assert said.startswith(f"policy: error: {place.lock}: a `policy run` that started this one holds it, and this ")
+        assert "would wait for it for ever; start uv without the outer `policy run`" in said
+        assert not list(place.root.glob("lib/**/tiny.py"))
+    else:
+        assert done.returncode == 0, done.stderr
+        assert "policy:" not in done.stderr
     # the remedy that it names
     factories.written(place.directory / "outer.toml", '[[rules]]\nlock = "global"\n')
     options = ("--config-file", place.directory / "outer.toml", "--global-dir", place.directory)

@@ -158,7 +158,7 @@ def test_nobody_gets_in_while_uv_runs(world: World, uv: Path, how: str, tmp_path
 HOLD = """
 import sys, policy
 with policy.lock(sys.argv[1]) as held:
-    print(*held.files, flush=True)
+    print("held", flush=True)
     sys.stdin.read()
 """
 

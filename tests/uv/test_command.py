@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -13,17 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import policy
-from policy.environment.discovery import Environment, find
-from policy.rules.request import Caller, Request
+from policy.environment.discovery import Environment
 from policy.uv import command as commands
-from policy.uv import names
 from policy.uv.command import Command, parse
 from policy.uv.environment import environment
 from policy.uv.locks import certain, locks
 from policy.uv.projects import pip_settings, project_environment, workspace
 from policy.uv.release import version
-from policy.wrap import UV_LOCK_TIMEOUT, Treatment, lockable, treatment
+from policy.wrap import UV_LOCK_TIMEOUT
 from tests import real_uv
 from tests.real_uv import uv  # noqa: F401  (a fixture)
 
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from policy.rules.decision import Decision
 
 if sys.platform == "win32":
     pytest.skip("POSIX paths", allow_module_level=True)
@@ -346,202 +341,6 @@ def test_nothing_is_found_where_uv_finds_nothing(tmp_path: Path) -> None:
     assert environment(_parsed("uv add --no-sync x", environ, str(real_uv.project(tmp_path / "p")))) is None
 
 
-# -- what is left to uv
-
-
-def _decided(
-    line: str, cwd: Path, environ: dict[str, str], root: Path | None = None, rules: policy.Rules | None = None
-) -> tuple[Command, Decision]:
-    """A command, and what the rules, else the built-in ones, say about its environment, or that of a root."""
-    environ = {"PATH": os.environ["PATH"], "HOME": str(cwd), **environ}
-    command = _parsed(line, environ, str(cwd))
-    named = environment(command) if root is None else None
-    if named is None:
-        found = find(str(root or cwd), environ=environ, cwd=str(cwd))
-        asked = Request(found, Caller(environ, cwd=str(cwd)))
-    else:
-        asked = Request(named, Caller(environ, cwd=str(cwd)))
-    return command, (rules or policy.load(no_config=True)).decide(asked)
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A project with an environment."""
-    made = real_uv.project(tmp_path / "p")
-    real_uv.virtualenv(made / ".venv")
-    return made
-
-
-ONLY_GLOBAL = {"UV_ONLY_GLOBAL_LOCKS": "1"}
-
-
-@pytest.mark.parametrize(
-    "line", ["uv add x", "uv add --no-sync x", "uv sync", "uv pip install x", "uv run x", "uv frob"]
-)
-def test_local_lock_is_left_to_uv(project: Path, line: str) -> None:
-    """Where uv locks the environment, or might, nothing of a local plan is held, and uv waits as long as it takes."""
-    command, decision = _decided(line, project, {"VIRTUAL_ENV": str(project / ".venv")}, project / ".venv")
-    treated = treatment(command, decision)
-    assert decision.lock == ("local",)
-    assert treated.left == {str(project / ".venv" / ".lock")}
-    assert treated.environ == {"UV_LOCK_TIMEOUT": UV_LOCK_TIMEOUT}
-
-
-@pytest.mark.parametrize("line", ["uv pip list", "uv tree", "uv lock", "uv run --no-sync x", "uv version --bump patch"])
-def test_local_lock_is_held_where_uv_does_not(project: Path, line: str) -> None:
-    """Where no release locks the environment, the plan is held; a later one that does gives up after its own 300 s."""
-    treated = treatment(*_decided(line, project, {}, project / ".venv"))
-    assert (treated.left, treated.environ, treated.notes) == (frozenset(), {}, ())
-
-
-def test_global_lock_is_held(project: Path) -> None:
-    """A global lock is ours: nothing is left to uv, which takes its own beside it and waits for it."""
-    treated = treatment(*_decided("uv add x", project, ONLY_GLOBAL))
-    assert treated.left == frozenset()
-    assert treated.environ == {"UV_LOCK_TIMEOUT": UV_LOCK_TIMEOUT}
-
-
-def test_one_spelling_is_left_to_uv(tmp_path: Path) -> None:
-    """Of a system interpreter that is named by its path uv takes one lock, and all the others are held."""
-    for name in ("python3", "python"):
-        (tmp_path / name).symlink_to(os.path.realpath(real_uv.public_python()))
-    python = str(tmp_path / "python3")
-    environ = {"TMPDIR": str(tmp_path)}
-    command, decision = _decided(f"uv pip install -p {python} x", tmp_path, environ)
-    own = names.interpreter_lock(python, environ)
-    assert treatment(command, decision).left == {own}
-    assert {lock.name for lock in decision.plan} - {own} == {
-        decision.plan[0].name,
-        names.interpreter_lock(str(tmp_path / "python"), environ),
-    }
-    by_path = {**environ, "PATH": str(tmp_path)}
-    treated = treatment(*_decided("uv pip install --system x", tmp_path, by_path))
-    assert treated.left == {own, names.interpreter_lock(str(tmp_path / "python"), environ)}
-
-
-def test_environment_reached_through_a_link(tmp_path: Path, project: Path) -> None:
-    """The lock of uv is recognised in the plan whichever way leads to the environment."""
-    (tmp_path / "link").symlink_to(project / ".venv")
-    command, decision = _decided("uv sync", project, {}, tmp_path / "link")
-    assert treatment(command, decision).left == {str(tmp_path / "link" / ".lock")}
-
-
-@pytest.mark.parametrize("lock", ["local", "both"])
-def test_environment_that_uv_will_make(tmp_path: Path, lock: str) -> None:
-    """No lock is made in the place of an environment that is not there: it would keep `uv venv` from making it."""
-    project = real_uv.project(tmp_path / "p")
-    (tmp_path / "rules.toml").write_text(f'[[rules]]\nlock = "{lock}"\n', encoding="utf-8")
-    command, decision = _decided("uv venv", project, {}, rules=policy.load(config_file=tmp_path / "rules.toml"))
-    treated = treatment(command, decision)
-    assert treated.left == {str(project / ".venv" / ".lock")}
-    assert any("does not exist yet" in note for note in treated.notes)
-
-
-def test_lock_timeout_of_the_users(project: Path) -> None:
-    """A timeout that the user gave uv is kept, and said; an empty one is none."""
-    treated = treatment(*_decided("uv sync", project, {"UV_LOCK_TIMEOUT": "5"}))
-    assert treated.environ == {}
-    assert any("UV_LOCK_TIMEOUT=5" in note for note in treated.notes)
-    assert treatment(*_decided("uv sync", project, {"UV_LOCK_TIMEOUT": ""})).environ
-
-
-def test_run_lets_go(project: Path) -> None:
-    """It is said that `uv run` holds the lock only until it has synced."""
-    assert any("until it has synced" in note for note in treatment(*_decided("uv run x", project, {})).notes)
-
-
-def test_uv_inside_uv_run(project: Path) -> None:
-    """A uv that `uv run` starts is treated as if it had been started itself."""
-    command, decision = _decided("uv run --no-sync uv pip install x", project, {})
-    assert treatment(command, decision).left == {str(project / ".venv" / ".lock")}
-    command, decision = _decided("uv run --no-sync -- python -m uv pip list", project, {})
-    assert treatment(command, decision).left == frozenset()
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [("/r/.lock", True), ("/tmp/uv-0123.lock", True), ("/tmp/lock-policy-0123.lock", False), ("/r/x.lock", False)],
-)
-def test_lockable(path: str, expected: bool) -> None:
-    """Files of uv's are told from ours by their names."""
-    assert lockable(path) is expected
-
-
-def _unwritable(tmp_path: Path) -> tuple[Path, Path]:
-    """A project, and a virtual environment that the user of `as_user` cannot write."""
-    project = real_uv.project(tmp_path / "p")
-    real_uv.virtualenv(tmp_path / "ro")
-    return project, tmp_path / "ro"
-
-
-_QUESTION = """
-import json, os, sys
-import policy
-from policy.rules.request import Caller, Request
-from policy.uv.command import parse
-from policy.uv.environment import environment
-from policy.wrap import treatment
-
-command = parse(sys.argv[1:], os.environ, os.getcwd())
-decision = policy.load(no_config=True).decide(Request(environment(command), Caller()))
-treated = treatment(command, decision)
-print(json.dumps([decision.lock, decision.environment.base_interpreter, treated.environ, treated.notes]))
-"""
-
-
-@pytest.mark.parametrize("extra", [{}, ONLY_GLOBAL], ids=["no-configuration", "only-global"])
-def test_base_interpreter_for_releases_that_fail(uv: Path, tmp_path: Path, extra: dict[str, str]) -> None:
-    """0.7.12 to 0.7.18 get the base interpreter where `UV_PYTHON` leads to what they cannot lock; the user is told."""
-    project, root = _unwritable(tmp_path)
-    environ = real_uv.clean_environ(
-        tmp_path / "home", UV_PYTHON=str(root / "bin" / "python"), PYTHONPATH=real_uv.public_path(), **extra
-    )
-    for folder in (project, tmp_path / "home"):
-        real_uv.given_to(folder)
-    root.chmod(0o555)
-    argv = [real_uv.public_python(), "-c", _QUESTION, str(uv), "add", "--no-sync", "tiny"]
-    done = real_uv.as_user(argv, environ=environ, cwd=project)
-    root.chmod(0o755)
-    assert done.returncode == 0, done.stderr
-    lock, base, changes, notes = json.loads(done.stdout)
-    fails = real_uv.OLDEST in str(uv)
-    assert lock == ["global"]
-    assert changes.get("UV_PYTHON") == (base if fails else None)
-    assert any("UV_PYTHON=" in note for note in notes) == fails
-
-
-def test_base_interpreter_only_where_it_helps(tmp_path: Path) -> None:
-    """What changes the environment never gets another one, nor does what can write it, nor an explicit choice."""
-    project, root = _unwritable(tmp_path)
-    binary = real_uv.installed(real_uv.OLDEST)
-    environ = {"UV_PYTHON": str(root), **ONLY_GLOBAL}
-    for line in ("pip install tiny", "sync", f"add --no-sync -p {root} tiny"):
-        assert "UV_PYTHON" not in treatment(*_decided(f"{binary} {line}", project, environ)).environ
-    assert "UV_PYTHON" not in treatment(*_decided(f"{binary} add --no-sync tiny", project, environ)).environ
-
-
-def test_oldest_release_works_as_an_unprivileged_user(tmp_path: Path) -> None:
-    """What the treatment changes makes the release that fails work, for a real user who cannot write there."""
-    project, root = _unwritable(tmp_path)
-    binary = real_uv.installed(real_uv.OLDEST)
-    environ = real_uv.clean_environ(
-        tmp_path / "home",
-        UV_FIND_LINKS=str(real_uv.wheelhouse(tmp_path / "wheels")),
-        UV_PYTHON=str(root / "bin" / "python"),
-    )
-    for folder in (project, tmp_path / "home"):
-        real_uv.given_to(folder)
-    root.chmod(0o555)
-    argv = [str(binary), "add", "--no-sync", "tiny"]
-    failed = real_uv.as_user(argv, environ=environ, cwd=project)
-    assert failed.returncode != 0
-    assert "Permission denied" in failed.stderr
-    base = Environment(str(root / "bin" / "python"), str(root), "virtualenv", os.path.realpath(root / "bin" / "python"))
-    done = real_uv.as_user(argv, environ={**environ, "UV_PYTHON": base.base_interpreter}, cwd=project)
-    assert done.returncode == 0, done.stderr
-    root.chmod(0o755)
-
-
 # -- real uv waits
 
 
@@ -613,9 +412,3 @@ def test_certainty() -> None:
     assert not certain(_parsed("uv pip install x", {"CONDA_PREFIX": "/c"}), python)
     assert not certain(_parsed("uv pip install x"), None)
     assert locks(_parsed("uv pip install x"), None) == ()
-
-
-def test_treatment_of_nothing() -> None:
-    """A command that is none of uv's is held as planned."""
-    nothing = Treatment()
-    assert (nothing.left, nothing.environ, nothing.notes) == (frozenset(), {}, ())
