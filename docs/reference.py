@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from policy.checks.lint import WARNINGS
+from policy.checks.codes import CODES
 from policy.commands import COMMANDS, parser_for
 from policy.commands.help import options_of
 from policy.config.cases import EXPECT
@@ -69,7 +69,10 @@ def page() -> str:
         _tests(),
         _commands(),
         _table(
-            "Warnings of `policy check`", ("code", "meaning"), [(f"`{code}`", text) for code, text in WARNINGS.items()]
+            "Findings of `policy check`",
+            ("code", "severity", "meaning"),
+            [(f"`{code.name}`", code.severity, code.summary) for code in CODES.values()],
+            "`policy rule CODE` shows an example of each, and what to do.",
         ),
         _exit_codes(),
         _table(
@@ -244,7 +247,7 @@ ANCHORS = {
     "Conditions": "match",
     "Built-in rules": "built-in",
     "Tests": "given",
-    "Warnings of `policy check`": "code",
+    "Findings of `policy check`": "code",
     "Exit codes": "exit",
     "Environment variables": "variable",
 }

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from policy.checks.finding import Finding, Report
 from policy.checks.implication import Effort, TooMuchError, certain, divided, flat, implies, impossible
+from policy.checks.surroundings import ignored, missing_directories
 from policy.config.read import BUILT_IN, read_file
 from policy.errors import ConfigError
 from policy.rules.conditions import CONDITIONS, Combinator, asks_caller
@@ -16,67 +18,13 @@ from policy.toml.document import locate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from policy.config.layers import Source
+    from policy.config.layers import Notice, Source
     from policy.config.read import Configuration
     from policy.rules.condition import Match
     from policy.rules.rule import Rule
 
-ERROR, WARNING = "error", "warning"
-INVALID = "invalid"
-
-WARNINGS = {
-    "impossible": "The conditions of a rule can never hold together.",
-    "unreachable": "A rule stands after one that matches everything.",
-    "subsumed": "A rule stands after one that matches whenever it does.",
-    "disagreement": (
-        "A rule asks about the caller, and a caller for whom it does not hold can get a lock that does not exclude its."
-    ),
-    "duplicate-name": "Two rules, or two tests, have one name.",
-    "unknown-rule": "A test expects a rule that is not there.",
-}
-"""What `policy check` warns of; each is proven, but not everything that is so is found."""
-
 STEPS = 2_000  # of one question about two rules; the hardest that people write takes some dozens
 ALL_STEPS = 200_000  # of a whole check: about a second
-
-
-@frozen
-class Finding:
-    """A fault, or a rule that looks wrong.
-
-    Args:
-        code: `invalid` for a fault; else which warning, as the reference lists them.
-        diagnostic: Where and what.
-    """
-
-    code: str
-    diagnostic: Diagnostic
-
-    @property
-    def severity(self) -> str:
-        """`error` or `warning`."""
-        return ERROR if self.code == INVALID else WARNING
-
-
-@frozen
-class Report:
-    """What a check found.
-
-    Args:
-        sources: The files that were checked.
-        findings: In the order of the files, then of the lines.
-        rules: How many rules the files have that could be read.
-        complete: False when the rules were so many that comparing all of them was given up.
-    """
-
-    sources: tuple[Source, ...]
-    findings: tuple[Finding, ...]
-    rules: int
-    complete: bool = True
-
-    def count(self, severity: str) -> int:
-        """How many findings are errors, or warnings."""
-        return sum(finding.severity == severity for finding in self.findings)
 
 
 @frozen(eq=False)
@@ -163,20 +111,23 @@ class Chain:
             return None
 
 
-def check(sources: Sequence[Source], *, together: bool) -> Report:
+def check(sources: Sequence[Source], *, together: bool, notices: Sequence[Notice] = ()) -> Report:
     """Every fault of some files, and every rule that looks wrong.
 
     Args:
         sources: The files, the strongest first.
         together: Whether their rules make one chain; else each is judged as if it were alone.
+        notices: What was noticed while they were looked for.
     """
-    findings: list[Finding] = []
+    findings = list(ignored(notices))
     files: list[Configuration] = []
     for source in sources:
         try:
             files.append(read_file(source))
         except ConfigError as error:
-            findings += [Finding(INVALID, diagnostic) for diagnostic in error.diagnostics]
+            findings += [Finding(diagnostic.code, diagnostic) for diagnostic in error.diagnostics]
+    for file in files:
+        findings += missing_directories(file, here=together)
     chains = [[file] for file in files]
     if together:
         chains = [files] if len(files) == len(sources) else []  # rules that could not be read may stand in between

@@ -9,7 +9,7 @@ from policy.commands import files, options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from policy.checks.lint import Report
+    from policy.checks.finding import Report
     from policy.commands.reading import Arguments, Parser
 
 FORMATS = ("text", "json", "github")
@@ -28,29 +28,32 @@ def arguments(parser: Parser) -> None:
 
 def main(arguments: Arguments) -> int:
     """Prints what was found."""
-    from policy.checks.lint import ERROR, WARNING, check
-    from policy.render import findings
+    from policy.checks.codes import ERROR, WARNING
+    from policy.checks.lint import check
 
-    sources, warnings = files.chosen(arguments)
-    report = check(sources, together=not arguments.files)
-    for warning in [] if arguments.quiet else warnings:
-        options.warn(warning)
+    sources, notices = files.chosen(arguments)
+    report = check(sources, together=not arguments.files, notices=notices)
     if not report.complete and not arguments.quiet:
         options.note("there are so many rules that not all of them were compared")
-    if arguments.output_format == "text":
-        _show(report, arguments)
-    else:
-        sys.stdout.write(findings.FORMATS[arguments.output_format](report))
-    if report.count(ERROR):
-        return INVALID
-    return FINDING if arguments.strict and (report.count(WARNING) or warnings) else 0
+    code = INVALID if report.count(ERROR) else 0
+    if not code and arguments.strict and (report.count(WARNING) or not report.complete):
+        code = FINDING
+    try:
+        _print(report, arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has seen enough, and the exit code is what it was
+        options.silence(sys.stdout)
+    return code
 
 
-def _show(report: Report, arguments: Arguments) -> None:
-    """Faults and warnings where every command says them, the sum where results go."""
+def _print(report: Report, arguments: Arguments) -> None:
+    """Text: faults and warnings where every command says them, the sum where results go; else all where results go."""
     from policy.render import findings
     from policy.render.style import wanted
 
+    if arguments.output_format != "text":
+        sys.stdout.write(findings.FORMATS[arguments.output_format](report))
+        return
     sys.stderr.write(findings.text(report, color=wanted(arguments.color, sys.stderr, os.environ)))
     sys.stderr.flush()
     if not arguments.quiet:

@@ -27,7 +27,7 @@ def arguments(parser: Parser, help: str) -> None:
     )
 
 
-def chosen(arguments: Arguments) -> tuple[tuple[layers.Source, ...], list[str]]:
+def chosen(arguments: Arguments) -> tuple[tuple[layers.Source, ...], list[layers.Notice]]:
     """The files that were named, else those that apply to the working directory.
 
     Args:
@@ -58,8 +58,8 @@ def chosen(arguments: Arguments) -> tuple[tuple[layers.Source, ...], list[str]]:
     ), []
 
 
-def applying(arguments: Arguments) -> tuple[tuple[layers.Source, ...], list[str]]:
+def applying(arguments: Arguments) -> tuple[tuple[layers.Source, ...], list[layers.Notice]]:
     """The files that apply to the working directory, and what was noticed while looking for them."""
     cwd = os.getcwd()
     query = layers.Query(os.environ, cwd, cwd, arguments.project, arguments.config_file, arguments.no_config)
-    return layers.find(query), query.warnings
+    return layers.find(query), query.notices

@@ -30,9 +30,9 @@ def main(arguments: Arguments) -> int:
     from policy.config.read import load_chain
     from policy.render import effective
 
-    sources, warnings = files.applying(arguments)
-    for warning in [] if arguments.quiet else warnings:
-        options.warn(warning)
+    sources, notices = files.applying(arguments)
+    for notice in [] if arguments.quiet else notices:
+        options.warn(str(notice))
     chain = load_chain(sources)
     chain = chain.with_settings(options.rules(arguments).forced(os.environ, chain.setting("cluster")))
     if arguments.output_format == "json":

@@ -32,9 +32,9 @@ def main(arguments: Arguments) -> int:
     from policy.render.style import wanted
     from policy.toml.shapes import gather
 
-    sources, warnings = files.chosen(arguments)
-    for warning in [] if arguments.quiet else warnings:
-        options.warn(warning)
+    sources, notices = files.chosen(arguments)
+    for notice in [] if arguments.quiet else notices:
+        options.warn(str(notice))
     results = [run_cases.run(configuration) for configuration in gather(read_file, sources)]
     if arguments.output_format == "text":
         color = wanted(arguments.color, sys.stdout)

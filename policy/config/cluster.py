@@ -67,10 +67,10 @@ def _parse(value: object, location: Location) -> tuple[tuple[str, Any], ...]:
     for name in SECRETS if isinstance(value, dict) else ():
         if name in value:  # type: ignore[operator]  # it is a table
             message = f"there is no {name} here: libpq reads PGPASSFILE, PGPASSWORD or a certificate"
-            raise refuse(location.at(name), message, of_key=True)
+            raise refuse(location.at(name), message, of_key=True, code="secret")
     content = _TABLE.parse(value, location)
     if "service" not in content and "host" not in content:
-        raise refuse(location, 'must say where the server is: "service" or "host"')
+        raise refuse(location, 'must say where the server is: "service" or "host"', code="missing-key")
     lease, margin = content.get("lease", LEASE), content.get("margin", MARGIN)
     if margin > lease / 2:
         raise refuse(location, f"margin ({margin:g} s) must be at most half of lease ({lease:g} s)")

@@ -130,6 +130,24 @@ class Source:
         return (self.layer.name, self.path, self.keys, self.partly, *self.identity)
 
 
+class Notice:
+    """Something that people should know about a file that is not used.
+
+    Args:
+        path: The file.
+        message: What is the matter with it, after its name.
+    """
+
+    __slots__ = ("message", "path")
+
+    def __init__(self, path: str, message: str) -> None:
+        self.path = path
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.message}"
+
+
 class Query:
     """What decides which files take part.
 
@@ -142,7 +160,7 @@ class Query:
         no_config: True: no file at all.
     """
 
-    __slots__ = ("config_file", "cwd", "empty", "environ", "limit", "no_config", "project", "root", "warnings")
+    __slots__ = ("config_file", "cwd", "empty", "environ", "limit", "no_config", "notices", "project", "root")
 
     def __init__(
         self,
@@ -161,7 +179,7 @@ class Query:
             raise UsageError("a configuration file is named, and none is to be read: leave one of the two out")
         self.config_file = (environ.get("LOCK_POLICY_CONFIG_FILE") or None) if config_file is None else config_file
         self.no_config = no_config or (config_file is None and flag(environ, "LOCK_POLICY_NO_CONFIG"))
-        self.warnings: list[str] = []
+        self.notices: list[Notice] = []
         self.limit = size_limit(environ)
         self.empty: set[str] = set()  # where an earlier search found nothing
 
@@ -277,7 +295,7 @@ def _in_directory(start: str, query: Query) -> Source | None:
         pyproject_identity = None
     if own_identity is not None:
         if pyproject_identity is not None:
-            query.warnings.append(f"{own} is used; [tool.lock-policy] in {pyproject} is ignored")
+            query.notices.append(Notice(pyproject, f"is ignored: {own} in the same folder is used"))
         return Source(PROJECT, own, (), own_identity, query.limit)
     return None if pyproject_identity is None else Source(PROJECT, pyproject, TABLE, pyproject_identity, query.limit)
 
@@ -288,11 +306,12 @@ def _trusted(path: str, identity: tuple[int, ...], query: Query) -> bool:
         return True
     mode = identity[5]
     if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
-        query.warnings.append(f"{path} is ignored: everyone can write it; `chmod o-w` it to have it used")
+        query.notices.append(Notice(path, "is ignored: everyone can write it; `chmod o-w` it to have it used"))
         return False
     owners = {identity[6], os.lstat(path).st_uid}  # of a link, too: it may lead to any file of ours
     if not owners <= {0, os.geteuid()} and os.stat(os.path.dirname(path)).st_mode & stat.S_IWOTH:
-        query.warnings.append(f"{path} is ignored: it belongs to someone else, in a directory that everyone can write")
+        message = "is ignored: it belongs to someone else, in a directory that everyone can write"
+        query.notices.append(Notice(path, message))
         return False
     return True
 
@@ -419,7 +438,7 @@ def find(query: Query) -> tuple[Source, ...]:
     """The configuration files that take part, the strongest first.
 
     Args:
-        query: What decides which they are; its `warnings` are added to.
+        query: What decides which they are; its `notices` are added to.
 
     Returns:
         The files of each layer; of those that are not to be read the ones that outlive that, marked `partly`.

@@ -99,7 +99,7 @@ class Rules:
         chain, query = self._chain(request.caller, request.environment.root)
         self._settle_project(request, query)
         decision = chain.decide(request)
-        decision.warnings = tuple(query.warnings)
+        decision.warnings = tuple(map(str, query.notices))
         return decision
 
     def setting(self, name: str, caller: Caller) -> Any:

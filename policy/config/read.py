@@ -150,7 +150,9 @@ def read_file(source: Source) -> Configuration:
         diagnostics.sort(key=lambda diagnostic: (diagnostic.line, diagnostic.column))
         if len(error.diagnostics) >= MOST:
             diagnostics.append(
-                Diagnostic(Location(document.file), f"after {MOST} faults the rest of the file was not judged")
+                Diagnostic(
+                    Location(document.file), f"after {MOST} faults the rest of the file was not judged", code="too-many"
+                )
             )
         raise ConfigError(diagnostics) from None
 
@@ -226,6 +228,7 @@ def _require_version(data: object, location: Location) -> None:
         raise refuse(
             location.at("required-version"),
             f"this file wants lock-policy {wanted}, but {__version__} is running; install a version that it allows",
+            code="required-version",
         )
 
 
@@ -245,14 +248,18 @@ def _beyond(source: Source, data: Mapping[str, Any], location: Location) -> Iter
     for index, rule in enumerate(rules if isinstance(rules, list) else ()):
         if isinstance(rule, dict) and rule.get("mandatory") is True and "mandatory" not in source.layer.may:
             at = location.at("rules").at(index).at("mandatory")
-            yield refuse(at, f"only {_titles('mandatory')} may hold mandatory rules", of_key=True)
+            yield refuse(at, f"only {_titles('mandatory')} may hold mandatory rules", of_key=True, code="no-right")
     if "cluster" in data and "cluster" not in source.layer.may:
-        yield refuse(location.at("cluster"), f"only {_titles('cluster')} may hold [cluster]", of_key=True)
+        yield refuse(
+            location.at("cluster"), f"only {_titles('cluster')} may hold [cluster]", of_key=True, code="no-right"
+        )
     if "gate-dir" in data and "gate-dir" not in source.layer.may:
-        yield refuse(location.at("gate-dir"), f"only {_titles('gate-dir')} may hold gate-dir", of_key=True)
+        yield refuse(
+            location.at("gate-dir"), f"only {_titles('gate-dir')} may hold gate-dir", of_key=True, code="no-right"
+        )
     elif "gate-dir" in data and source.movable:
         message = f"only {host_file()} may hold gate-dir: a variable leads to this file, and none may move the gate"
-        yield refuse(location.at("gate-dir"), message, of_key=True)
+        yield refuse(location.at("gate-dir"), message, of_key=True, code="no-right")
 
 
 def _titles(right: str) -> str:
@@ -266,7 +273,7 @@ def _directory(source: Source, data: Mapping[str, Any], location: Location) -> I
     if isinstance(directory, str) and _directory_fault(directory) is None:
         message = _PROBLEMS[source.layer.directory](source, directory)
         if message:
-            yield refuse(location.at("global-dir"), message)
+            yield refuse(location.at("global-dir"), message, code="wrong-directory")
 
 
 def _inside(source: Source, directory: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from policy.checks.lint import ERROR, WARNING
+from policy.checks.codes import ERROR, WARNING
 from policy.escape import printable
 from policy.render.record import shorten
 from policy.render.style import BOLD, RED, YELLOW, paint
@@ -16,7 +16,7 @@ from policy.toml.document import show
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from policy.checks.lint import Finding, Report
+    from policy.checks.finding import Finding, Report
 
 VERSION = 1
 COLORS = {ERROR: RED, WARNING: YELLOW}
@@ -42,12 +42,15 @@ def summary(report: Report) -> str:
     """One line: how much was checked, and what was found."""
     errors, warnings = report.count(ERROR), report.count(WARNING)
     files, rules = _count(len(report.sources), "file"), _count(report.rules, "rule")
-    if not report.sources:
-        return "No configuration file applies here: the built-in rules decide"
-    if not errors and not warnings:
-        return f"All good: {files}, {rules}"
     found = [_count(number, noun) for number, noun in ((errors, "error"), (warnings, "warning")) if number]
-    return f"Found {' and '.join(found)} in {files}"
+    nothing = "o configuration file applies here: the built-in rules decide"
+    if found:
+        return f"Found {' and '.join(found)} in {files}" if report.sources else f"Found {found[0]}; n{nothing}"
+    if not report.sources:
+        return f"N{nothing}"
+    if not report.complete:
+        return f"Nothing found in {files}, but not all of the {rules} were compared"
+    return f"All good: {files}, {rules}"
 
 
 def _count(number: int, noun: str) -> str:

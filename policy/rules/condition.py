@@ -58,8 +58,8 @@ _PATH = {
 }
 _TEXT = {"pattern": f"^({_IN_TEXT})*$", "maxLength": globs.MAX_PATTERN}
 
-PATHS = several(refined(TEXT, globs.fault, _PATH))
-TEXTS = several(refined(TEXT, globs.text_fault, _TEXT))
+PATHS = several(refined(TEXT, globs.fault, _PATH, "wrong-pattern"))
+TEXTS = several(refined(TEXT, globs.text_fault, _TEXT, "wrong-pattern"))
 
 
 def _path_fault(path: str) -> str | None:

@@ -406,7 +406,8 @@ def _match(depth: int) -> Shape:
 
     def inner(value: object, location: Location) -> Match:
         if depth == DEEPEST:
-            raise refuse(location, f"any, all and not stand more than {DEEPEST} deep; write two rules instead")
+            message = f"any, all and not stand more than {DEEPEST} deep; write two rules instead"
+            raise refuse(location, message, code="too-deep")
         return _match(depth + 1).parse(value, location)  # type: ignore[no-any-return]  # a shape gives any
 
     table = Shape(inner, REFERENCE)

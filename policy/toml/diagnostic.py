@@ -34,6 +34,7 @@ class Diagnostic:
         column: Counted from 1, in characters.
         width: How many characters the caret underlines.
         excerpt: The line of the file, without its end.
+        code: Which kind of thing is wrong, as `policy rule` describes it.
     """
 
     location: Location
@@ -43,3 +44,4 @@ class Diagnostic:
     column: int = 0
     width: int = 1
     excerpt: str = ""
+    code: str = "wrong-value"

@@ -92,12 +92,12 @@ def _at(positions: Positions, diagnostic: Diagnostic, span: Span) -> Diagnostic:
 
 def _refusal(path: str, message: str) -> ConfigError:
     """A fault of the whole file."""
-    return ConfigError([Diagnostic(Location(path), message)])
+    return ConfigError([Diagnostic(Location(path), message, code="unreadable")])
 
 
 def _located(path: str, text: str, message: str, span: Span) -> ConfigError:
     """A fault of a text that could not be parsed."""
-    return ConfigError([_at(Positions(text), Diagnostic(Location(path), message), span)])
+    return ConfigError([_at(Positions(text), Diagnostic(Location(path), message, code="syntax"), span)])
 
 
 def _content(path: str, limit: int) -> tuple[bytes, Identity]:
@@ -167,7 +167,7 @@ def _decode(path: str, content: bytes) -> str:
     column = len(content[start:at].decode("utf-8", "backslashreplace")) + 1
     end = content.find(b"\n", at)
     excerpt = content[start : end if end >= 0 else len(content)].decode("utf-8", "backslashreplace").removesuffix("\r")
-    raise ConfigError([Diagnostic(Location(path), message, line=line, column=column, excerpt=excerpt)])
+    raise ConfigError([Diagnostic(Location(path), message, line=line, column=column, excerpt=excerpt, code="syntax")])
 
 
 def _measure(path: str, text: str) -> Positions:

@@ -30,12 +30,12 @@ class Shape:
         self.schema = schema
 
 
-def refuse(location: Location, message: str, *, of_key: bool = False) -> ConfigError:
+def refuse(location: Location, message: str, *, of_key: bool = False, code: str = "wrong-value") -> ConfigError:
     """One fault as an error that can be raised."""
     from policy.errors import ConfigError
     from policy.toml.diagnostic import Diagnostic
 
-    return ConfigError([Diagnostic(location, message, of_key)])
+    return ConfigError([Diagnostic(location, message, of_key, code=code)])
 
 
 MOST = 1_000  # faults of one file; a file of 256 KiB could have 120,000, which take 200 MB to tell
@@ -87,7 +87,7 @@ def shown(value: object) -> str:
 def _plain(of: type, noun: str, schema: Mapping[str, Any]) -> Shape:
     def parse(value: object, location: Location) -> object:
         if type(value) is not of:
-            raise refuse(location, f"expected {noun}, found {shown(value)}")
+            raise refuse(location, f"expected {noun}, found {shown(value)}", code="wrong-type")
         return value
 
     return Shape(parse, schema)
@@ -97,23 +97,34 @@ TEXT = _plain(str, "a string", {"type": "string"})
 FLAG = _plain(bool, "true or false", {"type": "boolean"})
 
 
-def refined(shape: Shape, problem: Callable[[Any], str | None], schema: Mapping[str, Any] | None = None) -> Shape:
+def refined(
+    shape: Shape,
+    problem: Callable[[Any], str | None],
+    schema: Mapping[str, Any] | None = None,
+    code: str = "wrong-value",
+) -> Shape:
     """A shape that refuses some of another's values.
 
     Args:
         shape: The other shape.
         problem: From a value to what is wrong with it, or None.
         schema: What JSON Schema can say of the limit.
+        code: Which kind of thing is wrong with what is refused.
     """
 
     def parse(value: object, location: Location) -> object:
         got = shape.parse(value, location)
         message = problem(got)
         if message:
-            raise refuse(location, message)
+            raise refuse(location, message, code=code)
         return got
 
     return Shape(parse, {**shape.schema, **(schema or {})})
+
+
+def _code(value: object, of: type | tuple[type, ...]) -> str:
+    """Whether a value that is refused is of the right type; a boolean is a number in Python, and none in TOML."""
+    return "wrong-value" if isinstance(value, of) and not isinstance(value, bool) else "wrong-type"
 
 
 def choice(names: Iterable[str]) -> Shape:
@@ -122,7 +133,11 @@ def choice(names: Iterable[str]) -> Shape:
 
     def parse(value: object, location: Location) -> str:
         if not isinstance(value, str) or value not in allowed:
-            raise refuse(location, f"expected {listed(allowed)}, found {shown(value)}{nearest(value, allowed)}")
+            raise refuse(
+                location,
+                f"expected {listed(allowed)}, found {shown(value)}{nearest(value, allowed)}",
+                code=_code(value, str),
+            )
         return value
 
     return Shape(parse, {"enum": list(allowed)})
@@ -134,7 +149,8 @@ def number(least: float, most: float, unit: str) -> Shape:
     def parse(value: object, location: Location) -> float:
         # bool is an int in Python, not in TOML; nan compares false with everything
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-            raise refuse(location, f"expected a number of {unit} from {least:g} to {most:g}, found {shown(value)}")
+            message = f"expected a number of {unit} from {least:g} to {most:g}, found {shown(value)}"
+            raise refuse(location, message, code=_code(value, (int, float)))
         return value
 
     return Shape(parse, {"type": "number", "minimum": least, "maximum": most})
@@ -145,7 +161,8 @@ def whole(least: int, most: int) -> Shape:
 
     def parse(value: object, location: Location) -> int:
         if type(value) is not int or not least <= value <= most:
-            raise refuse(location, f"expected a whole number from {least} to {most}, found {shown(value)}")
+            message = f"expected a whole number from {least} to {most}, found {shown(value)}"
+            raise refuse(location, message, code=_code(value, int))
         return value
 
     return Shape(parse, {"type": "integer", "minimum": least, "maximum": most})
@@ -170,7 +187,7 @@ def flag_or(shape: Shape, noun: str) -> Shape:
         if isinstance(value, bool):
             return value
         if not isinstance(value, (str, list)):
-            raise refuse(location, f"expected true, false or {noun}, found {shown(value)}")
+            raise refuse(location, f"expected true, false or {noun}, found {shown(value)}", code="wrong-type")
         return shape.parse(value, location)
 
     return Shape(parse, {"anyOf": [FLAG.schema, *shape.schema.get("anyOf", [shape.schema])]})
@@ -184,9 +201,9 @@ def array(shape: Shape, least: int = 0) -> Shape:
             name = location.keys[-1] if location.keys else ""
             tables = isinstance(value, dict) and shape.schema.get("type") == "object"
             mend = f"; write [[{name}]], with two brackets" if tables else ""
-            raise refuse(location, f"expected an array, found {shown(value)}{mend}")
+            raise refuse(location, f"expected an array, found {shown(value)}{mend}", code="wrong-type")
         if len(value) < least:
-            raise refuse(location, "must not be empty")
+            raise refuse(location, "must not be empty", code="empty")
 
         def item(index: int) -> Any:
             return shape.parse(value[index], location.at(index))
@@ -204,9 +221,9 @@ def mapping(shape: Shape) -> Shape:
 
     def parse(value: object, location: Location) -> tuple[tuple[str, Any], ...]:
         if not isinstance(value, dict):
-            raise refuse(location, f"expected a table, found {shown(value)}")
+            raise refuse(location, f"expected a table, found {shown(value)}", code="wrong-type")
         if not value:
-            raise refuse(location, "must not be empty")
+            raise refuse(location, "must not be empty", code="empty")
 
         def item(name: str) -> tuple[str, Any]:
             if not name or "=" in name or "\0" in name:
@@ -236,19 +253,19 @@ def keyed(
 
     def parse(value: object, location: Location) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise refuse(location, f"expected a table, found {shown(value)}")
+            raise refuse(location, f"expected a table, found {shown(value)}", code="wrong-type")
 
         def item(name: str) -> tuple[str, Any]:
             if name not in shapes:
                 close = nearest(name, shapes)
                 known = close or f"; known here: {', '.join(shapes)}"
-                raise refuse(location.at(name), f'unknown key "{name}"{known}', of_key=True)
+                raise refuse(location.at(name), f'unknown key "{name}"{known}', of_key=True, code="unknown-key")
             return name, shapes[name].parse(value[name], location.at(name))
 
         def missing(name: str) -> tuple[str, Any]:
-            raise refuse(
-                location, f'"{name}" is missing' if name else f"must not be empty; known here: {', '.join(shapes)}"
-            )
+            if name:
+                raise refuse(location, f'"{name}" is missing', code="missing-key")
+            raise refuse(location, f"must not be empty; known here: {', '.join(shapes)}", code="empty")
 
         absent = [name for name in needed if name not in value]
         if len(value) < least:

@@ -14,6 +14,7 @@ import pytest
 from ruamel.yaml import YAML  # check-jsonschema brings it
 
 from policy.__main__ import main
+from tests.factories import CHECKOUT
 
 ROOT = Path(__file__).parents[2]
 # where the files of the user and of the system are looked for, on POSIX and on Windows
@@ -155,7 +156,7 @@ def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "end_column": 11,
         "key": ["rules", 0, "match", "user"],
     }
-    assert (error["code"], error["line"], error["column"], error["end_column"]) == ("invalid", None, None, None)
+    assert (error["code"], error["line"], error["column"], error["end_column"]) == ("unreadable", None, None, None)
 
 
 def test_github(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,7 +164,7 @@ def test_github(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _write(here / "a,b:c%.toml", '"new\\nline%" = 1\n')
     assert main(["check", "--output-format", "github", "a,b:c%.toml"]) == 2
     out = capsys.readouterr().out
-    assert out.startswith("::error file=a%2Cb%3Ac%25.toml,line=1,col=1,endColumn=13,title=policy check (invalid)::")
+    assert out.startswith("::error file=a%2Cb%3Ac%25.toml,line=1,col=1,endColumn=13,title=policy check (unknown-key)::")
     assert out.count("\n") == 1
     assert "line%25" in out
 
@@ -211,3 +212,32 @@ def test_the_hook(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         _write(here / "lock-policy.toml", text)
         command = [sys.executable, "-m", "policy", *entry[1:], "lock-policy.toml"]
         assert subprocess.run(command, check=False, capture_output=True).returncode == code
+
+
+@pytest.mark.parametrize("arguments", [[], ["--output-format", "json"], ["--output-format", "github"]])
+def test_a_reader_that_leaves(here: Path, arguments: list[str]) -> None:
+    """A reader that has seen enough, such as head(1), changes nothing about the exit code."""
+    _write(here / "a.toml", "".join(f"key-{number} = 1\n" for number in range(900)))
+    command = [sys.executable, "-m", "policy", "check", *arguments, "a.toml"]
+    checking = subprocess.Popen(
+        command,
+        cwd=here,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+    )
+    assert checking.stdout
+    assert checking.stderr
+    checking.stdout.close()
+    checking.stderr.read()
+    assert checking.wait(60) == 2
+    checking.stderr.close()
+
+
+def test_strict_and_an_ignored_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is ignored is a finding: --strict fails, and nothing says that all is good."""
+    _write(here / "lock-policy.toml", "").chmod(0o666)
+    assert main(["check", "--strict"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "Found 1 warning; no configuration file applies here: the built-in rules decide\n"
+    assert err.startswith("lock-policy.toml: warning: is ignored: everyone can write it")

@@ -12,7 +12,7 @@ from tests import factories
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from policy.checks.lint import Report
+    from policy.checks.finding import Report
 
 FAULTY = 'timout = 1\n[[rules]]\nlock = "x"\n'
 

@@ -118,7 +118,9 @@ def test_unknown_key() -> None:
     with pytest.raises(ConfigError) as caught:
         TABLE.parse({"color": "red", "zzz": 1}, HERE)
     assert caught.value.diagnostics == (
-        Diagnostic(Location("a.toml", ("zzz",)), 'unknown key "zzz"; known here: color, wait', of_key=True),
+        Diagnostic(
+            Location("a.toml", ("zzz",)), 'unknown key "zzz"; known here: color, wait', of_key=True, code="unknown-key"
+        ),
     )
 
 

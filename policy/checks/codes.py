@@ -1,0 +1,210 @@
+"""What `policy check` finds, each kind under its code: what it means, an example, and what to do."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+ERROR, WARNING = "error", "warning"
+
+
+@frozen
+class Code:
+    """A kind of finding.
+
+    Args:
+        name: As messages and machine formats call it.
+        severity: `error`: the file cannot be used; `warning`: it can, but something in it looks wrong.
+        summary: One sentence.
+        remedy: What to do, as a sentence.
+        example: A file that has it; "" where the file alone does not decide.
+        better: The same file without it.
+        layer: The layer that the example is a file of.
+    """
+
+    name: str
+    severity: str
+    summary: str
+    remedy: str
+    example: str = ""
+    better: str = ""
+    layer: str = "project"
+
+
+_CODES = (
+    Code(
+        "syntax",
+        ERROR,
+        "The file is no TOML, or larger or deeper than a configuration file may be.",
+        "Correct the line; a TOML file is UTF-8 text.",
+        "timeout = \n",
+        "timeout = 60\n",
+    ),
+    Code(
+        "unreadable",
+        ERROR,
+        "The file does not exist, is no regular file, is too large or may not be read.",
+        "Correct its name or its mode; LOCK_POLICY_MAX_SIZE allows larger files.",
+    ),
+    Code(
+        "unknown-key",
+        ERROR,
+        "A key is none of those that are known in its table.",
+        "Correct its spelling. A key that a newer release knows needs that release: see required-version.",
+        "time-out = 60\n",
+        "timeout = 60\n",
+    ),
+    Code(
+        "missing-key",
+        ERROR,
+        "A key that its table needs is missing.",
+        "Add it.",
+        '[[rules]]\nname = "store"\n',
+        '[[rules]]\nname = "store"\nlock = "global"\n',
+    ),
+    Code(
+        "wrong-type",
+        ERROR,
+        "A value has another type than its key wants.",
+        "Write the type that the message names.",
+        'timeout = "60"\n',
+        "timeout = 60\n",
+    ),
+    Code(
+        "wrong-value",
+        ERROR,
+        "A value has the right type, but is none that its key allows.",
+        "Write one that the message names.",
+        '[[rules]]\nlock = "globe"\n',
+        '[[rules]]\nlock = "global"\n',
+    ),
+    Code(
+        "wrong-pattern",
+        ERROR,
+        "A pattern can match nothing: it is not absolute, or a bracket is not closed.",
+        "Begin a path pattern with /, ~ or **, and close every [.",
+        '[[rules]]\nlock = "global"\nmatch.environment = "builds/**"\n',
+        '[[rules]]\nlock = "global"\nmatch.environment = "**/builds/**"\n',
+    ),
+    Code(
+        "empty",
+        ERROR,
+        "An array or a table is empty that says something only when it holds something.",
+        "Fill it, or remove it: a rule without match matches everything.",
+        '[[rules]]\nlock = "global"\nmatch = {}\n',
+        '[[rules]]\nlock = "global"\n',
+    ),
+    Code(
+        "too-deep",
+        ERROR,
+        "any, all and not stand inside each other more often than anybody can read.",
+        "Write two rules instead.",
+    ),
+    Code(
+        "too-many",
+        ERROR,
+        "The file has so many faults that the rest of it was not judged.",
+        "Correct those that are shown, and check again.",
+    ),
+    Code(
+        "required-version",
+        ERROR,
+        "The file wants another release of lock-policy than the one that runs.",
+        "Install a release that it allows.",
+        'required-version = ">=99"\n',
+        'required-version = ">=0.1"\n',
+    ),
+    Code(
+        "no-right",
+        ERROR,
+        "The file holds something that only files of another layer may hold.",
+        "Move it there: a project's file comes with a checkout, so it may do no harm.",
+        '[[rules]]\nlock = "global"\nmandatory = true\n',
+        '[[rules]]\nlock = "global"\n',
+    ),
+    Code(
+        "wrong-directory",
+        ERROR,
+        "A file of this layer may not name that directory.",
+        "Name one inside the project in a project's file, an absolute one elsewhere.",
+        'global-dir = "/var/lock"\n',
+        'global-dir = "."\n',
+    ),
+    Code(
+        "secret",
+        ERROR,
+        "A password, or the name of a file with one, stands in the configuration.",
+        "Remove it, and change the password if others could read the file. libpq reads PGPASSFILE, PGPASSWORD or a "
+        "certificate.",
+        '[cluster]\nengine = "postgresql"\nservice = "locks"\npassword = "x"\n',
+        '[cluster]\nengine = "postgresql"\nservice = "locks"\n',
+        layer="user",
+    ),
+    Code(
+        "ignored-file",
+        WARNING,
+        "A file that would apply here is not used.",
+        "Do what the message says: remove one of two files in a folder, or the write permission of others.",
+    ),
+    Code(
+        "missing-directory",
+        WARNING,
+        "The directory for locks does not exist, so that every lock in it fails.",
+        "Create it, with mode 1777 where several users share it.",
+        'global-dir = "no-such-folder"\n',
+        'global-dir = "."\n',
+    ),
+    Code(
+        "impossible",
+        WARNING,
+        "The conditions of a rule can never hold together.",
+        "Correct them, or delete the rule.",
+        '[[rules]]\nlock = "global"\nmatch = { writable = true, not.writable = true }\n',
+        '[[rules]]\nlock = "global"\nmatch.writable = true\n',
+    ),
+    Code(
+        "unreachable",
+        WARNING,
+        "A rule stands after one that matches everything.",
+        "Move it before that, or delete it.",
+        '[[rules]]\nlock = "both"\n\n[[rules]]\nlock = "global"\nmatch.writable = false\n',
+        '[[rules]]\nlock = "global"\nmatch.writable = false\n\n[[rules]]\nlock = "both"\n',
+    ),
+    Code(
+        "subsumed",
+        WARNING,
+        "A rule stands after one that matches whenever it does.",
+        "Move it before that, or delete it.",
+        '[[rules]]\nlock = "both"\nmatch.environment = "/opt/**"\n\n'
+        '[[rules]]\nlock = "global"\nmatch.environment = "/opt/app"\n',
+        '[[rules]]\nlock = "global"\nmatch.environment = "/opt/app"\n\n'
+        '[[rules]]\nlock = "both"\nmatch.environment = "/opt/**"\n',
+    ),
+    Code(
+        "disagreement",
+        WARNING,
+        "A rule asks about the caller, and a caller it does not match may take a lock that does not exclude its.",
+        'Give the rule lock = "both", or decide by something that every caller shares.',
+        '[[rules]]\nlock = "global"\nmatch.env.CI = true\n',
+        '[[rules]]\nlock = "both"\nmatch.env.CI = true\n',
+    ),
+    Code(
+        "duplicate-name",
+        WARNING,
+        "Two rules, or two tests, have one name.",
+        "Rename one: explanations name rules by it.",
+        '[[rules]]\nname = "a"\nlock = "global"\nmatch.writable = false\n\n'
+        '[[rules]]\nname = "a"\nlock = "both"\nmatch.kind = "target"\n',
+        '[[rules]]\nname = "a"\nlock = "global"\nmatch.writable = false\n\n'
+        '[[rules]]\nname = "b"\nlock = "both"\nmatch.kind = "target"\n',
+    ),
+    Code(
+        "unknown-rule",
+        WARNING,
+        "A test expects a rule that does not exist.",
+        "Correct the name; only rules of the test's own file and the built-in ones can decide.",
+        '[[tests]]\nname = "t"\nexpect = { lock = "local", rule = "enviroment" }\n',
+        '[[tests]]\nname = "t"\nexpect = { lock = "local", rule = "environment" }\n',
+    ),
+)
+
+CODES = {code.name: code for code in _CODES}

@@ -1,0 +1,52 @@
+"""A finding of `policy check`, and the report that they make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from policy.checks.codes import CODES
+
+if TYPE_CHECKING:
+    from policy.config.layers import Source
+    from policy.toml.diagnostic import Diagnostic
+
+
+@frozen
+class Finding:
+    """A fault, or something that looks wrong.
+
+    Args:
+        code: Which kind, as `policy rule` describes it.
+        diagnostic: Where and what.
+    """
+
+    code: str
+    diagnostic: Diagnostic
+
+    @property
+    def severity(self) -> str:
+        """`error` or `warning`."""
+        return CODES[self.code].severity
+
+
+@frozen
+class Report:
+    """What a check found.
+
+    Args:
+        sources: The files that were checked.
+        findings: In the order of the files, then of the lines.
+        rules: How many rules the files have that could be read.
+        complete: False when the rules were so many that comparing all of them was given up.
+    """
+
+    sources: tuple[Source, ...]
+    findings: tuple[Finding, ...]
+    rules: int
+    complete: bool = True
+
+    def count(self, severity: str) -> int:
+        """How many findings are errors, or warnings."""
+        return sum(finding.severity == severity for finding in self.findings)

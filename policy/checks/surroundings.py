@@ -1,0 +1,46 @@
+"""What can be said of where configuration files stand: files that are not used, and directories that do not exist."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from policy.checks.finding import Finding
+from policy.toml.diagnostic import Diagnostic, Location
+from policy.toml.document import locate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from policy.config.layers import Notice
+    from policy.config.read import Configuration
+
+DIRECTORIES = ("global-dir", "gate-dir")
+
+
+def ignored(notices: Iterable[Notice]) -> Iterator[Finding]:
+    """The files that were found and are not used.
+
+    Args:
+        notices: What was noticed while files were looked for.
+    """
+    for notice in notices:
+        yield Finding("ignored-file", Diagnostic(Location(notice.path), notice.message))
+
+
+def missing_directories(file: Configuration, *, here: bool) -> Iterator[Finding]:
+    """The directories for locks that do not exist.
+
+    Args:
+        file: A configuration file.
+        here: Whether it applies on this host; else only what lies beside it can be judged.
+    """
+    folder = os.path.join(file.source.directory, "")
+    for name in DIRECTORIES:
+        setting = file.settings.get(name)
+        if setting is None or os.path.isdir(setting.value):
+            continue
+        if here or os.path.join(setting.value, "").startswith(folder):
+            location = Location(file.document.file, (*file.source.keys, name))
+            message = f"{setting.value} is no directory, so every lock in it fails; create it"
+            yield Finding("missing-directory", locate(file.document, Diagnostic(location, message)))

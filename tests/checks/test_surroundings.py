@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from policy.checks.lint import check
+from policy.checks.surroundings import ignored
+from policy.config.layers import SYSTEM, Notice, Source
+from tests import factories
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+if sys.platform == "win32":
+    pytest.skip("needs POSIX paths", allow_module_level=True)
+
+
+def test_ignored() -> None:
+    """A file that is not used is a finding about that file."""
+    (finding,) = ignored([Notice("/p/pyproject.toml", "is ignored: because")])
+    assert (finding.code, finding.severity, finding.diagnostic.location.file, finding.diagnostic.message) == (
+        "ignored-file",
+        "warning",
+        "/p/pyproject.toml",
+        "is ignored: because",
+    )
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_missing_directory(tmp_path: Path, *, together: bool) -> None:
+    """A directory for locks that does not exist is found where it is written, and is gone when it is created."""
+    source = factories.source(tmp_path / "lock-policy.toml", 'timeout = 5\nglobal-dir = "locks"\n')
+    (finding,) = check([source], together=together).findings
+    assert (finding.code, finding.diagnostic.line) == ("missing-directory", 2)
+    assert finding.diagnostic.message == f"{tmp_path}/locks is no directory, so every lock in it fails; create it"
+    (tmp_path / "locks").write_text("", encoding="utf-8")
+    assert check([source], together=together).findings
+    (tmp_path / "locks").unlink()
+    (tmp_path / "locks").mkdir()
+    assert check([source], together=together).findings == ()
+
+
+def test_directories_of_another_host(tmp_path: Path) -> None:
+    """A file that was named may be for another host, so that only what lies beside it is judged."""
+    text = 'global-dir = "/no/such/folder"\ngate-dir = "/no/such/other"\n'
+    source = Source(SYSTEM, str(factories.written(tmp_path / "lock-policy.toml", text)))
+    assert check([source], together=False).findings == ()
+    assert [finding.code for finding in check([source], together=True).findings] == ["missing-directory"] * 2
