@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from policy.locks.backend import Lock as Backend
     from policy.locks.backend import Pause
+    from policy.locks.watch import Lost, Watch
     from policy.rules.decision import Decision
 
     Named = str | os.PathLike[str] | Environment | None
@@ -176,7 +177,7 @@ class Lock:
         decision: What was decided when it was last entered.
     """
 
-    __slots__ = ("_env", "_held", "_question", "_rules", "_timeout", "decision")
+    __slots__ = ("_env", "_held", "_lost", "_question", "_rules", "_timeout", "_watch", "decision")
 
     decision: Decision
 
@@ -186,6 +187,17 @@ class Lock:
         self._rules = rules
         self._timeout = timeout
         self._held = Held()
+        self._lost: Lost | None = None
+        self._watch: Watch | None = None
+
+    @property
+    def lost(self) -> Lost:
+        """Whether a lock on a server was lost: false while it is held; `wait` and `call` say so at once."""
+        if self._lost is None:
+            from policy.locks.watch import Lost  # costs threading
+
+            self._lost = Lost()
+        return self._lost
 
     @property
     def locks(self) -> tuple[Backend, ...]:
@@ -205,14 +217,27 @@ class Lock:
         """Decides, then takes the locks of the plan; `release` gives them back."""
         steps = self._steps(synchronous=True)
         self.decision = drive(self._held, steps)
+        self._begin()
         return self
+
+    def _begin(self) -> None:
+        """Keeps locks on a server confirmed, in a thread, for as long as they are held."""
+        if any(lock.deadline is not None for lock in self._held.taken):
+            from policy.locks.postgresql import confirmable
+            from policy.locks.watch import Watch
+
+            self._lost = None
+            self._watch = Watch(confirmable(self._held.taken), self.lost)
 
     def release(self) -> None:
         """Gives the locks back.
 
         Raises:
-            LockLost: When one of them was deleted or replaced while it was held.
+            LockLost: When one of them was deleted, replaced or lost while it was held.
         """
+        watch, self._watch = self._watch, None
+        if watch:
+            watch.stop()
         self._held.release()
 
     def _steps(self, *, synchronous: bool) -> Generator[Pause, None, Decision]:
@@ -239,6 +264,7 @@ class Lock:
     async def __aenter__(self) -> Self:
         steps = self._steps(synchronous=False)
         self.decision = await drive_async(self._held, steps)
+        self._begin()
         return self
 
     async def __aexit__(

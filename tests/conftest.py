@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers import Server
 
 
 def pytest_configure() -> None:
@@ -13,3 +21,13 @@ def pytest_configure() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL server for all tests that neither stop it nor change its settings, older than their leases."""
+    from tests import servers  # which not every platform has
+
+    with servers.cluster() as server:
+        servers.wait_until(server.is_old, "the server stays young")
+        yield server

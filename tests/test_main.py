@@ -128,7 +128,10 @@ def test_faults(policy: factories.Run, root: Path) -> None:
         'lock-policy.toml:1:1: error: unknown key "tiemout"; did you mean "timeout"?',
         "  tiemout = 5",
         "  ^^^^^^^",
-        'lock-policy.toml:3:8: error: expected "local", "global" or "both", found "globl"; did you mean "global"?',
+        (
+            'lock-policy.toml:3:8: error: expected "local", "global", "cluster" or "both", found "globl"; '
+            'did you mean "global"?'
+        ),
         '  lock = "globl"',
         "         ^^^^^^^",
     )

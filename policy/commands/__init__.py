@@ -18,6 +18,7 @@ COMMANDS = {
     "locks": "list the locks that are held on this host, and by whom",
     "shims": "write scripts that run uv, pip and the like under the lock",
     "hook": "print what a shell runs at its start to use the shims",
+    "cluster": "print what a server for the locks of several hosts needs, or check one",
     "schema": "print the JSON Schema of the configuration",
     "completions": "print a completion script for a shell",
     "help": "show what a command does and its options",

@@ -6,13 +6,15 @@ import os
 import signal
 import sys
 
-from policy.commands.options import complain
+from policy.commands.options import complain, note
 from policy.errors import LockLost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
+    from policy.locks.guard import Guard
     from policy.locks.hold import Held
 
 CANNOT_START, NOT_FOUND = 126, 127  # env(1), timeout(1)
@@ -42,6 +44,37 @@ def stay(command: Sequence[str], environ: Mapping[str, str], held: Held, replace
     return code
 
 
+def stay_guarded(command: Sequence[str], environ: Mapping[str, str], held: Held, *, close: bool = False) -> int:
+    """As `stay`, and stops the command before a lock on a server can be another's.
+
+    Args:
+        command: The program and its arguments.
+        environ: Its environment variables.
+        held: What is held meanwhile, with locks that have a deadline.
+        close: Whether the command does not inherit them.
+
+    Returns:
+        The command's exit code, 128+N for a signal N, or 125 when the lock was lost.
+    """
+    from policy.locks.guard import Guard
+    from policy.locks.postgresql import confirmable
+
+    if not close:
+        held.inherit()
+    guard = Guard(confirmable(held.taken), note)
+    code = _run(command, environ, guard)
+    if guard.lost:
+        complain(f"{guard.lost}; the command was killed")
+        held.give_up()
+        return LockLost.exit_code
+    try:
+        held.release()
+    except LockLost as lost:
+        complain(str(lost))
+        return code or lost.exit_code
+    return code
+
+
 def cannot_start(program: str, error: Exception) -> int:
     """Says why a program did not start; returns the exit code for it."""
     if isinstance(error, (FileNotFoundError, NotADirectoryError)) or not program:
@@ -53,8 +86,10 @@ def cannot_start(program: str, error: Exception) -> int:
 
 if sys.platform == "win32":
 
-    def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    def _run(command: Sequence[str], environ: Mapping[str, str], guard: Guard | None = None) -> int:
         import subprocess
+
+        del guard  # a command cannot be stopped there
 
         try:
             process = subprocess.Popen(list(command), env=dict(environ))
@@ -72,12 +107,13 @@ else:
     _FORWARDED = (*_FROM_TERMINAL, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
     _SI_KERNEL = 0x80  # sigaction(2): sent by the kernel, not by kill(2)
 
-    def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    def _run(command: Sequence[str], environ: Mapping[str, str], guard: Guard | None = None) -> int:
         # Where it is ignored the kernel reaps children itself: no signal, no exit code, and a wait without end.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # Blocked before the start, so that none is lost between the start and the wait.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, (*_FORWARDED, signal.SIGCHLD))
         try:
+            group: dict[str, Any] = {"setpgroup": 0} if guard and not _in_foreground() else {}
             try:
                 child = os.posix_spawnp(
                     command[0],
@@ -85,10 +121,11 @@ else:
                     environ,
                     setsigmask=before,
                     setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores these two
+                    **group,
                 )
             except (OSError, ValueError) as error:
                 return cannot_start(command[0], error)
-            return _wait(child)
+            return _wait_guarded(child, guard) if guard else _wait(child)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -101,6 +138,59 @@ else:
                 return code if code >= 0 else SIGNALLED - code
             if number != signal.SIGCHLD and not from_terminal:
                 _forward(child, number)
+
+    def _in_foreground() -> bool:
+        """Whether a terminal's keys reach this process group, which the command must then not leave."""
+        try:
+            terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            return os.tcgetpgrp(terminal) == os.getpgrp()
+        except OSError:
+            return False
+        finally:
+            os.close(terminal)
+
+    def _wait_guarded(child: int, guard: Guard) -> int:
+        from _thread import start_new_thread
+
+        from policy.locks.guard import adopt_orphans
+
+        adopt_orphans()
+        output, noted = os.pipe()
+
+        def listen() -> None:
+            while True:
+                number, from_terminal = _next_signal()
+                os.write(noted, bytes((number, from_terminal)))
+
+        start_new_thread(listen, ())
+        while True:
+            guard.wait(output, child)
+            while (ended := _reap()) is not None:
+                if ended[0] == child:
+                    return ended[1] if ended[1] >= 0 else SIGNALLED - ended[1]
+            for number, from_terminal in _noted(output):
+                if number != signal.SIGCHLD and not from_terminal and not guard.lost:
+                    _forward(child, number)
+
+    def _noted(output: int) -> list[tuple[int, int]]:
+        """The signals that the listener has written down."""
+        os.set_blocking(output, False)
+        try:
+            text = os.read(output, 1024)
+        except BlockingIOError:
+            return []
+        return list(zip(text[::2], text[1::2], strict=True))
+
+    def _reap() -> tuple[int, int] | None:
+        """A child that has ended and its exit code, be it the command or an orphan of its."""
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return None
+        return (pid, os.waitstatus_to_exitcode(status)) if pid else None
 
     def _forward(child: int, number: int) -> None:
         try:

@@ -73,7 +73,7 @@ def main(arguments: Arguments) -> int:
     if arguments.environment or arguments.python or arguments.target or arguments.prefix:
         found = _of_environment(arguments, caller, rules)
     else:
-        found = _of_host(caller, _directory(rules, caller))
+        found = [*_of_server(caller, rules), *_of_host(caller, _directory(rules, caller))]
         if not (arguments.all or arguments.prune):
             found = [row for row in found if row.lock.locked is not False]
     if arguments.prune:
@@ -108,6 +108,25 @@ def _of_host(caller: Caller, directory: str) -> list[Row]:
     held = {lock.name: lock for lock in holders.locked()}
     there = {lock.name: lock for lock in holders.locks(places)}
     return [Row(lock, _environment(lock)) for _, lock in sorted({**there, **held}.items())]
+
+
+def _of_server(caller: Caller, rules: Rules) -> list[Row]:
+    """Every lock that any host holds on the server of `[cluster]`."""
+    from policy.locks.cluster import cluster_server
+
+    server = cluster_server(rules.setting("cluster", caller))
+    if server is None:
+        return []
+    from policy.locks.cluster_holders import on_server
+    from policy.locks.session import SessionError
+
+    found: dict[str, list[holders.Holder]] = {}
+    try:
+        for held in on_server(server):
+            found.setdefault(held.key or f"{held.number:x}", []).append(held.holder)
+    except SessionError as error:
+        options.warn(f"{server}: {error.reason}; {error.remedy}")
+    return [Row(Found(key, locked=True, holders=tuple(who)), kind="postgresql") for key, who in sorted(found.items())]
 
 
 def _environment(lock: Found) -> str:

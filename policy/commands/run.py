@@ -104,6 +104,10 @@ def _start(
     replaced: frozenset[str] = frozenset(),
 ) -> int:
     """Becomes the command, or stays beside it."""
+    if any(lock.deadline is not None for lock in held.taken):
+        from policy.commands.child import stay_guarded
+
+        return stay_guarded(command, environ, held, close=close)
     if close or sys.platform == "win32":
         from policy.commands.child import stay
 

@@ -23,16 +23,26 @@ class Mount:
         point: Where it is mounted.
         options: Of this mount and of the file system behind it.
         identity: The mount's number in the kernel, or "".
+        root: The directory of the file system that is seen at `point`; another than `/` for a bind mount.
     """
 
-    __slots__ = ("identity", "options", "point", "source", "type")
+    __slots__ = ("identity", "options", "point", "root", "source", "type")
 
-    def __init__(self, type: str, source: str, point: str, options: tuple[str, ...], identity: str = "") -> None:
+    def __init__(
+        self,
+        type: str,
+        source: str,
+        point: str,
+        options: tuple[str, ...],
+        identity: str = "",
+        root: str = "/",
+    ) -> None:
         self.type = type
         self.source = source
         self.point = point
         self.options = options
         self.identity = identity
+        self.root = root
 
     def __repr__(self) -> str:
         return f"Mount({self.type!r}, {self.source!r}, {self.point!r}, {self.options!r})"
@@ -90,6 +100,7 @@ def parse_mountinfo(lines: Iterable[str]) -> list[Mount]:
                 _unescaped(fields[4]),
                 tuple(dict.fromkeys(option for option in options if option)),
                 fields[0],
+                _unescaped(fields[3]),
             )
         )
     return mounts

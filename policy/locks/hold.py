@@ -241,6 +241,18 @@ def take(
             lock.release()
         else:
             raise LockUnavailable(lock.name, 0, "it is replaced again and again", remedy="find out who replaces it")
+    _confirm(held)
+
+
+def _confirm(held: Held) -> None:
+    """Asks once more after all waiting: a server may have given a lock to another while the rest was waited for.
+
+    Raises:
+        LockUnavailable: It has.
+    """
+    for lock in held.taken:
+        if lock.deadline is not None and not lock.is_current():
+            raise LockUnavailable(lock.name, 0, "it was lost while others were waited for", remedy="try again")
 
 
 def _is_taken(lock: Lock, held: Held) -> bool:

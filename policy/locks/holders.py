@@ -25,19 +25,23 @@ class Holder:
         pid: Its number.
         user: The name of its effective user.
         command: Its command line, fit to be shown.
-        since: When the process was started, in seconds since the epoch. The kernel does not say when it took the lock.
+        since: When the process was started, in seconds since the epoch. The kernel does not say when it took the lock;
+            a server does.
+        host: The host that it runs on, "" for this one.
     """
 
     pid: int
     user: str
     command: str
     since: float | None = None
+    host: str = ""
 
     def __str__(self) -> str:
         facts = [self.user, self.command]
         if self.since is not None:
             facts.append(f"since {moment(self.since)}")
-        return f"pid {self.pid} ({', '.join(fact for fact in facts if fact)})"
+        where = f"{self.host} " if self.host else ""
+        return f"{where}pid {self.pid} ({', '.join(fact for fact in facts if fact)})"
 
 
 @frozen
@@ -217,6 +221,11 @@ def _holder(pid: int) -> Holder | None:
         return None
     text = " ".join(os.fsdecode(word) for word in words) or f"[{os.fsdecode(name)}]"
     return Holder(pid, _user(user), _shown(text), _started(pid))
+
+
+def process_command() -> str:
+    """This process's own command line, as a message of another host shows it."""
+    return _shown(" ".join(sys.orig_argv))
 
 
 def _shown(command: str) -> str:

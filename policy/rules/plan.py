@@ -79,4 +79,15 @@ def global_(request: Request, setting: Setting) -> tuple[Lock, ...]:
     return tuple(found)
 
 
-LOCATIONS: dict[str, Callable[[Request, Setting], tuple[Lock, ...]]] = {"local": local, "global": global_}
+def cluster(request: Request, setting: Setting) -> tuple[Lock, ...]:
+    """A lock on the server of `[cluster]`, named by the rule's `cluster-key`, or after the file system's server."""
+    from policy.locks.cluster import cluster_lock  # costs attrs and json
+
+    return (cluster_lock(request.environment.root, setting("cluster"), setting("cluster-key")),)
+
+
+LOCATIONS: dict[str, Callable[[Request, Setting], tuple[Lock, ...]]] = {
+    "local": local,
+    "global": global_,
+    "cluster": cluster,
+}

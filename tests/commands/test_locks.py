@@ -25,7 +25,7 @@ if sys.platform == "win32":
     pytest.skip("needs flock", allow_module_level=True)
 
 KEYS = {"kind", "path", "state", "environment", "holders"}
-HOLDER_KEYS = {"pid", "user", "command", "since"}
+HOLDER_KEYS = {"pid", "user", "command", "since", "host"}
 
 
 class Host:

@@ -52,7 +52,11 @@ def test_least() -> None:
         ({"expect": {"lock": "local"}}, (), '"name" is missing'),
         ({"name": "x"}, (), '"expect" is missing'),
         ({"name": "x", "expect": {}}, ("expect",), '"lock" is missing'),
-        ({"name": "x", "expect": {"lock": "x"}}, ("expect", "lock"), 'expected "local", "global" or "both", found "x"'),
+        (
+            {"name": "x", "expect": {"lock": "x"}},
+            ("expect", "lock"),
+            'expected "local", "global", "cluster" or "both", found "x"',
+        ),
         (
             {"name": "x", "expect": {"lock": "local"}, "given": {"writeable": True}},
             ("given", "writeable"),

@@ -37,7 +37,7 @@ def plan(
 
 def test_names() -> None:
     """The locations of the design, and no other."""
-    assert list(LOCATIONS) == ["local", "global"]
+    assert list(LOCATIONS) == ["local", "global", "cluster"]
 
 
 @pytest.mark.parametrize("kind", ["virtualenv", "target", "prefix", "system"])

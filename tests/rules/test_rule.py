@@ -89,7 +89,11 @@ def test_defaults() -> None:
     ("value", "keys", "message"),
     [
         ({}, (), '"lock" is missing'),
-        ({"lock": "globl"}, ("lock",), 'expected "local", "global" or "both", found "globl"; did you mean "global"?'),
+        (
+            {"lock": "globl"},
+            ("lock",),
+            'expected "local", "global", "cluster" or "both", found "globl"; did you mean "global"?',
+        ),
         ({"lock": "local", "lokc": 1}, ("lokc",), 'unknown key "lokc"; did you mean "lock"?'),
         ({"lock": "local", "name": ""}, ("name",), "must be 1 to 100 printable characters"),
         ({"lock": "local", "name": "a" * 101}, ("name",), "must be 1 to 100 printable characters"),
@@ -141,9 +145,12 @@ def test_twins() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("locl",), 'lock of a rule: expected "local", "global" or "both", found "locl"; did you mean "local"?'),
+        (
+            ("locl",),
+            'lock of a rule: expected "local", "global", "cluster" or "both", found "locl"; did you mean "local"?',
+        ),
         (((),), "lock of a rule: must not be empty"),
-        ((1,), 'lock of a rule: expected "local", "global" or "both", found 1'),
+        ((1,), 'lock of a rule: expected "local", "global", "cluster" or "both", found 1'),
         (
             ("local", {"operatoin": "sync"}),
             'match.operatoin of a rule: unknown key "operatoin"; did you mean "operation"?',

@@ -1,0 +1,416 @@
+"""A lock on a PostgreSQL server: a session-level advisory lock, which lasts as long as the session's socket is open.
+
+The socket is a descriptor that a command inherits, so the lock has flock's own meaning across hosts. The server gives
+it away no earlier than `lease` seconds after the last packet of a host that has vanished; `locks/guard.py` stops the
+command before that.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from policy.errors import LockUnavailable
+from policy.locks.backend import Pause
+from policy.locks.cluster_checks import (
+    DIRECT,
+    EPOCH,
+    POOLER,
+    SEEN,
+    Seen,
+    check,
+    check_encryption,
+    check_pooler,
+    opening,
+)
+from policy.locks.cluster_holders import comment, holders, inherited
+from policy.locks.session import Overdue, Session, SessionError, drive
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from policy.locks.backend import Lock
+    from policy.locks.cluster_key import ClusterKey
+    from policy.locks.holders import Holder
+    from policy.locks.session import Row, Server
+    from policy.locks.wait import Deadline
+
+BEATS = 6  # heartbeats in one lease
+
+_HELD = """(select count(*) from pg_locks where locktype = 'advisory' and granted and pid = pg_backend_pid()
+ and database = (select oid from pg_database where datname = current_database())
+ and classid = {high} and objid = {low} and objsubid = 1)"""
+
+_TRY = f"select {_HELD}; select pg_try_advisory_lock{{shared}}({{number}}), extract(epoch from clock_timestamp())"  # noqa: S608  (numbers)
+_WAIT = "select pg_advisory_lock{shared}({number}); select extract(epoch from clock_timestamp())"
+_CONFIRM = f"select pg_backend_pid(), coalesce(current_setting('lock_policy.session', true), ''), {_HELD}"
+# A transaction that only has a number does not wait for the standby; one that wrote something does.
+_REPLICATED = "select pg_logical_emit_message(true, 'lock-policy', '{number}') is null; "
+
+
+def clock() -> float:
+    """Seconds on a clock that goes on while the machine is suspended, where there is one."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+class PostgresqlLock:
+    """A lock of a plan that is kept on a server.
+
+    Args:
+        key: What it is named after.
+        server: Where it is kept.
+        shared: Whether it is taken for reading.
+        fault: Why it can never be taken; known before, and raised when it is tried.
+    """
+
+    __slots__ = (
+        "_confirmed",
+        "_fault",
+        "_inherited",
+        "_joined",
+        "_pending",
+        "_pid",
+        "_seen",
+        "_session",
+        "_since",
+        "_synchronous",
+        "_token",
+        "_young",
+        "key",
+        "name",
+        "server",
+        "shared",
+    )
+
+    purpose = "cluster"
+    kind = "postgresql"
+
+    def __init__(
+        self, key: ClusterKey, server: Server, *, shared: bool = False, fault: LockUnavailable | None = None
+    ) -> None:
+        self._fault = fault
+        self.key = key
+        self.name = key.text
+        self.server = server
+        self.shared = shared
+        self._forget()
+
+    def _forget(self) -> None:
+        self._session: Session | None = None
+        self._confirmed: float | None = None  # when what the server has answered last was sent, by `clock`
+        self._pending: float | None = None  # when what it has not answered yet was sent
+        self._joined: tuple[int, int, int] | None = None  # descriptor, device and inode of an ancestor's socket
+        self._inherited = False
+        self._synchronous = False
+        self._pid = ""
+        self._token = ""
+        self._since = 0.0
+        self._young = 0.0
+        self._seen: tuple[Holder, ...] = ()
+
+    @property
+    def deadline(self) -> float | None:
+        """The moment, on the monotonic clock, by which the server must have confirmed the lock again."""
+        if self._confirmed is None:
+            return None
+        return time.monotonic() + self._confirmed + self.server.lease - self.server.margin - clock()
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The socket."""
+        if self._joined:
+            return self._joined[:1] if self._joined[0] >= 0 else ()
+        found = self._session.descriptor if self._session else -1
+        return (found,) if found >= 0 else ()
+
+    @property
+    def marker(self) -> str:
+        """`descriptor:device:inode` of the socket."""
+        if self._joined:
+            return ":".join(map(str, self._joined))
+        for descriptor in self.descriptors:
+            seen = os.fstat(descriptor)
+            return f"{descriptor}:{seen.st_dev}:{seen.st_ino}"
+        return ""
+
+    def attempt(self) -> bool:
+        """Connects where necessary, and asks the server for the lock once.
+
+        Raises:
+            LockUnavailable: The server cannot be reached, cannot be trusted with a lock, or refuses.
+        """
+        if self._fault:
+            raise self._fault
+        try:
+            return drive(self._attempt())
+        except SessionError as error:
+            self.release()
+            raise self.unavailable(error) from None
+
+    def _attempt(self) -> Generator[Pause, None, bool]:
+        if self._session is None:
+            yield from self._open()
+        if self._young > 0:
+            return False
+        rows = yield from self._ask(_TRY)
+        if rows[0][0] != "0":
+            raise SessionError(f"this session holds it already: {POOLER}", DIRECT)
+        if rows[1][0] == "t":
+            yield from self._granted(rows[1][1])
+            return True
+        return False
+
+    def wait(self, deadline: Deadline) -> Generator[Pause, None, bool]:
+        """Queues on the server, which serves first who came first.
+
+        Raises:
+            LockUnavailable: The server went away for longer than the lease, or refuses.
+        """
+        granted = False
+        patience = clock() + self.server.lease
+        try:
+            while not granted:
+                try:
+                    if self._session is None:
+                        yield from self._open()
+                    if not (yield from self._aged(deadline)):
+                        return False
+                    granted = yield from self._queue(deadline)
+                    if not granted:
+                        return False
+                except SessionError as error:
+                    # A server that restarts takes its queue with it; whoever waited queues again when it is back.
+                    self._end()
+                    if error.state or clock() >= patience:
+                        raise self.unavailable(error) from None
+                    if deadline.over:
+                        return False
+                    yield Pause(-1, min(deadline.pause(), 0.5))
+            return True
+        finally:
+            if not granted:
+                self._leave()
+
+    def _aged(self, deadline: Deadline) -> Generator[Pause, None, bool]:
+        """Waits until the server is older than the lease: until then a lock that it lost may still be relied on."""
+        while self._young > 0:
+            if deadline.over:
+                return False
+            yield Pause(-1, min(deadline.pause(), self._young, 1.0))
+            rows = yield from self._ask(f"select {EPOCH}")
+            self._young = self.server.lease - float(rows[0][0])
+        return True
+
+    def _queue(self, deadline: Deadline) -> Generator[Pause, None, bool]:
+        session = self._session
+        if session is None:
+            return False
+        session.send(self._text(_WAIT))
+        while not deadline.over:
+            try:
+                rows = yield from session.receive(time.monotonic() + deadline.pause())
+            except Overdue:
+                continue
+            yield from self._granted(rows[1][0])
+            return True
+        return False
+
+    def _granted(self, since: str) -> Generator[Pause, None, None]:
+        """It is ours as soon as the server, and its standby, say so once more."""
+        self._since = float(since)
+        self._seen = ()
+        if not (yield from self.confirm(time.monotonic() + self.server.lease)):
+            raise SessionError(
+                "its synchronous standby does not answer" if self._synchronous else "it does not answer any more"
+            )
+
+    def _leave(self) -> None:
+        """Gives up waiting, so that the server's queue is shorter by one when this returns."""
+        if self._session is not None and self._confirmed is None:
+            self._session.cancel()
+        self._end()
+
+    def confirm(self, until: float) -> Generator[Pause, None, bool]:
+        """Asks the server whether it is still held.
+
+        Args:
+            until: How long to wait for the answer, on the monotonic clock.
+
+        Returns:
+            True when it is; False when there is no answer yet, and `confirm` may be called again.
+
+        Raises:
+            SessionError: It is lost.
+        """
+        if self._session is None:
+            raise SessionError("the session is closed")
+        if self._pending is None:
+            self._pending = clock()
+            self._session.send(self._text((_REPLICATED if self._synchronous else "") + _CONFIRM))
+        try:
+            rows = yield from self._session.receive(until)
+        except Overdue:
+            return False
+        sent, self._pending = self._pending, None
+        pid, token, held = rows[-1]
+        if (pid, token) != (self._pid, self._token):
+            raise SessionError(f"the session became another one: {POOLER}", DIRECT)
+        if held == "0":
+            raise SessionError("the server has it no more")
+        self._confirmed = sent
+        return True
+
+    def is_current(self) -> bool:
+        """Whether the server says that it is still ours; True when it is not held at all."""
+        if self._joined:
+            return True  # the guard of the ancestor that holds it watches over its whole tree
+        if self._session is None:
+            return True
+        if self._confirmed is None or self._session.detached:
+            return False
+        try:
+            return drive(self.confirm(time.monotonic() + self.server.lease))
+        except SessionError:
+            return False
+
+    def lasting(self) -> float:
+        """Seconds for which nobody else can have been given the lock, as far as was confirmed."""
+        return max(0.0, (self._confirmed or 0.0) + self.server.lease - clock())
+
+    def is_held(self) -> bool | None:
+        """Whether anybody holds it now; None where the server cannot be asked."""
+        if self._fault:
+            return None
+        try:
+            return bool(self._holders())
+        except SessionError:
+            return None
+
+    def watch(self) -> int:
+        """The socket: while nothing is asked, whatever arrives there is bad news."""
+        return self._session.descriptor if self._session and self._confirmed is not None else -1
+
+    def inherit(self) -> None:
+        """Lets commands that are started from now on keep the session until the last of them has ended."""
+        for descriptor in self.descriptors:
+            os.set_inheritable(descriptor, True)  # noqa: FBT003  (it takes no keyword)
+        self._inherited = True
+
+    def release(self) -> None:
+        """Gives it up, unless a command that inherited the socket still has it."""
+        session = self._session
+        if session is not None and self._inherited:
+            session.detach()
+        elif session is not None and self._confirmed is not None and self._pending is None and not session.detached:
+            try:
+                number = self.key.number
+                shared = "_shared" if self.shared else ""
+                drive(session.ask(f"select pg_advisory_unlock{shared}({number})", 1.0))
+            except SessionError:
+                pass  # closing releases it as well
+        self._end()
+
+    def _end(self) -> None:
+        session = self._session
+        self._forget()
+        if session is not None:
+            session.close()
+
+    def holders(self) -> tuple[Holder, ...]:
+        """Who holds it, on which host; what was seen last while the server cannot be asked."""
+        if self._fault:
+            return ()
+        try:
+            self._seen = self._holders()
+        except SessionError:
+            pass
+        return self._seen
+
+    def _holders(self) -> tuple[Holder, ...]:
+        return holders(self.server, self.key)
+
+    def join(self, text: str) -> bool:
+        """Takes over what an ancestor holds: its socket, as the kernel knows it, in a session that has the lock."""
+        if self._fault:
+            return False
+        self._joined = inherited(self.server, self.key, text)
+        return self._joined is not None
+
+    def record(self) -> dict[str, object]:
+        """Its entry in explain's plan."""
+        return {
+            "purpose": self.purpose,
+            "kind": self.kind,
+            "key": self.key.text,
+            "number": self.key.number,
+            "origin": self.key.origin,
+            "server": str(self.server),
+        }
+
+    def unavailable(self, error: SessionError) -> LockUnavailable:
+        """An error of the session as one of the lock."""
+        return LockUnavailable(self.key.text, 0, error.reason, remedy=error.remedy)
+
+    def _open(self) -> Generator[Pause, None, None]:
+        """Connects and sees whether a lock there can be trusted.
+
+        Raises:
+            SessionError: It cannot.
+        """
+        self._session = session = Session(self.server)
+        self._token = os.urandom(8).hex()
+        yield from session.connect()
+        rows = yield from session.ask(self._text(opening(self.server, self._token)) + SEEN, self.server.lease)
+        before, seen = rows[0][0], Seen(rows[2])
+        check_encryption(session)
+        if before:
+            raise SessionError(POOLER, DIRECT)
+        if str(session.connection.backend_pid) != seen.pid:
+            yield from check_pooler(self.server, self._token, seen.pid)
+        check(self.server, seen)
+        self._pid = seen.pid
+        self._synchronous = bool(seen.standbys)
+        self._young = self.server.lease - seen.age
+
+    def _ask(self, text: str) -> Generator[Pause, None, list[Row]]:
+        if self._session is None:
+            raise SessionError("the session is closed")
+        return (yield from self._session.ask(self._text(text), self.server.lease))
+
+    def _text(self, text: str) -> str:
+        """A statement with who asks, and for what."""
+        number = self.key.number & 0xFFFF_FFFF_FFFF_FFFF
+        named = {
+            "number": self.key.number,
+            "high": number >> 32,
+            "low": number & 0xFFFF_FFFF,
+            "shared": "_shared" if self.shared else "",
+        }
+        return (comment(self.said()) + text).format(**named)
+
+    def said(self) -> dict[str, object]:
+        """What the server can tell others about this lock."""
+        return {"key": self.key.text, "since": self._since, "socket": self.marker.partition(":")[2]}
+
+    def __str__(self) -> str:
+        if self._fault:
+            return f"cannot be taken: {self._fault.reason}; {self._fault.remedy}"
+        return f"on {self.server}; named by {self.key.origin}"
+
+    def __repr__(self) -> str:
+        return f"PostgresqlLock({self.key.text!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PostgresqlLock) and (self.key, self.shared) == (other.key, other.shared)
+
+    def __hash__(self) -> int:
+        return hash((self.purpose, self.key))
+
+
+def confirmable(locks: Iterable[Lock]) -> list[PostgresqlLock]:
+    """Those of some locks that a server must confirm again and again while they are held."""
+    return [lock for lock in locks if isinstance(lock, PostgresqlLock) and lock.deadline is not None]

@@ -1,0 +1,299 @@
+"""Hosts that exclude each other by a real PostgreSQL server: killed, stopped, cut off, restarted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests import factories, running
+
+if sys.platform != "linux":
+    pytest.skip("needs Linux's network namespaces", allow_module_level=True)
+
+from tests import hosts, servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tests.hosts import Host
+
+# Inside of the lock: an independent flock, which fails where somebody else is inside, and a line for each.
+# The number is that of the `policy run` above.
+WITNESS = """
+flock -n "$1" sh -c "echo in $PPID >> $2; sleep 0.1; echo out $PPID >> $2" || echo "overlap $PPID" >> "$2"
+"""
+
+# Writes its name into a log each 50 ms, and never ends.
+JOURNAL = """
+import os, sys, time
+log = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+while True:
+    os.write(log, (sys.argv[2] + "\\n").encode())
+    time.sleep(0.05)
+"""
+
+
+class Team:
+    """Commands of several hosts that want one environment.
+
+    Args:
+        server: Where the lock is kept.
+        directory: What the hosts share, and the environment in it.
+        certificates: Of the server, where it has some.
+    """
+
+    def __init__(self, server: Any, directory: Path, certificates: Any = None) -> None:
+        self.server = server
+        self.directory = directory
+        self.log = directory / "log"
+        self.log.touch()
+        self.root = factories.virtualenv(directory / "envs" / "app")
+        self.environ = {
+            **factories.alone(directory),
+            "PYTHONPATH": str(factories.CHECKOUT),
+            **server.passfile(directory),
+        }
+        self.running: list[subprocess.Popen[str]] = []
+        more = {"sslmode": "verify-full", "sslrootcert": str(certificates.authority)} if certificates else {}
+        self.configure(**more)
+
+    def configure(self, **cluster: object) -> None:
+        """Writes the user's file."""
+        key = f'{{ name = "team", root = "{self.directory}/envs" }}'
+        rule = f'[[rules]]\nlock = ["cluster", "local"]\ncluster-key = {key}\n'
+        factories.written(
+            self.directory / "home" / ".config" / "lock-policy" / "lock-policy.toml",
+            rule + self.server.table(**cluster),
+        )
+
+    def words(self, *command: str | Path, host: Host | None = None, options: Sequence[str] = ()) -> list[str]:
+        """The command line that runs a command under the lock."""
+        wrapper = host.wrapper if host else []
+        # no two hosts share `/tmp`, and so no gate
+        return [*wrapper, *map(str, (*factories.PROGRAM, "run", "--python", self.root, *options, "--", *command))]
+
+    def start(self, *command: str | Path, **more: Any) -> subprocess.Popen[str]:
+        """Starts a command under the lock."""
+        process = subprocess.Popen(
+            self.words(*command, **more),
+            env=self.environ,
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.running.append(process)
+        return process
+
+    def journal(self, name: str, **more: Any) -> subprocess.Popen[str]:
+        """Starts a command that writes its name until it is killed."""
+        return self.start(sys.executable, "-S", "-c", JOURNAL, self.log, name, **more)
+
+    def lines(self) -> list[str]:
+        """What the log has."""
+        return self.log.read_text(encoding="utf-8").splitlines()
+
+    def wait_for(self, name: str, more: int = 1) -> None:
+        """Waits until a command has written its name so many times more."""
+        count = self.lines().count(name) + more
+        running.wait_until(lambda: self.lines().count(name) >= count, f"{name} does not write")
+
+    def end(self) -> None:
+        """Ends whatever runs, and what it started."""
+        for process in self.running:
+            for pid in _tree(process.pid):
+                running.killed(pid)
+            process.wait()
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+
+
+def _tree(pid: int) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+    return [pid, *(below for child in found for below in _tree(int(child)))]
+
+
+@pytest.fixture
+def team(postgresql: servers.Server, tmp_path: Path) -> Iterator[Team]:
+    """Commands on the server of all tests."""
+    made = Team(postgresql, tmp_path)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+@contextlib.contextmanager
+def team_of_hosts(directory: Path) -> Iterator[tuple[Team, list[Host]]]:
+    """Two hosts and a server on a third, which they reach with TLS only."""
+    with hosts.network() as network:
+        own, *others = network.host(), network.host(), network.host()
+        with (
+            servers.certificates(own.address) as certificates,
+            servers.cluster(address=own.address, settings=certificates.settings, wrapper=own.wrapper) as server,
+        ):
+            servers.wait_until(server.is_old, "the server stays young")
+            team = Team(server, directory, certificates)
+            try:
+                yield team, list(others)
+            finally:
+                team.end()
+
+
+def kill_holders(team: Team, kills: int, options: Sequence[str] = ()) -> tuple[int, int]:
+    """Three contenders at a time; each `policy run` that holds the lock is killed while its command is inside.
+
+    Returns:
+        How many were killed, and how often two were inside at once.
+    """
+    witness = team.directory / "witness"
+    command = ("sh", "-c", WITNESS, "sh", witness, team.log)
+    contenders: list[subprocess.Popen[str]] = []
+    killed = 0
+    while killed < kills:
+        contenders = [process for process in contenders if process.poll() is None]
+        while len(contenders) < 3:
+            contenders.append(team.start(*command, options=options))
+        said = team.lines()[-1:]
+        holder = next((process for process in contenders if said == [f"in {process.pid}"]), None)
+        if holder is not None:
+            holder.kill()
+            holder.wait()
+            killed += 1
+        time.sleep(0.005)
+    for process in contenders:
+        process.wait(factories.PATIENCE)
+    return killed, sum(1 for line in team.lines() if line.startswith("overlap"))
+
+
+@pytest.mark.parametrize("kills", [12, pytest.param(400, marks=pytest.mark.soak)])
+def test_killed_holders(team: Team, kills: int) -> None:
+    """A command whose `policy run` was killed keeps the lock: nobody else is inside before it has ended."""
+    assert kill_holders(team, kills) == (kills, 0)
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(400, marks=pytest.mark.soak)])
+def test_killed_holders_with_tls(tmp_path: Path, kills: int) -> None:
+    """The same where the connection is encrypted and the server's certificate is verified."""
+    with servers.certificates() as certificates, servers.cluster(settings=certificates.settings) as server:
+        servers.wait_until(server.is_old, "the server stays young")
+        team = Team(server, tmp_path, certificates)
+        try:
+            assert kill_holders(team, kills) == (kills, 0)
+            assert team.server.sql(
+                "select count(*) from pg_stat_ssl where not ssl and pid in (select pid from pg_locks)"
+            )
+        finally:
+            team.end()
+
+
+def test_the_witness_sees_what_is_inside_without_the_socket(team: Team) -> None:
+    """Where the command does not inherit the socket, killing lets the next one in, and the witness says so."""
+    killed, overlaps = kill_holders(team, 12, options=["--close"])
+    assert killed == 12
+    assert overlaps > 0
+
+
+def test_stopped_holder_and_guard(team: Team) -> None:
+    """A command and its guard that are stopped for two leases keep the lock, and continue."""
+    first = team.journal("first")
+    team.wait_for("first")
+    second = team.journal("second")
+    servers.wait_until(team.server.waiters, "the second does not queue")
+    tree = _tree(first.pid)
+    for pid in tree:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(2 * servers.LEASE)
+    assert "second" not in team.lines()
+    for pid in tree:
+        os.kill(pid, signal.SIGCONT)
+    team.wait_for("first", 3)
+    assert second.poll() is None
+    assert "second" not in team.lines()
+    os.kill(first.pid, signal.SIGTERM)
+    assert first.wait(factories.PATIENCE) == 128 + signal.SIGTERM
+    team.wait_for("second")
+
+
+@pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.soak)])
+def test_holder_that_is_cut_off(tmp_path: Path, times: int) -> None:
+    """A command cut off from the server is stopped before the second enters, and killed with 125; each time."""
+    with team_of_hosts(tmp_path) as (team, (one, two)):
+        for number in range(times):
+            first = team.journal(f"first-{number}", host=one)
+            team.wait_for(f"first-{number}", 3)
+            second = team.journal(f"second-{number}", host=two)
+            servers.wait_until(team.server.waiters, "the second does not queue")
+            one.cut()
+            team.wait_for(f"second-{number}", 3)
+            assert first.wait(factories.PATIENCE) == 125
+            one.mend()
+            assert first.stderr is not None
+            assert "the lock was lost" in first.stderr.read()
+            lines = team.lines()
+            assert f"first-{number}" not in lines[lines.index(f"second-{number}") :]
+            for pid in _tree(second.pid)[1:]:
+                running.killed(pid)
+            second.wait(factories.PATIENCE)
+
+
+@pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.soak)])
+def test_short_cut(tmp_path: Path, times: int) -> None:
+    """A command cut off for less than the lease goes on, and nobody else has been inside."""
+    with team_of_hosts(tmp_path) as (team, (one, two)):
+        first = team.journal("first", host=one)
+        team.wait_for("first", 3)
+        team.journal("second", host=two)
+        servers.wait_until(team.server.waiters, "the second does not queue")
+        for _ in range(times):
+            one.cut()
+            time.sleep(servers.LEASE / 2)
+            one.mend()
+            team.wait_for("first", 3)
+            time.sleep(servers.LEASE)  # until the connection has recovered: its retransmissions wait twice as long each
+        assert first.poll() is None
+        assert "second" not in team.lines()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGKILL], ids=["fast", "immediate", "kill"])
+def test_server_that_restarts(tmp_path: Path, number: int) -> None:
+    """Whatever ends the server ends the command; the second enters after the lease, and never beside the first."""
+    with servers.cluster() as server:
+        servers.wait_until(server.is_old, "the server stays young")
+        team = Team(server, tmp_path)
+        try:
+            first = team.journal("first")
+            team.wait_for("first", 3)
+            second = team.journal("second")
+            servers.wait_until(server.waiters, "the second does not queue")
+            server.restart(number)
+            assert first.wait(factories.PATIENCE) == 125
+            team.wait_for("second")
+            assert server.is_old()
+            assert second.poll() is None
+            lines = team.lines()
+            assert "first" not in lines[lines.index("second") :]
+        finally:
+            team.end()
+
+
+def test_all_that_the_command_started_is_stopped(team: Team) -> None:
+    """What left the command's group and its parent is killed with it when the lock is lost."""
+    daemon = f'setsid {sys.executable} -S -c "$0" {team.log} daemon & sleep 60'
+    first = team.start("sh", "-c", daemon, JOURNAL)
+    team.wait_for("daemon", 2)
+    team.server.sql("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
+    assert first.wait(factories.PATIENCE) == 125
+    count = team.lines().count("daemon")
+    time.sleep(0.3)
+    assert team.lines().count("daemon") == count
