@@ -32,6 +32,7 @@ def steps(
     warn: Callable[[str], None],
     timeout: float | None = None,
     adapt: Adapt | None = None,
+    unused: bool = False,
     **options: Any,
 ) -> Generator[Pause, None, Decision]:
     """The steps that carry out a decision, for `hold.drive` and `hold.drive_async`.
@@ -43,6 +44,7 @@ def steps(
         warn: Gets one line when the work goes on without a lock.
         timeout: Seconds to wait; None: what the decision says.
         adapt: Which locks of the plan are held, and which must only be free; None: all are held.
+        unused: Whether to wait, too, until no process runs from the environment; a rule may say so as well.
         **options: Further ones of `hold.take`.
 
     Returns:
@@ -68,6 +70,12 @@ def steps(
                 held.locks = (*first, *late)
             if free:
                 yield from _pass(free, timeout=_rest(limit, begin), **options)
+            if unused or decision.unused:
+                from policy.locks.users import until_unused  # few rules ask for it
+
+                where = decision.environment
+                watched = options.get("waiting")
+                yield from until_unused(where.root, kind=where.kind, start=begin, timeout=limit, waiting=watched)
         except (LockUnavailable, LockTimeout) as error:
             held.give_up()
             held.locks = ()

@@ -91,6 +91,20 @@ class LockTimeout(PolicyError, TimeoutError):  # noqa: N818  (the contract's nam
         return type(self), (self.path, self.timeout, self.holders)
 
 
+class EnvironmentInUse(LockTimeout):
+    """Processes still ran from the environment when time was up.
+
+    Args:
+        path: The environment's root.
+        timeout: How long was waited, in seconds.
+        holders: The processes, as far as they can be known.
+    """
+
+    def __str__(self) -> str:
+        who = "; ".join(str(holder) for holder in self.holders) or "a process that has just ended"
+        return f"{self.path}: still in use after {round(self.timeout, 2):g} s, by {who}"
+
+
 class LockUnavailable(PolicyError, OSError):  # noqa: N818  (the contract's name)
     """A lock file cannot be created, opened or locked, or a lock elsewhere cannot be reached.
 

@@ -38,6 +38,7 @@ def arguments(parser: Parser) -> None:
         action="store_true",
         help="the command does not inherit the lock: daemons that it leaves do not hold it",
     )
+    parser.add_argument("--unused", action="store_true", help="wait, too, until no process runs from the environment")
     options.environment(parser)
     options.configuration(parser)
     options.settings(parser)
@@ -79,6 +80,7 @@ def _locked(command: Sequence[str], arguments: Arguments, seen: Subject, request
             decision,
             warn=tell,
             adapt=wrapped.split,
+            unused=arguments.unused,
             waiting=None if arguments.quiet else _waiting,
             disposable=True,
         ),

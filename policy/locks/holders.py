@@ -170,7 +170,7 @@ def _of(file: proc.Identity, known: dict[proc.Identity, tuple[int, ...]]) -> tup
     pids = [pid for pid in takers if _has(pid, file) is not False]
     if not pids:
         pids = [pid for pid in _processes() if _has(pid, file)]
-    return tuple(holder for pid in pids if (holder := _holder(pid)) is not None)
+    return tuple(holder for pid in pids if (holder := process(pid)) is not None)
 
 
 def _has(pid: int, file: proc.Identity) -> bool | None:
@@ -209,7 +209,7 @@ def _processes() -> list[int]:
         return []
 
 
-def _holder(pid: int) -> Holder | None:
+def process(pid: int) -> Holder | None:
     """What may be known of a process; None when it is gone."""
     try:
         user = os.stat(f"/proc/{pid}").st_uid

@@ -8,7 +8,7 @@ function __policy_words # the command, then the words of the command line that f
         switch $words[1]
             case --
                 contains -- "$command" explain run; and printf '%s\n' $command $words[2..]; and return
-            case --config-file --project --color --output-format --python --target --prefix --operation --env --unset --assume --timeout --global-dir --cluster-service --layer
+            case --config-file --project --color --output-format --python --target --prefix --operation --env --unset --assume --timeout --global-dir --cluster-service --layer --host --port --dbname --user --sslmode --sslrootcert
                 set -e words[1]
             case '-*'
             case '*'
@@ -45,8 +45,10 @@ complete -c policy -n '__policy_is' -a test -d 'run the [[tests]] of configurati
 complete -c policy -n '__policy_is' -a show -d 'print the effective configuration'
 complete -c policy -n '__policy_is' -a init -d 'write a commented configuration file to start from'
 complete -c policy -n '__policy_is' -a locks -d 'list the locks that are held on this host, and by whom'
+complete -c policy -n '__policy_is' -a users -d 'list the processes that run from an environment'
 complete -c policy -n '__policy_is' -a shims -d 'write scripts that run uv, pip and the like under the lock'
 complete -c policy -n '__policy_is' -a hook -d 'print what a shell runs at its start to use the shims'
+complete -c policy -n '__policy_is' -a cluster -d 'print what a server for the locks of several hosts needs, or check one'
 complete -c policy -n '__policy_is' -a schema -d 'print the JSON Schema of the configuration'
 complete -c policy -n '__policy_is' -a completions -d 'print a completion script for a shell'
 complete -c policy -n '__policy_is' -a help -d 'show what a command does and its options'
@@ -80,6 +82,7 @@ complete -c policy -n '__policy_is explain' -s V -l version -d 'show the version
 complete -c policy -n '__policy_is explain' -r -F
 complete -c policy -n '__policy_is explain' -a '(__fish_complete_command)'
 complete -c policy -n '__policy_is run' -l close -d 'the command does not inherit the lock: daemons that it leaves do not hold it'
+complete -c policy -n '__policy_is run' -l unused -d 'wait, too, until no process runs from the environment'
 complete -c policy -n '__policy_is run' -l python -r -F -d 'an interpreter, or the root of an environment'
 complete -c policy -n '__policy_is run' -l target -x -a '(__fish_complete_directories)' -d 'a directory that packages are installed into, as pip\'s --target'
 complete -c policy -n '__policy_is run' -l prefix -x -a '(__fish_complete_directories)' -d 'a prefix that packages are installed into, as pip\'s --prefix'
@@ -147,6 +150,15 @@ complete -c policy -n '__policy_is locks' -l color -x -a 'auto always never' -d 
 complete -c policy -n '__policy_is locks' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is locks' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is locks' -r -F
+complete -c policy -n '__policy_is users' -l output-format -x -a 'text json' -d 'default: text'
+complete -c policy -n '__policy_is users' -l python -r -F -d 'an interpreter, or the root of an environment'
+complete -c policy -n '__policy_is users' -l target -x -a '(__fish_complete_directories)' -d 'a directory that packages are installed into, as pip\'s --target'
+complete -c policy -n '__policy_is users' -l prefix -x -a '(__fish_complete_directories)' -d 'a prefix that packages are installed into, as pip\'s --prefix'
+complete -c policy -n '__policy_is users' -l operation -x -d 'what is about to be done, such as "sync" or "pip install"'
+complete -c policy -n '__policy_is users' -l color -x -a 'auto always never' -d 'colours (also NO_COLOR, FORCE_COLOR)'
+complete -c policy -n '__policy_is users' -s h -l help -d 'show this help'
+complete -c policy -n '__policy_is users' -s V -l version -d 'show the version'
+complete -c policy -n '__policy_is users' -r -F
 complete -c policy -n '__policy_is shims' -l hold-runs -d '`uv run`, `uvx` and their like hold the lock as readers: nothing is changed while they run'
 complete -c policy -n '__policy_is shims' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is shims' -s V -l version -d 'show the version'
@@ -155,6 +167,21 @@ complete -c policy -n '__policy_is hook' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is hook' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is hook' -x -a 'bash zsh fish powershell'
 complete -c policy -n '__policy_is hook' -x -a '(__fish_complete_directories)'
+complete -c policy -n '__policy_is cluster' -l output-format -x -a 'text json' -d 'of status; default: text'
+complete -c policy -n '__policy_is cluster' -l cluster-service -x -d 'a service of pg_service.conf (also LOCK_POLICY_CLUSTER_SERVICE)'
+complete -c policy -n '__policy_is cluster' -l host -x -d 'name, address or socket directory of the server'
+complete -c policy -n '__policy_is cluster' -l port -x -d 'its port'
+complete -c policy -n '__policy_is cluster' -l dbname -x -d 'the database that the locks are kept in'
+complete -c policy -n '__policy_is cluster' -l user -x -d 'the role that takes them'
+complete -c policy -n '__policy_is cluster' -l sslmode -x -d 'what is demanded of TLS, as libpq names it'
+complete -c policy -n '__policy_is cluster' -l sslrootcert -r -F -d 'trusted certificates'
+complete -c policy -n '__policy_is cluster' -l config-file -r -F -d 'read this file alone (also LOCK_POLICY_CONFIG_FILE)'
+complete -c policy -n '__policy_is cluster' -l no-config -d 'read no file at all (also LOCK_POLICY_NO_CONFIG)'
+complete -c policy -n '__policy_is cluster' -l project -x -a '(__fish_complete_directories)' -d 'look for the project\'s configuration here and upward'
+complete -c policy -n '__policy_is cluster' -l color -x -a 'auto always never' -d 'colours (also NO_COLOR, FORCE_COLOR)'
+complete -c policy -n '__policy_is cluster' -s h -l help -d 'show this help'
+complete -c policy -n '__policy_is cluster' -s V -l version -d 'show the version'
+complete -c policy -n '__policy_is cluster' -x -a 'init status'
 complete -c policy -n '__policy_is schema' -l pyproject -d 'of the table [tool.lock-policy] in pyproject.toml instead'
 complete -c policy -n '__policy_is schema' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is schema' -s V -l version -d 'show the version'
@@ -163,5 +190,5 @@ complete -c policy -n '__policy_is completions' -s V -l version -d 'show the ver
 complete -c policy -n '__policy_is completions' -x -a 'bash zsh fish powershell'
 complete -c policy -n '__policy_is help' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is help' -s V -l version -d 'show the version'
-complete -c policy -n '__policy_is help' -x -a 'explain run check test show init locks shims hook schema completions help'
+complete -c policy -n '__policy_is help' -x -a 'explain run check test show init locks users shims hook cluster schema completions help'
 complete -c lock-policy -w policy
