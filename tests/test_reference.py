@@ -60,7 +60,7 @@ def test_every_name_has_an_anchor() -> None:
     assert len(anchors) == len(set(anchors))
     expected = {f"match-{name}" for name in script.CONDITIONS}
     expected |= {f"rule-{name}" for name in script.RULE_KEYS} | {f"key-{name}" for name in script.FILE_KEYS}
-    expected |= {f"code-{name}" for name in script.WARNINGS} | {f"built-in-{rule.name}" for rule in script.BUILT_IN}
+    expected |= {f"code-{name}" for name in script.CODES} | {f"built-in-{rule.name}" for rule in script.BUILT_IN}
     expected |= {f"exit-{code}" for code in ("0", "1", "2", "124", "125", "126", "127")}
     expected |= {f"variable-{name.lower()}" for name in script.VARIABLES}
     assert expected <= set(anchors)
