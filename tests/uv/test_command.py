@@ -4,22 +4,15 @@ import os
 import re
 import subprocess
 import sys
-import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.environment.discovery import Environment
 from policy.uv import command as commands
 from policy.uv.command import Command, parse
 from policy.uv.environment import environment
-from policy.uv.locks import certain, locks
-from policy.uv.projects import pip_settings, project_environment, workspace
-from policy.uv.release import version
-from policy.wrap import UV_LOCK_TIMEOUT
 from tests import real_uv
 from tests.real_uv import uv  # noqa: F401  (a fixture)
 
@@ -30,8 +23,6 @@ if TYPE_CHECKING:
 
 if sys.platform == "win32":
     pytest.skip("POSIX paths", allow_module_level=True)
-
-import fcntl
 
 
 def _parsed(line: str, environ: dict[str, str] | None = None, cwd: str = "/w") -> Command:
@@ -236,179 +227,3 @@ def test_options_that_take_a_value(uv: Path) -> None:
     assert len(seen) > 500
     wrong = [one for one in seen if commands._valued(one[1], one[0]) != one[2]]
     assert not wrong
-
-
-def test_version_of_uv(uv: Path, tmp_path: Path) -> None:
-    """The release is what real uv says."""
-    release = uv.parent.parent.name.removeprefix("uv-")
-    assert version(str(uv), {"PATH": os.defpath, "HOME": str(tmp_path)}) == tuple(map(int, release.split(".")))
-
-
-def test_version_of_what_is_no_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing program, another one, and one that does not answer have no version, in bounded time."""
-    assert version(str(tmp_path / "uv"), {}) is None
-    assert version(["echo", "uv"], {"PATH": os.environ["PATH"]}) is None
-    monkeypatch.setattr("policy.uv.release.TIMEOUT", 0.1)
-    assert version(["sleep", "60"], {"PATH": os.environ["PATH"]}) is None
-
-
-def test_workspace(tmp_path: Path) -> None:
-    """A member belongs to the workspace above it, others to none; without a pyproject.toml there is no project."""
-    root = real_uv.project(tmp_path / "w", own='[tool.uv.workspace]\nmembers = ["a/*"]\nexclude = ["a/no"]')
-    for place, expected in (("a/yes", root), ("a/no", root / "a/no"), ("b", root / "b"), ("a/yes/c", None)):
-        where = real_uv.project(root / place)
-        assert workspace(_parsed("uv sync", cwd=str(where))) == str(expected or where)
-    assert workspace(_parsed("uv sync", cwd=str(root))) == str(root)
-    assert workspace(_parsed(f"uv sync --project {root}")) == str(root)
-    assert workspace(_parsed("uv sync", cwd="/")) is None
-    unmanaged = real_uv.project(tmp_path / "u", own="[tool.uv]\nmanaged = false")
-    assert workspace(_parsed("uv sync", cwd=str(unmanaged))) is None
-
-
-@pytest.mark.parametrize(
-    "text", ["", "workspace", "[tool.uv]\nworkspace = 1", "tool = 1 # workspace", "\udcff workspace"]
-)
-def test_workspace_of_a_broken_file(tmp_path: Path, text: str) -> None:
-    """What uv will complain about does not fail here."""
-    (tmp_path / "p").mkdir()
-    for folder in (tmp_path, tmp_path / "p"):
-        (folder / "pyproject.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert workspace(_parsed("uv sync", cwd=str(tmp_path / "p"))) == str(tmp_path / "p")
-
-
-@pytest.mark.parametrize(
-    ("line", "environ", "expected"),
-    [
-        ("uv sync", {}, ("/p/.venv", ".venv")),
-        ("uv sync", {"VIRTUAL_ENV": "/a"}, ("/p/.venv", ".venv")),
-        ("uv sync --active", {"VIRTUAL_ENV": "/a"}, ("/a", "VIRTUAL_ENV")),
-        ("uv sync --active", {"VIRTUAL_ENV": ""}, ("/p/.venv", ".venv")),
-        ("uv sync --active --no-active", {"VIRTUAL_ENV": "/a"}, ("/p/.venv", ".venv")),
-        ("uv sync", {"UV_PROJECT_ENVIRONMENT": "e"}, ("/p/e", "UV_PROJECT_ENVIRONMENT")),
-        ("uv sync", {"UV_PROJECT_ENVIRONMENT": "/e"}, ("/e", "UV_PROJECT_ENVIRONMENT")),
-        ("uv sync", {"UV_PROJECT_ENVIRONMENT": ""}, ("/p/.venv", ".venv")),
-    ],
-)
-def test_project_environment(line: str, environ: dict[str, str], expected: tuple[str, str]) -> None:
-    """The project's environment is named by uv's variables, relative to the workspace, or is its `.venv`."""
-    assert project_environment(_parsed(line, environ), "/p") == expected
-
-
-def test_uvs_own_configuration(tmp_path: Path) -> None:
-    """The files of uv decide for `uv pip`: a uv.toml hides the pyproject.toml beside it, the user's is weaker."""
-    home, project = tmp_path / "home", real_uv.project(tmp_path / "p", own='[tool.uv.pip]\nprefix = "pre"')
-    (home / ".config" / "uv").mkdir(parents=True)
-    (home / ".config" / "uv" / "uv.toml").write_text('[pip]\npython = "user"\nprefix = "weak"\n', encoding="utf-8")
-    environ = {"HOME": str(home), "XDG_CONFIG_DIRS": str(tmp_path)}
-    assert pip_settings(_parsed("uv pip list", environ, str(project))) == {"python": "user", "prefix": "pre"}
-    (project / "uv.toml").write_text("[pip]\nsystem = true\n", encoding="utf-8")
-    found = pip_settings(_parsed("uv pip list", environ, str(project)))
-    assert found == {"python": "user", "prefix": "weak", "system": True}
-    assert pip_settings(_parsed("uv pip list --no-config", environ, str(project))) == {}
-    assert pip_settings(_parsed("uv pip list --config-file uv.toml", environ, str(project))) == {"system": True}
-
-
-def test_environment_of_configured_target(tmp_path: Path) -> None:
-    """A target in uv's configuration is what is locked, as if it stood on the command line."""
-    project = real_uv.project(tmp_path / "p", own='[tool.uv.pip]\ntarget = "packages"')
-    environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
-    found = environment(_parsed("uv pip install x", environ, str(project)))
-    assert found
-    assert (found.root, found.kind) == (str(project / "packages"), "target")
-
-
-def test_commands_without_an_environment() -> None:
-    """Commands that work on no environment leave the choice to the design's order."""
-    for line in ("uv", "uv --version", "uv tool install x", "uv python list", "uv cache clean", "uv new-command"):
-        assert environment(_parsed(line, {"PATH": os.environ["PATH"]}, "/")) is None
-
-
-def test_environment_that_does_not_exist_yet(tmp_path: Path) -> None:
-    """`uv sync` and `uv venv` have the environment that they will make, with the base that it will have."""
-    project = real_uv.project(tmp_path / "p")
-    base = real_uv.public_python()
-    for line in ("uv sync", "uv venv", "uv run x"):
-        found = environment(_parsed(line, {"PATH": os.environ["PATH"], "UV_PYTHON": base}, str(project)))
-        assert found, line
-        assert (found.root, found.kind) == (str(project / ".venv"), "virtualenv")
-        assert found.base_interpreter == os.path.realpath(base)
-
-
-def test_nothing_is_found_where_uv_finds_nothing(tmp_path: Path) -> None:
-    """A Python that is not there gives no environment, and no failure."""
-    environ = {"UV_PYTHON": str(tmp_path / "none"), "PATH": ""}
-    assert environment(_parsed("uv pip install x", environ, str(tmp_path))) is None
-    assert environment(_parsed("uv add --no-sync x", environ, str(real_uv.project(tmp_path / "p")))) is None
-
-
-# -- real uv waits
-
-
-@contextmanager
-def _held(path: Path) -> Iterator[None]:
-    with path.open("a+b") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("release", [real_uv.OLDEST, "0.9.30", real_uv.NEWEST])
-def test_real_uv_waits_with_our_timeout(tmp_path: Path, release: str) -> None:
-    """With our `UV_LOCK_TIMEOUT` real uv waits for its lock; with a short one the newer releases go on unlocked."""
-    python = real_uv.virtualenv(tmp_path / "v")
-    wheels = real_uv.wheelhouse(tmp_path / "wheels")
-    binary = real_uv.installed(release)
-    argv = [str(binary), "pip", "install", "--python", str(python), "tiny"]
-    environ = real_uv.clean_environ(tmp_path / "home", UV_FIND_LINKS=str(wheels), UV_LOCK_TIMEOUT=UV_LOCK_TIMEOUT)
-    with _held(tmp_path / "v" / ".lock"):
-        running = subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        time.sleep(1.5)
-        assert running.poll() is None
-        if release != real_uv.OLDEST:
-            short = {**environ, "UV_LOCK_TIMEOUT": "0"}
-            assert (
-                subprocess.run([*argv, "--dry-run"], env=short, capture_output=True, timeout=60, check=False).returncode
-                == 0
-            )
-    assert running.communicate(timeout=60)[1] is not None
-    assert running.returncode == 0
-
-
-@pytest.mark.parametrize("release", [real_uv.OLDEST, real_uv.NEWEST])
-def test_real_uv_holds_its_lock_while_it_builds(tmp_path: Path, release: str) -> None:
-    """While real uv works, a second lock does not get in: that is what we rely on where we leave the lock to it."""
-    python = real_uv.virtualenv(tmp_path / "v")
-    slow = real_uv.slow_project(tmp_path / "slow")
-    environ = real_uv.clean_environ(tmp_path / "home")
-    argv = [str(real_uv.installed(release)), "pip", "install", "--python", str(python), str(slow.path)]
-    running = subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
-        slow.wait(running)
-        with (tmp_path / "v" / ".lock").open("r+b") as stream, pytest.raises(BlockingIOError):
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    finally:
-        slow.proceed()
-        out = running.communicate(timeout=60)
-    assert running.returncode == 0, out
-
-
-def test_certainty() -> None:
-    """A subcommand that is not known, a preview, and a script that uv finds an interpreter for are not certain."""
-    python = Environment("/e/bin/python", "/e", "virtualenv", "/usr/bin/python3")
-    for line, expected in (
-        ("uv pip install x", True),
-        ("uv pip list", True),
-        ("uv --version", True),
-        ("uv new", False),
-        ("uv pip new", False),
-        ("uv --preview sync", False),
-        ("uv --preview-features x sync", False),
-        ("uv add --script s.py x", False),
-        ("uv run https://host/s.py", False),
-        ("uv run uv new", False),
-    ):
-        assert certain(_parsed(line), python) is expected, line
-    assert not certain(_parsed("uv sync", {"UV_PREVIEW": "1"}), python)
-    assert not certain(_parsed("uv pip install x", {"CONDA_PREFIX": "/c"}), python)
-    assert not certain(_parsed("uv pip install x"), None)
-    assert locks(_parsed("uv pip install x"), None) == ()

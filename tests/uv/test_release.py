@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.uv.release import version
+from tests.real_uv import uv  # noqa: F401  (a fixture)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,3 +44,17 @@ def test_how_it_is_asked(tmp_path: Path) -> None:
     uv = script(tmp_path / "uv", 'test "$1" = --version && test "$A" = b && cat && test -e here && echo uv 1.2.3')
     (tmp_path / "here").touch()
     assert version(["sh", uv], {"PATH": os.environ["PATH"], "A": "b"}, str(tmp_path)) == (1, 2, 3)
+
+
+def test_version_of_uv(uv: Path, tmp_path: Path) -> None:
+    """The release is what real uv says."""
+    release = uv.parent.parent.name.removeprefix("uv-")
+    assert version(str(uv), {"PATH": os.defpath, "HOME": str(tmp_path)}) == tuple(map(int, release.split(".")))
+
+
+def test_version_of_what_is_no_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing program, another one, and one that does not answer have no version, in bounded time."""
+    assert version(str(tmp_path / "uv"), {}) is None
+    assert version(["echo", "uv"], {"PATH": os.environ["PATH"]}) is None
+    monkeypatch.setattr("policy.uv.release.TIMEOUT", 0.1)
+    assert version(["sleep", "60"], {"PATH": os.environ["PATH"]}) is None
