@@ -12,6 +12,7 @@ COMMANDS = {
     "explain": "which lock an environment gets, by which rule, and why",
     "run": "hold the lock while a command runs",
     "check": "find every fault in configuration files, and rules that look wrong",
+    "rule": "show what a code of policy check means, with an example",
     "test": "run the [[tests]] of configuration files against their rules",
     "show": "print the effective configuration",
     "init": "write a commented configuration file to start from",

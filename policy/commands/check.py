@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from policy.checks.finding import Report
     from policy.commands.reading import Arguments, Parser
 
-FORMATS = ("text", "json", "github")
 FINDING, INVALID = 1, 2
 
 
 def arguments(parser: Parser) -> None:
     """The options of the command."""
+    from policy.render.findings import FINDING_FORMATS
+
     files.arguments(parser, "judge these, each as if it were alone; absent: those that apply here, together")
     parser.add_argument("--strict", action="store_true", help="a warning is a finding: exit code 1")
-    parser.add_argument("--output-format", choices=FORMATS, default="text", help="default: text")
+    parser.add_argument("--output-format", choices=("text", *FINDING_FORMATS), default="text", help="default: text")
     options.configuration(parser)
     options.color(parser)
     options.quiet(parser)
@@ -52,7 +53,7 @@ def _print(report: Report, arguments: Arguments) -> None:
     from policy.render.style import wanted
 
     if arguments.output_format != "text":
-        sys.stdout.write(findings.FORMATS[arguments.output_format](report))
+        sys.stdout.write(findings.FINDING_FORMATS[arguments.output_format](report))
         return
     sys.stderr.write(findings.text(report, color=wanted(arguments.color, sys.stderr, os.environ)))
     sys.stderr.flush()

@@ -10,14 +10,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from policy.commands.reading import Arguments, Parser
 
-FORMATS = ("text", "json", "junit")
 FAILED = 1
 
 
 def arguments(parser: Parser) -> None:
     """The options of the command."""
+    from policy.render.cases import CASE_FORMATS
+
     files.arguments(parser, "run the tests of these; absent: of those that apply here")
-    parser.add_argument("--output-format", choices=FORMATS, default="text", help="default: text")
+    parser.add_argument("--output-format", choices=("text", *CASE_FORMATS), default="text", help="default: text")
     options.configuration(parser)
     options.color(parser)
     options.quiet(parser)
@@ -40,5 +41,5 @@ def main(arguments: Arguments) -> int:
         color = wanted(arguments.color, sys.stdout)
         sys.stdout.write(rendered.as_text(results, color=color, verbose=arguments.verbose))
     else:
-        sys.stdout.write(rendered.FORMATS[arguments.output_format](results))
+        sys.stdout.write(rendered.CASE_FORMATS[arguments.output_format](results))
     return FAILED if any(result.failed for result in results) else 0

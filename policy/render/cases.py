@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from policy.escape import printable
+from policy.render.github import annotation
+from policy.render.junit import Case, document
 from policy.render.record import label, rule, shorten, written
 from policy.render.style import BOLD, DIM, GREEN, RED, YELLOW, paint
 from policy.render.text import conditions
 from policy.rules.trace import trace
+from policy.toml.diagnostic import Diagnostic, Location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from policy.checks.run_cases import Trial, Trials
+    from policy.rules.rule import Rule
 
 VERSION = 1
 
@@ -135,26 +139,30 @@ def _record(trial: Trial) -> dict[str, Any]:
 
 def as_junit(files: Sequence[Trials]) -> str:
     """The XML that CI servers read: a suite for each file, a case for each test."""
-    from xml.etree import ElementTree as ET
+    return document("policy test", {trials.file: [_case(trial) for trial in trials.trials] for trials in files})
 
-    total, failed = sum(len(trials.trials) for trials in files), sum(trials.failed for trials in files)
-    root = ET.Element("testsuites", {"name": "policy test", "tests": str(total), "failures": str(failed)})
-    for trials in files:
-        file = printable(shorten(trials.file))
-        counts = {"tests": str(len(trials.trials)), "failures": str(trials.failed), "errors": "0", "skipped": "0"}
-        suite = ET.SubElement(root, "testsuite", {"name": file, **counts})
-        for trial in trials.trials:
-            # what is not printable may not stand in XML 1.0
-            fields = {"classname": file, "name": printable(trial.case.name), "file": file}
-            element = ET.SubElement(suite, "testcase", {**fields, "line": str(trial.case.line), "time": "0"})
-            if not trial.passed:
-                told = "\n".join(_failure(trial, color=False)[1:])
-                failure = ET.SubElement(element, "failure", {"message": _message(trial), "type": "decision"})
-                failure.text = told
-    ET.indent(root)
-    # ASCII, so that no locale can spoil it
-    content: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=True)
-    return content.decode() + "\n"
+
+def _case(trial: Trial) -> Case:
+    if trial.passed:
+        return Case(trial.case.name, trial.case.line)
+    text = "\n".join(_failure(trial, color=False)[1:])
+    return Case(trial.case.name, trial.case.line, "decision", _message(trial), text)
+
+
+def as_github(files: Sequence[Trials]) -> str:
+    """Workflow commands: an error for each test that fails, a warning for each rule that no test reaches."""
+    lines = [
+        annotation("error", Diagnostic(Location(trials.file), _message(trial), line=trial.case.line), trial.case.name)
+        for trials in files
+        for trial in trials.trials
+        if not trial.passed
+    ]
+    return "".join([*lines, *(_untested(trials, rule) for trials in files for rule in trials.unreached)])
+
+
+def _untested(trials: Trials, rule: Rule) -> str:
+    diagnostic = Diagnostic(Location(trials.file), f"no test reaches rule {rule.label}", line=rule.line)
+    return annotation("warning", diagnostic, "policy test")
 
 
 def _message(trial: Trial) -> str:
@@ -164,4 +172,9 @@ def _message(trial: Trial) -> str:
     return f"expected {expected}{wanted}, got {got} by {printable(label(rule(decision.matched)))}"
 
 
-FORMATS: dict[str, Callable[[Sequence[Trials]], str]] = {"json": as_json, "junit": as_junit}
+CASE_FORMATS: dict[str, Callable[[Sequence[Trials]], str]] = {
+    "json": as_json,
+    "junit": as_junit,
+    "github": as_github,
+}
+"""The formats besides text; a new one is a line in this table."""

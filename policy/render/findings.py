@@ -1,4 +1,4 @@
-"""What `policy check` found, as text, JSON or the commands that GitHub's runner turns into annotations."""
+"""What `policy check` found, as text, and in the formats that machines read."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from policy.checks.codes import ERROR, WARNING
-from policy.escape import printable
+from policy.render.github import annotation
+from policy.render.gitlab import as_gitlab
+from policy.render.junit import Case, document
 from policy.render.record import shorten
+from policy.render.sarif import as_sarif
 from policy.render.style import BOLD, RED, YELLOW, paint
 from policy.toml.diagnostic import Location
 from policy.toml.document import show
@@ -90,28 +93,28 @@ def _record(finding: Finding) -> dict[str, Any]:
 
 def as_github(report: Report) -> str:
     """Workflow commands: one line for each finding."""
-    return "".join(_command(finding) + "\n" for finding in report.findings)
+    return "".join(
+        annotation(finding.severity, finding.diagnostic, f"policy check ({finding.code})")
+        for finding in report.findings
+    )
 
 
-def _command(finding: Finding) -> str:
-    diagnostic = finding.diagnostic
-    properties = {"file": shorten(diagnostic.location.file)}
-    if diagnostic.line:
-        properties |= {
-            "line": str(diagnostic.line),
-            "col": str(diagnostic.column),
-            "endColumn": str(diagnostic.column + diagnostic.width),
-        }
-    properties["title"] = f"policy check ({finding.code})"
-    fields = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
-    return f"::{finding.severity} {fields}::{_escaped(printable(diagnostic.message))}"
+def as_junit(report: Report) -> str:
+    """A suite for each file, in which each finding fails; a file without one has a case that passes."""
+    suites: dict[str, list[Case]] = {source.path: [] for source in report.sources}
+    for finding in report.findings:
+        diagnostic = finding.diagnostic
+        name = ".".join(map(str, diagnostic.location.keys)) or "file"
+        case = Case(f"{name} ({finding.code})", diagnostic.line, finding.code, diagnostic.message, show(diagnostic))
+        suites.setdefault(diagnostic.location.file, []).append(case)
+    return document("policy check", {file: cases or [Case("file")] for file, cases in suites.items()})
 
 
-def _escaped(value: str, more: str = "") -> str:
-    """As GitHub's toolkit escapes: `%`, line ends, and in properties `:` and `,` too."""
-    for character in "%\r\n" + more:
-        value = value.replace(character, f"%{ord(character):02X}")
-    return value
-
-
-FORMATS: dict[str, Callable[[Report], str]] = {"json": as_json, "github": as_github}
+FINDING_FORMATS: dict[str, Callable[[Report], str]] = {
+    "json": as_json,
+    "github": as_github,
+    "gitlab": as_gitlab,
+    "sarif": as_sarif,
+    "junit": as_junit,
+}
+"""The formats besides text; a new one is a module here and a line in this table."""

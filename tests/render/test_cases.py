@@ -74,3 +74,11 @@ def test_junit(trials: Trials) -> None:
     assert (root.get("tests"), root.get("failures")) == ("2", "1")
     found = {case.get("name"): case.find("failure") is not None for case in root.iter("testcase")}
     assert found == {"right": False, "wrong <&>": True}
+
+
+def test_github(trials: Trials) -> None:
+    """GitHub's runner gets an error for each test that fails, and a warning for each rule that no test reaches."""
+    error, warning = cases.as_github([trials]).splitlines()
+    assert error.startswith("::error file=a.toml,line=16,title=wrong <&>::expected ")
+    assert warning.startswith("::warning file=a.toml,line=")
+    assert warning.endswith(",title=policy test::no test reaches rule unused")

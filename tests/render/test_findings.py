@@ -60,3 +60,14 @@ def test_github(report: Report) -> None:
     first, second = findings.as_github(report).splitlines()
     assert first.startswith("::error file=a%2Cb.toml,line=1,col=1,")
     assert second.startswith("::error file=a%2Cb.toml,line=3,col=8,")
+
+
+def test_junit(report: Report, tmp_path: Path) -> None:
+    """Each finding is a case that fails, and a file without one has a case that passes."""
+    from xml.etree import ElementTree as ET
+
+    failing = ET.fromstring(findings.as_junit(report))  # noqa: S314  (our own text)
+    assert (failing.get("tests"), failing.get("failures")) == ("2", "2")
+    assert [case.get("name") for case in failing[0]] == ["timout (unknown-key)", "rules.0.lock (wrong-value)"]
+    passing = ET.fromstring(findings.as_junit(check([factories.source(tmp_path / "b.toml", "")], together=False)))  # noqa: S314  (our own text)
+    assert (passing.get("tests"), passing.get("failures")) == ("1", "0")

@@ -1,0 +1,55 @@
+"""`policy rule`: what a code of `policy check` means, with an example."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from policy.checks.codes import Code
+    from policy.commands.reading import Arguments, Parser
+
+FORMATS = ("text", "json")
+
+
+def arguments(parser: Parser) -> None:
+    """The options of the command."""
+    parser.add_argument("code", metavar="CODE", nargs="?", help="such as unknown-key; absent: list all codes")
+    parser.add_argument("--output-format", choices=FORMATS, default="text", help="default: text")
+
+
+def main(arguments: Arguments) -> int:
+    """Prints the page of a code, or the list of all of them.
+
+    Raises:
+        UsageError: When there is no such code.
+    """
+    from policy.checks.codes import CODES
+    from policy.errors import UsageError
+    from policy.toml.shapes import nearest
+
+    if arguments.code is not None and arguments.code not in CODES:
+        raise UsageError(f"{arguments.code}: no such code; `policy rule` lists all{nearest(arguments.code, CODES)}")
+    codes = list(CODES.values()) if arguments.code is None else [CODES[arguments.code]]
+    if arguments.output_format == "json":
+        import json
+
+        from attrs import asdict
+
+        sys.stdout.write(json.dumps([asdict(code) for code in codes], indent=2) + "\n")
+    elif arguments.code is None:
+        width = max(map(len, CODES))
+        sys.stdout.writelines(f"{code.name:{width}}  {code.severity:7}  {code.summary}\n" for code in codes)
+    else:
+        sys.stdout.write(_page(codes[0]))
+    return 0
+
+
+def _page(code: Code) -> str:
+    """A page as Markdown, which reads well as it is."""
+    parts = [f"# {code.name} ({code.severity})", code.summary, code.remedy]
+    if code.example:
+        parts += [f"## Has it\n\n```toml\n{code.example}```", f"## Does not\n\n```toml\n{code.better}```"]
+    if code.layer != "project":
+        parts.append(f"In a file of the layer `{code.layer}`.")
+    return "\n\n".join(parts) + "\n"
