@@ -113,7 +113,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """The wheel and the source distribution, into dist/: checked by twine, and the same bytes when built again."""
+    """Wheel and sources into dist/, checked and the same bytes when built again; a Homebrew formula into build/."""
     install(session, "release", package=False)
     made = []
     for number in ("first", "second"):
@@ -126,6 +126,10 @@ def build(session: nox.Session) -> None:
         session.error("two builds gave different bytes")
     session.run("twine", "check", "--strict", *(str(path) for path in sorted(Path(folder).iterdir())))
     shutil.copytree(folder, "dist", dirs_exist_ok=True)
+    archive = next(Path("dist").glob("*.tar.gz"))
+    formula = session.run("python", "recipes/homebrew.py", str(archive), silent=True)
+    Path("build").mkdir(exist_ok=True)  # PyPI takes all that is in dist/
+    Path("build/lock-policy.rb").write_text(str(formula), encoding="utf-8")
 
 
 @nox.session

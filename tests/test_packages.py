@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -133,6 +134,20 @@ def test_conda() -> None:
     commands = {f"{name} = {target}" for name, target in PROJECT["scripts"].items()}
     assert set(recipe["build"]["python"]["entry_points"]) == commands
     assert recipe["about"]["summary"] == PROJECT["description"]
+
+
+def test_homebrew(tmp_path: Path) -> None:
+    """The formula names the archive by its digest, and installs what the wheel has in share/."""
+    archive = tmp_path / f"lock_policy-{__version__}.tar.gz"
+    archive.write_bytes(b"an archive")
+    command = [sys.executable, str(ROOT / "recipes" / "homebrew.py"), str(archive)]
+    formula = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert f'sha256 "{hashlib.sha256(b"an archive").hexdigest()}"' in formula
+    assert archive.name in formula
+    for folder in re.findall(r'libexec/"(share/[^*"]+)/\*"', formula):
+        assert (ROOT / folder).is_dir(), folder
+    if shutil.which("ruby"):
+        subprocess.run(["ruby", "-c"], input=formula, text=True, capture_output=True, check=True)
 
 
 def test_container() -> None:
