@@ -138,6 +138,7 @@ RUN = BOTH | {
 EXPLAIN = BOTH | {
     "policy.commands.explain",
     "policy.escape",
+    "policy.rules.excludes",
     "policy.rules.trace",
     "policy.environment.pyvenv",
     "policy.render",

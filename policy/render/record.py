@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from policy.rules import hints
+from policy.rules.excludes import excludes
 from policy.rules.trace import trace
 
 TYPE_CHECKING = False
@@ -38,6 +39,7 @@ def record(decision: Decision, warnings: Sequence[str] = (), most: int | None = 
         "version": VERSION,
         "lock": list(decision.lock),
         "plan": [lock.record() for lock in decision.plan],
+        "excludes": excludes(decision),
         "words": [str(lock) for lock in decision.plan],
         "rule": rule(decision.matched),
         "timeout": decision.timeout,

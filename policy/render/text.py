@@ -17,6 +17,7 @@ def render(record: dict[str, Any], *, color: bool) -> str:
     if record["environment"] is None:
         return f"{paint('no lock', BOLD, GREEN, color=color)}: {printable(record['command']['apart'])}"
     parts = [_answer(record, color=color), _decider(record, color=color), _environment(record, color=color)]
+    parts.append(_excludes(record["excludes"], color=color))
     if command := _command(record.get("command", {}), color=color):
         parts.append(command)
     parts.append(_steps(record, color=color))
@@ -65,6 +66,18 @@ def _environment(record: dict[str, Any], *, color: bool) -> str:
     ]
     title = paint("environment", BOLD, color=color)
     return "\n".join([title, *(f"  {name.ljust(11)}  {printable(value)}" for name, value in rows)])
+
+
+def _excludes(answers: list[dict[str, Any]], *, color: bool) -> str:
+    """Who is kept out, who is not, and what to do about it."""
+    who = [f"{answer['who']}, {answer['where']}" for answer in answers]
+    width = max(map(len, who))
+    rows = []
+    for answer, name in zip(answers, who, strict=True):
+        mark = paint("yes", BOLD, GREEN, color=color) if answer["excluded"] else paint("no ", BOLD, RED, color=color)
+        remedy = f"; {answer['remedy']}" if answer.get("remedy") else ""
+        rows.append(f"  {mark}  {name.ljust(width)}  {printable(answer['because'] + remedy)}")
+    return "\n".join([paint("kept out while the lock is held", BOLD, color=color), *rows])
 
 
 def _command(command: dict[str, Any], *, color: bool) -> str:

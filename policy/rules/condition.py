@@ -11,7 +11,7 @@ from policy.variables import boolean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from policy.rules.request import Request
@@ -125,6 +125,10 @@ class Condition:
         """Whether the answer may differ between two callers of one environment."""
         del expected
         return self.caller
+
+    def questions(self, expected: Any) -> Iterable[tuple[str, Any]]:
+        """What is asked, each by a name and as a value of its own; all of them must hold."""
+        return ((self.key, expected),)
 
     def tables(self, expected: Any) -> tuple[Match, ...]:
         """The match tables inside; none, but for a combinator."""

@@ -27,6 +27,7 @@ from policy.variables import boolean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from policy.rules.condition import Match
@@ -245,6 +246,10 @@ class Environ(Condition):
             flag = boolean(value)
             return "set, but no boolean" if flag is None else "true" if flag else "false"
         return "set, matches" if self._holds(wanted, value) else "set, does not match"
+
+    def questions(self, expected: tuple[tuple[str, Any], ...]) -> Iterable[tuple[str, Any]]:
+        """One for each variable."""
+        return ((f"{self.key}.{name}", ((name, wanted),)) for name, wanted in expected)
 
     def toml(self, expected: Any) -> Any:
         """A table of variables."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from policy.rules.plain import BUILT_IN_LAYER
 from policy.variables import boolean
 
 TYPE_CHECKING = False
@@ -61,7 +62,7 @@ def remote(decision: Decision, trace: Trace) -> str | None:
     """A file system whose locks do not reach other hosts."""
     del trace
     for lock in decision.plan:
-        if lock.kind != "file" or not _may_be_remote(lock.name):
+        if lock.kind != "file" or not may_be_remote(lock.name):
             continue
         from policy.environment.mounts import lock_reach, mount_of
 
@@ -72,8 +73,12 @@ def remote(decision: Decision, trace: Trace) -> str | None:
     return None
 
 
-def _may_be_remote(path: str) -> bool:
-    """Whether a file can lie on a file system without a disk of its own; Linux gives those the major number 0."""
+def may_be_remote(path: str) -> bool:
+    """Whether a file can lie on a file system without a disk of its own; Linux gives those the major number 0.
+
+    Args:
+        path: The file, which need not exist.
+    """
     try:
         return sys.platform != "linux" or os.major(os.stat(os.path.dirname(path)).st_dev) == 0
     except OSError:
@@ -81,13 +86,20 @@ def _may_be_remote(path: str) -> bool:
 
 
 def nearest_miss(decision: Decision, trace: Trace) -> str | None:
-    """A rule of the user's that failed by one condition only."""
-    del decision
-    for rule, outcome, checks in trace:
-        failed = [check for check in checks if not check["passed"]]
-        if outcome == "no" and rule.layer != "built-in" and len(failed) == 1 and len(checks) > 1:
-            return f"rule {rule.label} failed by one condition only: {failed[0]['key']}"
-    return None
+    """The rule of the user's that came nearest: the smallest share of its questions failed, and only one of them."""
+    from policy.rules.trace import questions
+
+    del trace
+    nearest: tuple[float, str] | None = None
+    rules = decision.chain.rules
+    for number in range(decision.index):
+        rule = rules[number]
+        if rule.layer == BUILT_IN_LAYER:
+            continue
+        asked, failed = questions(rule.match, decision.request)
+        if len(failed) == 1 and asked > 1 and (nearest is None or 1 / asked < nearest[0]):
+            nearest = 1 / asked, f"rule {rule.label} failed by one condition only: {failed[0]}"
+    return nearest[1] if nearest else None
 
 
 HINTS: tuple[Callable[[Decision, Trace], str | None], ...] = (

@@ -86,3 +86,19 @@ def _check(key: str, expected: Any, request: Request) -> dict[str, Any]:
         if key in request.details:
             record["detail"] = request.details[key]
     return record
+
+
+def questions(match: Match, request: Request) -> tuple[int, list[str]]:
+    """How many questions a match table asks, and which of them fail: each environment variable is one.
+
+    Args:
+        match: The table.
+        request: What was asked.
+    """
+    asked, failed = 0, []
+    for key, expected in match:
+        for name, one in CONDITIONS[key].questions(expected):
+            asked += 1
+            if not CONDITIONS[key].holds(one, request):
+                failed.append(name)
+    return asked, failed

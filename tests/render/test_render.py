@@ -80,6 +80,12 @@ environment
   base         /usr/bin/python3.11
   found by     argument
 
+kept out while the lock is held
+  no   lock-policy, this host               this plan has no gate, and a caller with other rules holds other locks
+  yes  uv, this environment                 local
+  no   lock-policy, other hosts             no lock of this plan reaches them; lock = ["cluster", "local"]
+  yes  lock-policy, other mount namespaces  local
+
 rules, in the order in which they were asked; the first whose conditions all hold decides
   no   uv-only-global-locks (built in): global
        x env.UV_ONLY_GLOBAL_LOCKS  wants true  saw unset
@@ -106,6 +112,12 @@ environment
   interpreter  /srv/app/.venv/bin/python
   base         /usr/bin/python3.11
   found by     argument
+
+kept out while the lock is held
+  no   lock-policy, this host               this plan has no gate, and a caller with other rules holds other locks
+  no   uv, this environment                 uv locks /srv/app/.venv/.lock, which this plan does not hold; lock = ["global", "local"]
+  no   lock-policy, other hosts             no lock of this plan reaches them; lock = ["cluster", "global"]
+  no   lock-policy, other mount namespaces  no lock of this plan lies beside the environment, where containers that share its volume look; lock = ["beside", "global"]
 
 rules, in the order in which they were asked; the first whose conditions all hold decides
   no   /p/lock-policy.toml:3: local
@@ -185,6 +197,7 @@ def test_json_shape() -> None:
         "version",
         "lock",
         "plan",
+        "excludes",
         "rule",
         "timeout",
         "environment",

@@ -1,0 +1,128 @@
+"""Who is kept out by a plan, and who is not: one answer for each kind of neighbour, each a function in NEIGHBOURS."""
+
+from __future__ import annotations
+
+import os
+
+from policy.rules.hints import may_be_remote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from policy.rules.decision import Decision
+
+    Answer = dict[str, Any]
+
+
+def excludes(decision: Decision) -> list[Answer]:
+    """Who is kept out while the plan of a decision is held, and who is not, with the reason and the remedy.
+
+    Args:
+        decision: What was decided.
+    """
+    return [answer for ask in NEIGHBOURS if (answer := ask(decision))]
+
+
+def _answer(who: str, where: str, because: str, remedy: str = "", *, excluded: bool) -> Answer:
+    answer: Answer = {"who": who, "where": where, "excluded": excluded, "because": because}
+    return {**answer, "remedy": remedy} if remedy else answer
+
+
+def _purposes(decision: Decision) -> set[str]:
+    return {lock.purpose for lock in decision.plan}
+
+
+def _toml(lock: Sequence[str]) -> str:
+    """The key of a rule that names these locations."""
+    return f"lock = [{', '.join(map(_quoted, lock))}]" if len(lock) > 1 else f"lock = {_quoted(lock[0])}"
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
+
+
+def this_host(decision: Decision) -> Answer:
+    """Lock-policy on this host: the gate is the same file for every caller."""
+    who, where = "lock-policy", "this host"
+    if "gate" in _purposes(decision):
+        return _answer(who, where, "gate", excluded=True)
+    return _answer(who, where, "this plan has no gate, and a caller with other rules holds other locks", excluded=False)
+
+
+def uv(decision: Decision) -> Answer:
+    """Uv itself, started without lock-policy: it locks its own file in the environment, or outside of a system one."""
+    who, where = "uv", "this environment"
+    own = "uv" if decision.environment.kind == "system" else "local"
+    if own in _purposes(decision):
+        return _answer(who, where, own, excluded=True)
+    if own == "uv":
+        because = "uv locks a system interpreter in files of its own, outside of it"
+        return _answer(who, where, because, _toml(("global", *decision.lock)), excluded=False)
+    if decision.request.facts.get("writable") is False:
+        because = "uv cannot lock it, and since 0.7.19 goes on without a lock"
+        return _answer(who, where, because, "start uv with `policy run -- uv ...`", excluded=False)
+    because = f"uv locks {os.path.join(decision.environment.root, '.lock')}, which this plan does not hold"
+    return _answer(who, where, because, _toml((*decision.lock, "local")), excluded=False)
+
+
+def pipx(decision: Decision) -> Answer | None:
+    """Pipx, which locks a file beside an environment of its own."""
+    held = "beside" in _purposes(decision)
+    if held:
+        return _answer("pipx", "this environment", "beside", excluded=True)
+    if not _is_pipx(decision):
+        return None
+    because = "pipx locks a file beside its environments, which this plan does not hold"
+    return _answer("pipx", "this environment", because, _toml(("beside", *decision.lock)), excluded=False)
+
+
+def _is_pipx(decision: Decision) -> bool:
+    """Whether an environment lies where pipx keeps its own."""
+    folder = os.path.dirname(decision.environment.root)
+    home = decision.request.caller.environ.get("PIPX_HOME")
+    named = home is not None and folder == os.path.join(home, "venvs")
+    return named or folder.endswith(("/pipx/venvs", "\\pipx\\venvs"))
+
+
+def other_hosts(decision: Decision) -> Answer:
+    """Lock-policy on other hosts: a server, a lock that needs no flock, or a file system whose flock reaches them."""
+    who, where = "lock-policy", "other hosts"
+    for purpose in ("cluster", "strict"):
+        if purpose in _purposes(decision):
+            return _answer(who, where, purpose, excluded=True)
+    because = "no lock of this plan reaches them"
+    for lock in decision.plan:
+        if lock.kind != "file":
+            continue
+        kind, fault = _reach(lock.name)
+        if kind and not fault:
+            return _answer(who, where, f"flock on {kind} reaches them: {lock.name}", excluded=True)
+        because = fault or because
+    return _answer(who, where, because, _toml(("cluster", *decision.lock)), excluded=False)
+
+
+def _reach(path: str) -> tuple[str, str]:
+    """The type of the file system that other hosts share, and what keeps a lock on it from reaching them."""
+    if not may_be_remote(path):
+        return "", ""
+    from policy.environment.mounts import REACHES, lock_reach, mount_of
+
+    mount = mount_of(path)
+    if mount is None or mount.type.partition(".")[0] not in REACHES:
+        return "", ""
+    return mount.type, lock_reach(mount) or ""
+
+
+def other_namespaces(decision: Decision) -> Answer:
+    """Containers that share the environment's volume, but not this host's directory for temporary files."""
+    who, where = "lock-policy", "other mount namespaces"
+    for purpose in ("cluster", "strict", "beside", "local"):
+        if purpose in _purposes(decision):
+            return _answer(who, where, purpose, excluded=True)
+    because = "no lock of this plan lies beside the environment, where containers that share its volume look"
+    return _answer(who, where, because, _toml(("beside", *decision.lock)), excluded=False)
+
+
+NEIGHBOURS: tuple[Callable[[Decision], Answer | None], ...] = (this_host, uv, pipx, other_hosts, other_namespaces)
