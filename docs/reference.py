@@ -16,9 +16,9 @@ from policy.config.read import BUILT_IN, SETTINGS
 from policy.config.read import KEYS as FILE_KEYS
 from policy.render.effective import written
 from policy.rules import globs
-from policy.rules.condition import PATHS, TEXTS
 from policy.rules.conditions import CONDITIONS, Combinator, toml
 from policy.rules.rule import KEYS as RULE_KEYS
+from policy.rules.shapes import PATHS, TEXTS
 from policy.rules.supposition import DEFAULTS
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from policy.rules import globs
-from policy.rules.condition import PATHS, TEXTS
 from policy.rules.conditions import CONDITIONS, asks_caller
 from policy.rules.matcher import path_matcher, text_matcher
+from policy.rules.shapes import PATHS, TEXTS
 from policy.toml.shapes import FLAG
 from policy.variables import boolean
 

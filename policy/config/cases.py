@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from policy.rules.condition import PathCondition
 from policy.rules.rule import LOCK
+from policy.rules.shapes import PATH
 from policy.rules.supposition import FACTS, HOME
 from policy.toml.shapes import TEXT, Shape, array, keyed
 
@@ -39,7 +39,7 @@ class Case:
 
 
 GIVEN = keyed(
-    {**{key: condition.fact for key, condition in FACTS.items()}, HOME: PathCondition.fact},
+    {**{key: condition.fact for key, condition in FACTS.items()}, HOME: PATH},
     {
         **{key: {"description": condition.help} for key, condition in FACTS.items()},
         HOME: {"description": "The caller's home directory, which `~` stands for."},

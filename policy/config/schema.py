@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from policy.config.read import CONFIGURATION
-from policy.rules.conditions import REFERENCE, match_shape
+from policy.rules.match import REFERENCE, match_shape
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 # URNs: an address would have to lead somewhere

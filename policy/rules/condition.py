@@ -6,7 +6,6 @@ import os
 
 from policy.rules import globs
 from policy.rules.matcher import path_matcher, text_matcher
-from policy.toml.shapes import FLAG, TEXT, Shape, refined, several
 from policy.variables import boolean
 
 TYPE_CHECKING = False
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from policy.rules.request import Request
+    from policy.toml.shapes import Shape
 
     Match = tuple[tuple[str, Any], ...]
 
@@ -48,34 +48,12 @@ def matches_text(patterns: tuple[str, ...], text: str) -> bool:
     return False
 
 
-# What JSON Schema can say of a glob: every [...] is closed. It cannot say that a range such as [z-a] is empty.
-_IN_PATH = r"[^\[\u0000]|\[([!^][^/\u0000]|[^!^/\u0000])[^\]/\u0000]*\]"
-_IN_TEXT = r"[^\[\u0000]|\[([!^][^\u0000]|[^!^\u0000])[^\]\u0000]*\]"
-_PATH = {
-    "pattern": rf"^(~|(/|~/|\*\*|[A-Za-z]:[/\\]|\\\\)({_IN_PATH})*)$",
-    "not": {"pattern": r"(^|/)\.\.(/|$)"},
-    "maxLength": globs.MAX_PATTERN,
-}
-_TEXT = {"pattern": f"^({_IN_TEXT})*$", "maxLength": globs.MAX_PATTERN}
-
-PATHS = several(refined(TEXT, globs.fault, _PATH, "wrong-pattern"))
-TEXTS = several(refined(TEXT, globs.text_fault, _TEXT, "wrong-pattern"))
-
-
-def _path_fault(path: str) -> str | None:
-    """What is wrong with a path that somebody gives as a fact."""
-    known = path[:1] == "/" or path == "~" or path[:2] in ("~/", "\\\\") or path[1:3] in (":/", ":\\")
-    return None if known and "\0" not in path else "expected an absolute path, or one that begins with ~"
-
-
 class Condition:
     """One question about one fact.
 
     Attributes:
         key: Its name in `match`, in JSON and in `--assume`.
-        shape: How its value is read, and its schema.
         help: One sentence for the schema, the reference and the editor.
-        fact: How a fact that somebody gives, in a test of the rules, is read.
         plain: The fact where a test of the rules does not give it: a writable virtual environment on Linux, a caller
             without variables, project or operation. Never this machine's.
         examples: Values as TOML would have them.
@@ -84,13 +62,23 @@ class Condition:
     """
 
     key: str
-    shape: Shape
-    fact: Shape = TEXT
     help: str
     plain: Any = ""
     examples: tuple[Any, ...]
     caller = False
     assumable = True
+
+    @property
+    def shape(self) -> Shape:
+        """How its value is read, and its schema; nothing that only decides pays for it."""
+        raise NotImplementedError
+
+    @property
+    def fact(self) -> Shape:
+        """How a fact that somebody gives, in a test of the rules, is read."""
+        from policy.toml.shapes import TEXT
+
+        return TEXT
 
     def observe(self, request: Request) -> Any:
         """Looks at the world."""
@@ -150,9 +138,21 @@ def one_or_list(expected: Any) -> Any:
 class PathCondition(Condition):
     """A glob over a path as spelled and with its links resolved, or over a folder above it; its fact is both."""
 
-    shape = PATHS
-    fact = refined(TEXT, _path_fault, {"pattern": r"^(/|~/|~$|\\\\|[A-Za-z]:[/\\])[^\u0000]*$"})
     examples: tuple[Any, ...] = ("/nix/store/*", ["/opt/**", "~/shared/*"])
+
+    @property
+    def shape(self) -> Shape:
+        """Globs over paths."""
+        from policy.rules.shapes import PATHS
+
+        return PATHS
+
+    @property
+    def fact(self) -> Shape:
+        """A path."""
+        from policy.rules.shapes import PATH
+
+        return PATH
 
     def asks(self, expected: tuple[str, ...]) -> bool:
         """The home directory is the caller's, too."""
@@ -202,7 +202,12 @@ def spellings(path: str, real: str) -> tuple[str, ...]:
 class TextCondition(Condition):
     """A glob over a whole value."""
 
-    shape = TEXTS
+    @property
+    def shape(self) -> Shape:
+        """Globs over texts."""
+        from policy.rules.shapes import TEXTS
+
+        return TEXTS
 
     def compare(self, expected: tuple[str, ...], seen: str) -> bool:
         """True when one of the patterns matches the whole value."""
@@ -212,9 +217,19 @@ class TextCondition(Condition):
 class FlagCondition(Condition):
     """A fact that is true or false."""
 
-    shape = FLAG
-    fact = FLAG
     examples = (True, False)
+
+    @property
+    def shape(self) -> Shape:
+        """A boolean."""
+        from policy.rules.shapes import FLAGS
+
+        return FLAGS
+
+    @property
+    def fact(self) -> Shape:
+        """A boolean, too."""
+        return self.shape
 
     def compare(self, expected: bool, seen: bool) -> bool:  # noqa: FBT001  (values of this condition)
         """True when both are the same."""

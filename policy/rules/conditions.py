@@ -9,11 +9,9 @@ from __future__ import annotations
 import os
 import sys
 
-from policy.environment.writability import lock_errno
 from policy.host import user_name
 from policy.rules import globs
 from policy.rules.condition import (
-    TEXTS,
     Condition,
     FlagCondition,
     PathCondition,
@@ -22,7 +20,6 @@ from policy.rules.condition import (
     one_or_list,
     spellings,
 )
-from policy.toml.shapes import TEXT, Shape, array, choice, flag_or, keyed, mapping, refuse, several
 from policy.variables import boolean
 
 TYPE_CHECKING = False
@@ -32,10 +29,9 @@ if TYPE_CHECKING:
 
     from policy.rules.condition import Match
     from policy.rules.request import Request
-    from policy.toml.diagnostic import Location
+    from policy.toml.shapes import Shape
 
 PLAIN_ROOT, PLAIN_PREFIX = "/environment", "/python"  # neither exists, and no rule is about them
-DEEPEST = 8  # combinators within combinators; a rule that needs more is two rules
 
 
 class Interpreter(PathCondition):
@@ -100,13 +96,25 @@ class EnvironmentKind(Condition):
 
     key = "kind"
     plain = "virtualenv"
-    shape = several(choice(ENVIRONMENT_KINDS))
-    fact = choice(ENVIRONMENT_KINDS)
     help = (
         "What the environment is: a virtual environment (PEP 405), a system interpreter, or a directory of --target or "
         "--prefix."
     )
     examples = ("virtualenv", ["target", "prefix"])
+
+    @property
+    def shape(self) -> Shape:
+        """One of the four, or several."""
+        from policy.rules.shapes import names
+
+        return names(ENVIRONMENT_KINDS)[0]
+
+    @property
+    def fact(self) -> Shape:
+        """One of the four."""
+        from policy.rules.shapes import names
+
+        return names(ENVIRONMENT_KINDS)[1]
 
     def observe(self, request: Request) -> str:
         """The kind that was found out when the environment was."""
@@ -152,6 +160,8 @@ class Writable(FlagCondition):
 
     def observe(self, request: Request) -> bool:
         """Asks the kernel, and keeps the errno as the detail."""
+        from policy.environment.writability import lock_errno
+
         number = lock_errno(request.environment.root)
         if number:
             request.details[self.key] = os.strerror(number)
@@ -211,8 +221,6 @@ class Environ(Condition):
 
     key = "env"
     plain = ()
-    shape = mapping(flag_or(TEXTS, "globs"))
-    fact = mapping(TEXT)
     help = (
         "Environment variables, all of which must hold: true or false for a boolean as uv reads one (unset is false), "
         "or globs."
@@ -220,6 +228,20 @@ class Environ(Condition):
     examples = ({"CI": True}, {"DEPLOY": ["staging", "prod*"]})
     caller = True
     assumable = False  # there are --env and --unset
+
+    @property
+    def shape(self) -> Shape:
+        """Booleans and globs by the variable's name."""
+        from policy.rules.shapes import VARIABLES
+
+        return VARIABLES
+
+    @property
+    def fact(self) -> Shape:
+        """Texts by the variable's name."""
+        from policy.rules.shapes import GIVEN_VARIABLES
+
+        return GIVEN_VARIABLES
 
     def get(self, request: Request) -> Any:
         """All variables: which of them matter only the rule knows."""
@@ -401,37 +423,3 @@ def toml(match: Match) -> dict[str, Any]:
 def asks_caller(match: Match) -> bool:
     """Whether the answer may differ between two callers of one environment."""
     return any(CONDITIONS[key].asks(expected) for key, expected in match)
-
-
-REFERENCE = {"$ref": "#/definitions/match"}
-
-
-def _match(depth: int) -> Shape:
-    """The shape of a match table that stands inside `depth` others."""
-
-    def inner(value: object, location: Location) -> Match:
-        if depth == DEEPEST:
-            message = f"any, all and not stand more than {DEEPEST} deep; write two rules instead"
-            raise refuse(location, message, code="too-deep")
-        return _match(depth + 1).parse(value, location)  # type: ignore[no-any-return]  # a shape gives any
-
-    table = Shape(inner, REFERENCE)
-    tables = array(table, least=1)
-    shapes = {
-        key: (tables if condition.several else table) if isinstance(condition, Combinator) else condition.shape
-        for key, condition in CONDITIONS.items()
-    }
-    notes = {key: _notes(condition) for key, condition in CONDITIONS.items()}
-    shape = keyed(shapes, notes, least=1)
-    return Shape(lambda value, location: tuple(shape.parse(value, location).items()), shape.schema)
-
-
-def _notes(condition: Condition) -> dict[str, Any]:
-    notes: dict[str, Any] = {"description": condition.help}
-    examples = getattr(condition, "examples", ())
-    return {**notes, "examples": list(examples)} if examples else notes
-
-
-def match_shape() -> Shape:
-    """The shape of `match`: read as a tuple of (key, value) in the file's order."""
-    return _match(0)

@@ -9,7 +9,8 @@ import attrs
 from attrs import field, frozen
 
 from policy.errors import ConfigError, UsageError
-from policy.rules.conditions import match_shape, toml
+from policy.rules.conditions import toml
+from policy.rules.match import match_shape
 from policy.rules.plain import BUILT_IN_LAYER, PlainRule
 from policy.rules.plan import LOCATIONS
 from policy.toml.diagnostic import Location

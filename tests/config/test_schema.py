@@ -25,8 +25,8 @@ from policy.config.layers import SYSTEM, Source
 from policy.config.read import KEYS, read_file
 from policy.errors import ConfigError
 from policy.rules import globs
-from policy.rules.condition import PATHS, TEXTS
 from policy.rules.conditions import CONDITIONS
+from policy.rules.shapes import PATHS, TEXTS
 from tests.strategies import files
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"

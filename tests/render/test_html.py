@@ -76,7 +76,8 @@ def test_a_command() -> None:
     """What is different for a command has a section; one that changes nothing has a page that says so."""
     command = {"left_to_uv": ["/r/.lock"], "environ": {"A": "<b>"}, "notes": ["a note"], "uncertain": "perhaps"}
     rows = texts(page({**plain(), "command": command}), ".//~tr")
-    assert [row for row in rows if row.startswith(("left", "set for", "note", "uncertain"))] == [
+    ours = ("left", "set for", "note", "uncertain")
+    assert [row for row in rows if row.startswith(ours)] == [
         "left to uv/r/.lock",
         "set for itA=<b>",
         "notea note",

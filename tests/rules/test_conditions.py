@@ -17,7 +17,8 @@ from policy.environment import writability
 from policy.environment.discovery import Environment
 from policy.errors import ConfigError
 from policy.rules import conditions, trace
-from policy.rules.conditions import CONDITIONS, DEEPEST, Combinator
+from policy.rules.conditions import CONDITIONS, Combinator
+from policy.rules.match import DEEPEST, match_shape
 from policy.rules.request import Caller, Request
 from policy.toml.diagnostic import Location
 from tests import factories, requirements
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     pytest.skip("needs POSIX paths, links and users", allow_module_level=True)
 
-MATCH = conditions.match_shape()
+MATCH = match_shape()
 HERE = Location("a.toml")
 
 
