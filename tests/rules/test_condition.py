@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.errors import ConfigError
-from policy.rules.condition import PATHS, FlagCondition, PathCondition, TextCondition, matches_text, one_or_list
+from policy.rules.condition import FlagCondition, PathCondition, TextCondition, matches_text, one_or_list
+from policy.rules.shapes import PATHS
 from policy.toml.diagnostic import Location
 from tests import factories
 

@@ -18,7 +18,7 @@ from policy.environment.discovery import Environment
 from policy.errors import ConfigError
 from policy.rules import conditions, trace
 from policy.rules.conditions import CONDITIONS, Combinator
-from policy.rules.match import DEEPEST, match_shape
+from policy.rules.match import match_shape
 from policy.rules.request import Caller, Request
 from policy.toml.diagnostic import Location
 from tests import factories, requirements
@@ -445,21 +445,6 @@ TRUE, FALSE = {"kind": "virtualenv"}, {"kind": "system"}
 def test_combinators(table: object, expected: bool) -> None:
     """`any`, `all` and `not` combine match tables, nested at will, and all keys of one table must hold."""
     assert conditions.holds(MATCH.parse(table, HERE), factories.request()) is expected
-
-
-def nested(depth: int, innermost: object) -> object:
-    """A match table that stands inside as many others."""
-    for number in range(depth):
-        innermost = [{"not": innermost}, {"any": [innermost]}, {"all": [innermost]}][number % 3]
-    return innermost
-
-
-def test_depth() -> None:
-    """Combinators stand at most eight deep; one more is an error that says what to do, placed at the table too many."""
-    assert conditions.holds(MATCH.parse(nested(DEEPEST, TRUE), HERE), factories.request()) is False
-    ((keys, message),) = diagnostics(nested(DEEPEST + 1, TRUE))
-    assert message == "any, all and not stand more than 8 deep; write two rules instead"
-    assert len([key for key in keys if isinstance(key, str)]) == DEEPEST + 1
 
 
 @pytest.mark.parametrize(
