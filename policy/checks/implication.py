@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from policy.rules import globs
-from policy.rules.conditions import CONDITIONS, asks_caller
+from policy.rules.conditions import CONDITIONS, Combinator, asks_caller
 from policy.rules.matcher import path_matcher, text_matcher
 from policy.rules.shapes import PATHS, TEXTS
 from policy.toml.shapes import FLAG
@@ -189,7 +189,7 @@ def _cases(premises: Match) -> Iterable[tuple[Match, tuple[Match, ...]]]:
 
 def _shape(key: str) -> Shape | None:
     """How the value of a condition is read; None for a combinator."""
-    return getattr(CONDITIONS[key], "shape", None)
+    return None if isinstance(CONDITIONS[key], Combinator) else CONDITIONS[key].shape
 
 
 def _names(key: str) -> set[str]:
