@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from policy.checks.coverage import coverage
 from policy.config.read import chain
 from policy.rules.supposition import request
 from policy.rules.trace import checks
 
 if TYPE_CHECKING:
+    from policy.checks.coverage import Coverage
     from policy.config.cases import Case
     from policy.config.read import Configuration
     from policy.rules.chain import Chain
     from policy.rules.decision import Decision
-    from policy.rules.rule import AnyRule, Rule
+    from policy.rules.rule import AnyRule
 
 
 @frozen(eq=False)
@@ -58,14 +60,12 @@ class Trials:
     Args:
         file: The file.
         trials: In its order.
-        rules: How many rules it has.
-        unreached: Those of its rules that decide none of its tests.
+        coverage: What they reach of its rules.
     """
 
     file: str
     trials: tuple[Trial, ...]
-    rules: int
-    unreached: tuple[Rule, ...]
+    coverage: Coverage
 
     @property
     def failed(self) -> int:
@@ -81,10 +81,8 @@ def run(configuration: Configuration) -> Trials:
     """
     rules = chain([configuration])
     trials = tuple(_try(rules, case) for case in configuration.tests)
-    reached = {trial.decision.index for trial in trials}
-    own = range(len(configuration.rules))
-    unreached = tuple(rules.rules[number] for number in own if number not in reached)
-    return Trials(configuration.document.file, trials, len(configuration.rules), unreached)
+    own = rules.rules[: len(configuration.rules)]
+    return Trials(configuration.document.file, trials, coverage(own, [trial.decision for trial in trials]))
 
 
 def _try(rules: Chain, case: Case) -> Trial:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from policy.commands import files, options
+from policy.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ def arguments(parser: Parser) -> None:
 
     files.arguments(parser, "run the tests of these; absent: of those that apply here")
     parser.add_argument("--output-format", choices=("text", *CASE_FORMATS), default="text", help="default: text")
+    parser.add_argument(
+        "--min-coverage", metavar="PERCENT", help="exit code 1 where fewer of the rules decide a test; 0 to 100"
+    )
     options.configuration(parser)
     options.color(parser)
     options.quiet(parser)
@@ -26,13 +30,18 @@ def arguments(parser: Parser) -> None:
 
 
 def main(arguments: Arguments) -> int:
-    """Prints which tests failed and why."""
+    """Prints which tests failed and why.
+
+    Raises:
+        UsageError: When --min-coverage is no percentage.
+    """
     from policy.checks import run_cases
     from policy.config.read import read_file
     from policy.render import cases as rendered
     from policy.render.style import wanted
     from policy.toml.shapes import gather
 
+    least = _percent(arguments.min_coverage)
     sources, notices = files.chosen(arguments)
     for notice in [] if arguments.quiet else notices:
         options.warn(str(notice))
@@ -42,4 +51,17 @@ def main(arguments: Arguments) -> int:
         sys.stdout.write(rendered.as_text(results, color=color, verbose=arguments.verbose))
     else:
         sys.stdout.write(rendered.CASE_FORMATS[arguments.output_format](results))
-    return FAILED if any(result.failed for result in results) else 0
+    covered = rendered.shares(results)[0].percent
+    if covered < least:
+        options.complain(f"the tests reach {covered:g} % of the rules; --min-coverage wants {least:g} %")
+    return FAILED if covered < least or any(result.failed for result in results) else 0
+
+
+def _percent(value: str | None) -> float:
+    try:
+        number = float(value or 0)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100:  # noqa: PLR2004  (per cent)
+        raise UsageError("--min-coverage must be a number from 0 to 100")
+    return number

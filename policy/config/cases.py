@@ -8,7 +8,7 @@ from attrs import frozen
 
 from policy.rules.rule import LOCK
 from policy.rules.shapes import PATH
-from policy.rules.supposition import FACTS, HOME
+from policy.rules.supposition import CWD, FACTS, HOME
 from policy.toml.shapes import TEXT, Shape, array, keyed
 
 if TYPE_CHECKING:
@@ -39,10 +39,11 @@ class Case:
 
 
 GIVEN = keyed(
-    {**{key: condition.fact for key, condition in FACTS.items()}, HOME: PATH},
+    {**{key: condition.fact for key, condition in FACTS.items()}, HOME: PATH, CWD: PATH},
     {
         **{key: {"description": condition.help} for key, condition in FACTS.items()},
         HOME: {"description": "The caller's home directory, which `~` stands for."},
+        CWD: {"description": "The caller's working directory."},
     },
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from policy.checks.coverage import Share
 from policy.escape import printable
 from policy.render.github import annotation
 from policy.render.junit import Case, document
@@ -23,7 +24,7 @@ VERSION = 1
 
 
 def as_text(files: Sequence[Trials], *, color: bool, verbose: bool) -> str:
-    """Each failure with its explanation, the rules that no test reaches, and the sum."""
+    """Each failure with its explanation, what no test reaches, how much the tests cover, and the sum."""
     lines: list[str] = []
     for trials in files:
         for trial in trials.trials:
@@ -33,8 +34,37 @@ def as_text(files: Sequence[Trials], *, color: bool, verbose: bool) -> str:
                 lines.append(f"{paint('pass', BOLD, GREEN, color=color)} {_where(trial)}")
     for trials in files:
         lines += _unreached(trials, color=color)
+        lines += _unanswered(trials, color=color) if verbose else []
     total, failed = sum(len(trials.trials) for trials in files), sum(trials.failed for trials in files)
+    rules, conditions = shares(files)
+    if total and rules.total:
+        answers = f", {_share(conditions)} answers of conditions" if conditions.total else ""
+        lines.append(f"covered: {_share(rules)} {'rule' if rules.total == 1 else 'rules'}{answers}")
     return "\n".join([*lines, _sum(total, failed, len(files), color=color)]) + "\n"
+
+
+def shares(files: Sequence[Trials]) -> tuple[Share, Share]:
+    """How many of the rules, and of the answers of their conditions, the tests of some files reach.
+
+    Args:
+        files: The tests of each file, run.
+    """
+    rules = sum((trials.coverage.rules for trials in files), Share(0, 0))
+    return rules, sum((trials.coverage.conditions for trials in files), Share(0, 0))
+
+
+def _share(share: Share) -> str:
+    return f"{share.covered} of {share.total} ({share.percent:g} %)"
+
+
+def _unanswered(trials: Trials, *, color: bool) -> list[str]:
+    """The conditions of reached rules that no test makes hold, or fail."""
+    lines = []
+    for one in trials.coverage.unanswered:
+        never = " and ".join("held" if answer else "failed" for answer in one.missing)
+        place = ".".join(map(str, one.keys))
+        lines.append(paint(f"  {printable(label(rule(one.rule)))}: match.{place} never {never}", DIM, color=color))
+    return [paint("conditions that gave one answer only:", YELLOW, color=color), *lines, ""] if lines else []
 
 
 def _sum(total: int, failed: int, files: int, *, color: bool) -> str:
@@ -92,10 +122,12 @@ def _why(trial: Trial, *, color: bool) -> list[str]:
 
 def _unreached(trials: Trials, *, color: bool) -> list[str]:
     """The rules that decide no test of their file."""
-    if not trials.trials or not trials.unreached:
+    if not trials.trials or not trials.coverage.unreached:
         return []
-    names = [label(rule(one)) for one in trials.unreached]
-    title = f"no test of {printable(shorten(trials.file))} reaches {len(names)} of its {trials.rules} rules:"
+    names = [label(rule(one)) for one in trials.coverage.unreached]
+    title = (
+        f"no test of {printable(shorten(trials.file))} reaches {len(names)} of its {trials.coverage.rules.total} rules:"
+    )
     return [paint(title, YELLOW, color=color), *(paint(f"  {printable(name)}", DIM, color=color) for name in names), ""]
 
 
@@ -104,13 +136,19 @@ def as_json(files: Sequence[Trials]) -> str:
     import json
 
     total, failed = sum(len(trials.trials) for trials in files), sum(trials.failed for trials in files)
+    rules, conditions = shares(files)
     record = {
         "version": VERSION,
+        "coverage": {"rules": _covered(rules), "conditions": _covered(conditions)},
         "files": [
             {
                 "file": trials.file,
                 "tests": [_record(trial) for trial in trials.trials],
-                "unreached": [rule(one) for one in trials.unreached],
+                "unreached": [rule(one) for one in trials.coverage.unreached],
+                "unanswered": [
+                    {"rule": rule(one.rule), "key": list(one.keys), "missing": list(one.missing)}
+                    for one in trials.coverage.unanswered
+                ],
             }
             for trials in files
         ],
@@ -118,6 +156,10 @@ def as_json(files: Sequence[Trials]) -> str:
         "failed": failed,
     }
     return json.dumps(record, indent=2) + "\n"
+
+
+def _covered(share: Share) -> dict[str, float]:
+    return {"covered": share.covered, "total": share.total, "percent": share.percent}
 
 
 def _record(trial: Trial) -> dict[str, Any]:
@@ -157,7 +199,7 @@ def as_github(files: Sequence[Trials]) -> str:
         for trial in trials.trials
         if not trial.passed
     ]
-    return "".join([*lines, *(_untested(trials, rule) for trials in files for rule in trials.unreached)])
+    return "".join([*lines, *(_untested(trials, rule) for trials in files for rule in trials.coverage.unreached)])
 
 
 def _untested(trials: Trials, rule: Rule) -> str:

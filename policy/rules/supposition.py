@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-HOME = "home"
+HOME, CWD = "home", "cwd"
 PLAIN_HOME = "/home/user"
 
 FACTS = {key: condition for key, condition in CONDITIONS.items() if not isinstance(condition, Combinator)}
 
-DEFAULTS: Mapping[str, Any] = {HOME: PLAIN_HOME, **{key: condition.plain for key, condition in FACTS.items()}}
+DEFAULTS: Mapping[str, Any] = {HOME: PLAIN_HOME, CWD: "/", **{key: condition.plain for key, condition in FACTS.items()}}
 """A writable virtual environment on Linux, and a caller without variables, project or operation."""
 
 
@@ -34,7 +34,7 @@ def complete(given: Mapping[str, Any]) -> dict[str, Any]:
         given: By the key of their condition, `home` among them.
     """
     home = given.get(HOME) or dict(given.get("env", ())).get("HOME") or PLAIN_HOME
-    known = {key: _path(value, home) if _is_path(key) else value for key, value in given.items()}
+    known = {key: _path(value, home) if key == CWD or _is_path(key) else value for key, value in given.items()}
     kind = known.get("kind", DEFAULTS["kind"])
     if kind == "system":
         known.setdefault("environment", _above(known["interpreter"]) if "interpreter" in known else PLAIN_PREFIX)
@@ -60,7 +60,7 @@ def request(given: Mapping[str, Any]) -> Request:
     environment = Environment(
         known["interpreter"], known["environment"], known["kind"], known["base-interpreter"], "assumption"
     )
-    caller = Caller(dict(known.pop("env")), "/", known["operation"], known["project"] or None)
+    caller = Caller(dict(known.pop("env")), known.pop(CWD), known["operation"], known["project"] or None)
     return Request(environment, caller, known)
 
 

@@ -52,7 +52,7 @@ def trials(tmp_path: Path) -> Trials:
 def test_passed(trials: Trials) -> None:
     """A test passes when the lock is the expected one, and the rule where one is named."""
     assert [trial.passed for trial in trials.trials] == [True, False, False, False]
-    assert (trials.failed, trials.rules) == (3, 2)
+    assert (trials.failed, trials.coverage.rules.total) == (3, 2)
 
 
 def test_wanted(trials: Trials) -> None:
@@ -64,4 +64,4 @@ def test_wanted(trials: Trials) -> None:
 
 def test_unreached(trials: Trials) -> None:
     """The rules of the file that decide none of its tests are known; built-in ones do not count."""
-    assert [rule.name for rule in trials.unreached] == ["never"]
+    assert [rule.name for rule in trials.coverage.unreached] == ["never"]

@@ -71,6 +71,7 @@ def test_passing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "  ci (lock-policy.toml:6)\n"
         "  lock-policy.toml:11\n"
         "\n"
+        "covered: 1 of 3 (33.3 %) rules, 5 of 8 (62.5 %) answers of conditions\n"
         "2 passed in 1 file\n"
     )
     assert capsys.readouterr() == (told, "")
@@ -128,7 +129,7 @@ def test_files_are_tested_by_themselves(here: Path, capsys: pytest.CaptureFixtur
     (here / "a.toml").write_text('[[rules]]\nlock = "both"\n', encoding="utf-8")
     (here / "b.toml").write_text('[[tests]]\nname = "t"\nexpect.lock = "local"\n', encoding="utf-8")
     assert main(["test", "a.toml", "b.toml"]) == 0
-    assert capsys.readouterr().out == "1 passed in 2 files\n"
+    assert capsys.readouterr().out == "covered: 0 of 1 (0 %) rule\n1 passed in 2 files\n"
 
 
 def test_faults(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,3 +189,71 @@ def test_this_machine_does_not_matter(here: Path, monkeypatch: pytest.MonkeyPatc
         for match in ('not.user = "user"', 'not.host = "host"', 'project = "**/*"')
     )
     assert _test(here, tests, rules=RULES + extra) == 0
+
+
+@pytest.mark.parametrize(("least", "code"), [("33", 0), ("33.3", 0), ("33.4", 1), ("100", 1), ("0", 0)])
+def test_min_coverage(here: Path, capsys: pytest.CaptureFixture[str], least: str, code: int) -> None:
+    """Where the tests reach too few of the rules, that is an error with exit code 1, though all of them pass."""
+    assert _test(here, PASSING, "--min-coverage", least) == code
+    err = capsys.readouterr().err
+    assert err == (
+        f"policy: error: the tests reach 33.3 % of the rules; --min-coverage wants {least} %\n" if code else ""
+    )
+
+
+@pytest.mark.parametrize("value", ["x", "-1", "101", "nan", ""])
+def test_no_percentage(here: Path, capsys: pytest.CaptureFixture[str], value: str) -> None:
+    """What is no percentage is refused in one line."""
+    assert _test(here, PASSING, f"--min-coverage={value}") == (2 if value else 0)
+    if value:
+        assert capsys.readouterr().err == "policy: error: --min-coverage must be a number from 0 to 100\n"
+
+
+def test_coverage_of_conditions(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """-v lists the conditions that gave one answer only, and the JSON has both coverages."""
+    assert _test(here, '[[tests]]\nname = "t"\ngiven.env.CI = "1"\nexpect.lock = "both"\n', "-v") == 0
+    assert (
+        "conditions that gave one answer only:\n"
+        "  ci (lock-policy.toml:6): match.env never failed\n"
+        "  ci (lock-policy.toml:6): match.writable never failed\n"
+    ) in capsys.readouterr().out
+    assert _test(here, PASSING, "--output-format", "json") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["coverage"] == {
+        "rules": {"covered": 1, "total": 3, "percent": 33.3},
+        "conditions": {"covered": 5, "total": 8, "percent": 62.5},
+    }
+
+
+def test_github(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On GitHub a failing test is an annotation of its line."""
+    assert _test(here, '[[tests]]\nname = "t"\nexpect.lock = "both"\n', "--output-format", "github") == 1
+    assert (
+        "::error file=lock-policy.toml,line=15,title=t::expected global and local, got local" in capsys.readouterr().out
+    )
+
+
+WHO = """\
+[[rules]]
+name = "mine"
+match = { user = "ada", host = "tower", environment = "~/envs/**" }
+lock = "both"
+
+[[tests]]
+name = "ada at home"
+given = { user = "ada", host = "tower", home = "/home/ada", environment = "/home/ada/envs/x", cwd = "/" }
+expect = { lock = "both", rule = "mine" }
+
+[[tests]]
+name = "ada away from home"
+given = { user = "ada", host = "tower", home = "/root", environment = "/home/ada/envs/x" }
+expect = { lock = "local", rule = "environment" }
+"""
+
+
+def test_nothing_of_this_machine(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """User, host, home and working directory are those of the test, whatever they are here."""
+    for home in ("/home/ada", "/nowhere", ""):
+        monkeypatch.setenv("HOME", home)
+        monkeypatch.setenv("USER", "ada")
+        assert _test(here, WHO, rules="") == 0

@@ -14,7 +14,7 @@ if sys.platform == "win32":
 
 def test_every_fact_has_a_fixed_value() -> None:
     """Nothing of this machine is observed: each condition that a test can give has a value without it."""
-    assert set(DEFAULTS) == {*FACTS, "home"}
+    assert set(DEFAULTS) == {*FACTS, "home", "cwd"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ function __policy_words # the command, then the words of the command line that f
         switch $words[1]
             case --
                 contains -- "$command" explain run; and printf '%s\n' $command $words[2..]; and return
-            case --config-file --project --color --output-format --python --target --prefix --operation --env --unset --assume --timeout --global-dir --cluster-service --layer --host --port --dbname --user --sslmode --sslrootcert
+            case --config-file --project --color --output-format --python --target --prefix --operation --env --unset --assume --timeout --global-dir --cluster-service --layer --min-coverage --host --port --dbname --user --sslmode --sslrootcert
                 set -e words[1]
             case '-*'
             case '*'
@@ -115,6 +115,7 @@ complete -c policy -n '__policy_is rule' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is rule' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is test' -l layer -x -a 'file project user system' -d 'judge FILE as a file of this layer; absent: the layer in whose place FILE stands, else project'
 complete -c policy -n '__policy_is test' -l output-format -x -a 'text json junit github' -d 'default: text'
+complete -c policy -n '__policy_is test' -l min-coverage -x -d 'exit code 1 where fewer of the rules decide a test; 0 to 100'
 complete -c policy -n '__policy_is test' -l config-file -r -F -d 'read this file alone (also LOCK_POLICY_CONFIG_FILE)'
 complete -c policy -n '__policy_is test' -l no-config -d 'read no file at all (also LOCK_POLICY_NO_CONFIG)'
 complete -c policy -n '__policy_is test' -l project -x -a '(__fish_complete_directories)' -d 'look for the project\'s configuration here and upward'

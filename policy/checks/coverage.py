@@ -1,0 +1,131 @@
+"""What the tests of a file reach: which of its rules decide, and which answers their conditions give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from policy.rules.trace import checks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from policy.rules.decision import Decision
+    from policy.rules.rule import Rule
+
+    Place = tuple[str | int, ...]
+
+
+@frozen
+class Share:
+    """A part of a whole.
+
+    Args:
+        covered: How much is.
+        total: Of how much.
+    """
+
+    covered: int
+    total: int
+
+    @property
+    def percent(self) -> float:
+        """With one decimal, and 100 only where all is covered; of nothing all is."""
+        if self.covered == self.total:
+            return 100.0
+        return min(99.9, round(100 * self.covered / self.total, 1))
+
+    def __add__(self, other: Share) -> Share:
+        return Share(self.covered + other.covered, self.total + other.total)
+
+
+@frozen
+class Unanswered:
+    """A condition that gave one answer only, or none.
+
+    Args:
+        rule: Whose it is.
+        keys: The keys that lead to it below `match`.
+        missing: The answers that it never gave.
+    """
+
+    rule: Rule
+    keys: tuple[str | int, ...]
+    missing: tuple[bool, ...]
+
+
+@frozen(eq=False)
+class Coverage:
+    """What the tests of a file reach.
+
+    Args:
+        rules: How many of its rules decide a test.
+        conditions: How many answers of their conditions came up; each can hold and fail.
+        unreached: The rules that decide no test.
+        unanswered: The conditions of the others that gave one answer only.
+    """
+
+    rules: Share
+    conditions: Share
+    unreached: tuple[Rule, ...]
+    unanswered: tuple[Unanswered, ...]
+
+
+def coverage(rules: Sequence[Rule], decisions: Iterable[Decision]) -> Coverage:
+    """What some decisions reach of a file's rules, which stand first in their chain.
+
+    Args:
+        rules: Of the file, in the order in which they are asked.
+        decisions: One for each test.
+    """
+    reached: set[int] = set()
+    answers: dict[tuple[int, Place], set[bool]] = {}
+    for number, rule in enumerate(rules):
+        for place in _places(rule.match):
+            answers[number, place] = set()
+    for decision in decisions:
+        reached.add(decision.index)
+        for number in range(min(decision.index + 1, len(rules))):
+            for place, passed in _answers(checks(rules[number].match, decision.request)):
+                answers[number, place].add(passed)
+    unanswered = tuple(
+        Unanswered(rules[number], place, tuple(answer for answer in (True, False) if answer not in given))
+        for (number, place), given in answers.items()
+        if len(given) < 2 and number in reached  # noqa: PLR2004  (both answers)
+    )
+    return Coverage(
+        Share(len(reached & set(range(len(rules)))), len(rules)),
+        Share(sum(map(len, answers.values())), 2 * len(answers)),
+        tuple(rule for number, rule in enumerate(rules) if number not in reached),
+        unanswered,
+    )
+
+
+def _places(match: Any) -> Iterator[Place]:
+    """Where the conditions of a match table stand, those inside combinators too."""
+    from policy.rules.conditions import CONDITIONS
+
+    for key, expected in match:
+        tables = CONDITIONS[key].tables(expected)
+        if not tables:
+            yield (key,)
+        for number, table in enumerate(tables):
+            for place in _places(table):
+                yield (key, *_number(key, number), *place)
+
+
+def _answers(records: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Place, bool]]:
+    """The same conditions with what each answered."""
+    for record in records:
+        key = record["key"]
+        if "checks" not in record:
+            yield (key,), record["passed"]
+        for number, inner in enumerate(record.get("checks", ())):
+            for place, passed in _answers(inner):
+                yield (key, *_number(key, number), *place), passed
+
+
+def _number(key: str, number: int) -> tuple[int, ...]:
+    """Of an array the index; `not` holds one table."""
+    return () if key == "not" else (number,)
