@@ -28,6 +28,8 @@ class Holder:
         since: When the process was started, in seconds since the epoch. The kernel does not say when it took the lock;
             a server does.
         host: The host that it runs on, "" for this one.
+
+    Where no process but something else keeps a lock back, `pid` is 0 and `command` says what.
     """
 
     pid: int
@@ -37,6 +39,8 @@ class Holder:
     host: str = ""
 
     def __str__(self) -> str:
+        if not self.pid:
+            return self.command
         facts = [self.user, self.command]
         if self.since is not None:
             facts.append(f"since {moment(self.since)}")

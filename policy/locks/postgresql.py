@@ -25,6 +25,7 @@ from policy.locks.cluster_checks import (
     opening,
 )
 from policy.locks.cluster_holders import comment, holders, inherited
+from policy.locks.holders import Holder
 from policy.locks.session import Overdue, Session, SessionError, drive
 
 TYPE_CHECKING = False
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from policy.locks.backend import Lock
     from policy.locks.cluster_key import ClusterKey
-    from policy.locks.holders import Holder
     from policy.locks.session import Row, Server
     from policy.locks.wait import Deadline
 
@@ -324,6 +324,12 @@ class PostgresqlLock:
         """Who holds it, on which host; what was seen last while the server cannot be asked."""
         if self._fault:
             return ()
+        if self._young > 0:
+            age = self.server.lease - self._young
+            text = (
+                f"the server itself: it started {age:.0f} s ago, and gives no lock away before {self.server.lease:g} s"
+            )
+            return (Holder(0, "", text),)
         try:
             self._seen = self._holders()
         except SessionError:

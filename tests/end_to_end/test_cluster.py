@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import factories, running
+from tests import factories, requirements, running
 
 if sys.platform != "linux":
     pytest.skip("needs Linux's network namespaces", allow_module_level=True)
@@ -21,7 +24,6 @@ from tests import hosts, servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from tests.hosts import Host
 
@@ -52,6 +54,7 @@ class Team:
 
     def __init__(self, server: Any, directory: Path, certificates: Any = None) -> None:
         self.server = server
+        self.lock = '"cluster"'  # alone, for what else two hosts share would hide its faults
         self.directory = directory
         self.log = directory / "log"
         self.log.touch()
@@ -62,13 +65,15 @@ class Team:
             **server.passfile(directory),
         }
         self.running: list[subprocess.Popen[str]] = []
+        self._gate: str | None = None
+        self._numbers = itertools.count()
         more = {"sslmode": "verify-full", "sslrootcert": str(certificates.authority)} if certificates else {}
         self.configure(**more)
 
     def configure(self, **cluster: object) -> None:
         """Writes the user's file."""
         key = f'{{ name = "team", root = "{self.directory}/envs" }}'
-        rule = f'[[rules]]\nlock = ["cluster", "local"]\ncluster-key = {key}\n'
+        rule = f"[[rules]]\nlock = {self.lock}\ncluster-key = {key}\n"
         factories.written(
             self.directory / "home" / ".config" / "lock-policy" / "lock-policy.toml",
             rule + self.server.table(**cluster),
@@ -76,9 +81,24 @@ class Team:
 
     def words(self, *command: str | Path, host: Host | None = None, options: Sequence[str] = ()) -> list[str]:
         """The command line that runs a command under the lock."""
-        wrapper = host.wrapper if host else []
-        # no two hosts share `/tmp`, and so no gate
+        wrapper = [*(host.wrapper if host else []), *self._apart()]
         return [*wrapper, *map(str, (*factories.PROGRAM, "run", "--python", self.root, *options, "--", *command))]
+
+    def _apart(self) -> list[str]:
+        """What gives a command a gate of its own: no two hosts share `/tmp`, and the gate would hide other faults."""
+        if self._gate is None:
+            seen = factories.policy(
+                "explain", self.root, "--output-format", "json", environ=self.environ, cwd=self.directory
+            )
+            plan = json.loads(seen.stdout)["plan"]
+            self._gate = next((entry["path"] for entry in plan if entry["purpose"] == "gate"), "")
+        if not self._gate:
+            return []
+        own = self.directory / f"gate-{next(self._numbers)}"
+        for path in (own, Path(self._gate)):
+            path.touch()
+            path.chmod(0o666)
+        return ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$1" && shift && exec "$@"', str(own), self._gate]
 
     def start(self, *command: str | Path, **more: Any) -> subprocess.Popen[str]:
         """Starts a command under the lock."""
@@ -126,6 +146,7 @@ def _tree(pid: int) -> list[int]:
 @pytest.fixture
 def team(postgresql: servers.Server, tmp_path: Path) -> Iterator[Team]:
     """Commands on the server of all tests."""
+    requirements.need_root()
     made = Team(postgresql, tmp_path)
     try:
         yield made
@@ -297,3 +318,159 @@ def test_all_that_the_command_started_is_stopped(team: Team) -> None:
     count = team.lines().count("daemon")
     time.sleep(0.3)
     assert team.lines().count("daemon") == count
+
+
+def test_who_waits_is_told(team: Team) -> None:
+    """A waiter is told host, process, user, command and since when; 124 when time is up; `policy locks` lists it."""
+    first = team.journal("first")
+    team.wait_for("first")
+    late = team.start("true", options=["--timeout", "3"])
+    _, told = late.communicate(timeout=factories.PATIENCE)
+    assert late.returncode == 124
+    who = f"held by {os.uname().nodename} pid {first.pid} ({_user()}, "
+    assert "waiting for team:app (" in told
+    assert told.count(who) == 2, told
+    assert ", since " in told
+    assert team.server.waiters() == 0
+    listed = factories.policy("locks", "--output-format", "json", environ=team.environ, cwd=team.directory)
+    (row,) = [row for row in json.loads(listed.stdout)["locks"] if row["kind"] == "postgresql"]
+    assert (row["key"], row["state"]) == ("team:app", "locked")
+    assert [(holder["pid"], holder["host"]) for holder in row["holders"]] == [(first.pid, os.uname().nodename)]
+
+
+def _user() -> str:
+    import pwd
+
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def test_nested_run_joins(team: Team) -> None:
+    """A `policy run` inside of one joins its lock on the server, and so does one whose descriptors were closed."""
+    inner = [
+        sys.executable,
+        "-m",
+        "policy",
+        "run",
+        "--timeout",
+        "0",
+        "--python",
+        str(team.root),
+        "--",
+        "echo",
+        "joined",
+    ]
+    closing = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
+    for words in (inner, [sys.executable, "-c", closing, *inner]):
+        outer = team.start(*words)
+        out, told = outer.communicate(timeout=factories.PATIENCE)
+        assert (outer.returncode, out) == (0, "joined\n"), told
+    servers.wait_until(lambda: not team.server.holders(), "the lock is kept")
+
+
+def test_exit_code_and_signals(team: Team) -> None:
+    """The command's own exit code, 128+N for its signal, and signals sent to the guard reach it."""
+    for words, code in ((["sh", "-c", "exit 7"], 7), (["sh", "-c", "kill -9 $$"], 137), (["/nowhere"], 127)):
+        process = team.start(*words)
+        process.communicate(timeout=factories.PATIENCE)
+        assert process.returncode == code
+    process = team.start(sys.executable, "-c", running.LISTENER)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("ready")
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR2):
+        process.send_signal(number)
+        assert process.stdout.readline() == f"got {number}\n"
+    assert process.wait(factories.PATIENCE) == 0
+
+
+@pytest.mark.parametrize("fault", ["password", "database", "port", "host", "service", "certificate", "extra"])
+def test_faults_are_one_line_without_a_secret(team: Team, fault: str) -> None:
+    """Whatever is wrong with the server: 125 before anything runs, one line, and no password in any output."""
+    secret = team.server.password
+    program: tuple[str, ...] = ()
+    with contextlib.ExitStack() as stack:
+        if fault == "password":
+            secret = team.environ["PGPASSWORD"] = "not-the-password"  # noqa: S105  (it opens nothing)
+        elif fault == "extra":
+            without = "import sys; sys.modules['psycopg'] = None; from policy.__main__ import main; sys.exit(main())"
+            program = (sys.executable, "-c", without)
+        elif fault == "certificate":
+            made = stack.enter_context(servers.certificates(days=0))
+            expired = stack.enter_context(servers.cluster(settings=made.settings))
+            team.server = expired
+            team.environ |= expired.passfile(team.directory)
+            team.configure(sslmode="verify-full", sslrootcert=str(made.authority))
+        else:
+            wrong: dict[str, object] = {"database": {"dbname": "nowhere"}, "port": {"port": 1}}.get(fault, {})  # type: ignore[assignment]  # tables of one key
+            team.configure(**(wrong or {fault: "nowhere.invalid"}))
+        words = ("run", "--python", team.root, "--", "touch", team.log.with_name("ran"))
+        seen = factories.policy(*words, environ=team.environ, cwd=team.directory, program=program)
+    assert seen.returncode == 125, seen.stderr
+    assert len(seen.stderr.splitlines()) == 1
+    assert seen.stderr.startswith("policy: error: team:app: cannot be locked")
+    assert secret not in seen.stdout + seen.stderr
+    assert not team.log.with_name("ran").exists()
+
+
+def test_the_command_is_given_no_secret(team: Team) -> None:
+    """The password stands neither in the command line nor in the variables of what runs under the lock."""
+    show = "cat /proc/self/environ /proc/self/cmdline /proc/$PPID/environ /proc/$PPID/cmdline"
+    process = team.start("sh", "-c", show)
+    out, told = process.communicate(timeout=factories.PATIENCE)
+    assert process.returncode == 0
+    assert "LOCK_POLICY_HELD" in out
+    assert team.server.password not in out + told
+
+
+def test_no_server_is_named(tmp_path: Path) -> None:
+    """A cluster rule without `[cluster]` ends with 125 before anything runs, and explain says so."""
+    root = factories.virtualenv(tmp_path / "env")
+    factories.written(
+        tmp_path / "lock-policy.toml", '[[rules]]\nlock = "cluster"\ncluster-key = { name = "t", root = "/" }\n'
+    )
+    environ = factories.alone(tmp_path)
+    seen = factories.policy("run", "--python", root, "--", "touch", "ran", environ=environ, cwd=tmp_path)
+    assert seen.returncode == 125
+    assert "no server is named; write [cluster]" in seen.stderr
+    assert not (tmp_path / "ran").exists()
+    explained = factories.policy("explain", root, environ=environ, cwd=tmp_path)
+    assert "no server is named" in explained.stdout
+
+
+def test_local_file_system_needs_a_name(team: Team) -> None:
+    """An environment on this host's own disk is refused without a name: two hosts' `/usr` must not share a key."""
+    config = team.directory / "home" / ".config" / "lock-policy" / "lock-policy.toml"
+    config.write_text('[[rules]]\nlock = "cluster"\n' + team.server.table(), encoding="utf-8")
+    seen = factories.policy("run", "--python", team.root, "--", "true", environ=team.environ, cwd=team.directory)
+    assert seen.returncode == 125
+    assert "cluster-key" in seen.stderr
+
+
+def test_python_is_told_of_a_lost_lock(team: Team) -> None:
+    """`held.lost` is false while the lock is held, calls back and wakes who waits when it is lost; release says so."""
+    code = """
+import sys, policy
+called = []
+try:
+    with policy.lock(sys.argv[1]) as held:
+        held.lost.call(called.append)
+        print("held", bool(held.lost), flush=True)
+        sys.stdin.readline()
+        print("lost", held.lost.wait(30), called == [held.lost.reason], flush=True)
+except policy.LockLost as error:
+    print(error)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(team.root)],
+        env=team.environ,
+        cwd=team.directory,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    team.running.append(process)
+    assert running.line(process) == "held False"
+    time.sleep(2 * servers.LEASE)
+    assert team.server.holders() == 1
+    team.server.sql("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
+    out, _ = process.communicate("\n", timeout=factories.PATIENCE)
+    assert out.startswith("lost True True\nteam:app")

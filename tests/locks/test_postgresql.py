@@ -476,7 +476,10 @@ def test_server_that_stops_and_starts(tmp_path: Path, monkeypatch: pytest.Monkey
     with servers.cluster() as server:
         stage = Stage(server, tmp_path)
         monkeypatch.setenv("PGPASSFILE", stage.environ["PGPASSFILE"])
-        assert not stage.lock(lease=60).attempt(), "it is a second old"
+        young = stage.lock(lease=60)
+        assert not young.attempt(), "it is a second old"
+        assert "gives no lock away before 60 s" in str(young.holders()[0])
+        young.release()
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
             held = holding.hold([stage.lock()], timeout=processes.PATIENCE)
             waiter = stage.start(expect="waits")
