@@ -63,10 +63,8 @@ def test_status_of_a_good_server(tmp_path: Path, postgresql: servers.Server) -> 
     """Each thing that was looked at is named; a server without a standby is good, with a warning."""
     code, found = findings(tmp_path, postgresql)
     assert code == 0
-    assert list(found) == [
-        "reachable", "tls", "pooler", "version", "recovery", "keepalives", "epoch", "standbys", "connections", "clock",
-        "locks",
-    ]  # fmt: skip
+    names = "reachable tls pooler version recovery keepalives epoch standbys connections clock locks"
+    assert list(found) == names.split()
     assert found["tls"][:2] == ("ok", "the connection stays on this host")
     assert found["standbys"][0] == "warning"
     assert "failover" in found["standbys"][1]
@@ -114,3 +112,19 @@ def test_status_of_a_young_server_and_its_standbys(tmp_path: Path) -> None:
         _, found = findings(tmp_path, primary)
         assert found["standbys"] == ("ok", "each heartbeat waits for standby", "")
         assert found["epoch"][0] == "warning"
+
+
+def test_compose_file() -> None:
+    """Each setting with which the example's container starts the server is one that PostgreSQL knows."""
+    servers.need_server()
+    from ruamel.yaml import YAML
+
+    text = (factories.CHECKOUT / "examples" / "cluster" / "compose.yaml").read_text(encoding="utf-8")
+    words = YAML(typ="safe").load(text)["services"]["locks"]["command"]
+    settings = dict(word.split("=") for word in words if "=" in word)
+    assert settings["ssl"] == "on"
+    with servers.certificates() as certificates:
+        settings |= {name: str(value) for name, value in certificates.settings.items()}
+        with servers.cluster(settings=settings) as server:
+            assert server.sql("show max_connections") == [("200",)]
+            assert server.sql("show client_connection_check_interval") == [("1s",)]
