@@ -103,6 +103,42 @@ def _install(requirement: str, cache: Path) -> str:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def tools(*requirements_: str) -> Path:
+    """A folder of programs from PyPI, installed if they are not there yet.
+
+    The test skips where pip cannot install them.
+
+    Args:
+        requirements_: The distributions.
+    """
+    cache = _cache()
+    root = cache / "tools"
+    marker = root / "-".join(requirements_)
+    with _locked(cache / "tools.lock"):
+        if not marker.exists():
+            virtualenv(root, sys.executable)
+            pip = [sys.executable, "-m", "pip", "--python", str(root / "bin" / "python"), "install", "--quiet"]
+            done = subprocess.run(
+                [*pip, *requirements_], capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False
+            )
+            requirements.need(done.returncode == 0, f"needs {', '.join(requirements_)}: {done.stderr.strip()}")
+            marker.touch()
+    return root / "bin"
+
+
+def with_uv(root: Path, binary: Path) -> Path:
+    """A virtual environment whose `python -m uv` is a certain uv.
+
+    Args:
+        root: Where to put it.
+        binary: The uv, as `installed` gave it.
+    """
+    python = virtualenv(root)
+    packages = next((root / "lib").glob("python3*")) / "site-packages"
+    (packages / "uv.pth").write_text(f"{binary.parent.parent}\n", encoding="utf-8")
+    return python
+
+
 def _cache() -> Path:
     """`.cache` at the repository's root; where it cannot be written, or other users cannot get there, a folder of ours.
 
@@ -205,7 +241,13 @@ def clean_environ(home: str | Path, **more: str) -> dict[str, str]:
 
 
 def wheel(
-    directory: str | Path, name: str, version: str = "1.0", *, requires: Sequence[str] = (), script: str = ""
+    directory: str | Path,
+    name: str,
+    version: str = "1.0",
+    *,
+    requires: Sequence[str] = (),
+    script: str = "",
+    code: str = "",
 ) -> Path:
     """Writes a pure wheel of one module.
 
@@ -215,6 +257,7 @@ def wheel(
         version: Of the distribution.
         requires: Its requirements.
         script: The name of a console script that prints the module's name, if there is to be one.
+        code: What the script does instead.
 
     Returns:
         The wheel.
@@ -222,7 +265,7 @@ def wheel(
     info = f"{name}-{version}.dist-info"
     requirements = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
     files = {
-        f"{name}.py": f"def main():\n    print({name!r})\n",
+        f"{name}.py": code or f"def main():\n    print({name!r})\n",
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requirements}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: by-hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }

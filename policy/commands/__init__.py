@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "explain": "which lock an environment gets, by which rule, and why",
     "run": "hold the lock while a command runs",
+    "once": "hold the lock, look again, and run a command only if what it makes is still missing",
     "check": "find every fault in configuration files, and rules that look wrong",
     "rule": "show what a code of policy check means, with an example",
     "test": "run the [[tests]] of configuration files against their rules",

@@ -18,7 +18,7 @@ from policy.wrap import Wrapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from policy.commands.reading import Arguments, Parser
     from policy.locks.backend import Lock
@@ -57,11 +57,28 @@ def main(arguments: Arguments) -> int:
         if arguments.verbose:
             options.note(f"no lock is held: {seen.apart}")
         return _start(command, dict(given(caller.environ)), Held(), close=arguments.close)
-    return _locked(command, arguments, seen, Request(seen.environment, caller))
+    return locked(command, arguments, seen, Request(seen.environment, caller))
 
 
-def _locked(command: Sequence[str], arguments: Arguments, seen: Subject, request: Request) -> int:
-    """Runs the command while the locks are held."""
+def locked(
+    command: Sequence[str],
+    arguments: Arguments,
+    seen: Subject,
+    request: Request,
+    done: Callable[[], bool] | None = None,
+) -> int:
+    """Runs a command while the locks are held.
+
+    Args:
+        command: The command line.
+        arguments: The options.
+        seen: What the command is about.
+        request: What is locked, and who asks.
+        done: Asked when the locks are held: whether there is nothing left to do.
+
+    Returns:
+        The exit code; where the command replaces this process, it does not return.
+    """
     caller = request.caller
     tell = _silent if arguments.quiet else options.note
     rules = options.rules(arguments)
@@ -85,6 +102,9 @@ def _locked(command: Sequence[str], arguments: Arguments, seen: Subject, request
             disposable=True,
         ),
     )
+    if done and done():
+        held.release()
+        return 0
     treated = wrapped.treatment
     for note in treated.notes:
         tell(note)

@@ -137,11 +137,15 @@ def named(words: Sequence[str], cwd: str) -> Iterator[tuple[str, str]]:
         if "/bin/" not in word:
             continue
         moves = "cd " in word or "pushd " in word
-        for part in word.replace(";", " ").split():
+        parts = word.replace(";", " ").split()
+        for number, part in enumerate(parts):
             path = part.rpartition("=")[2].strip("'\"()`")
             folder, name = os.path.split(path)
             if not name.startswith(("pip", "python", "activate")) or (moves and not os.path.isabs(path)):
                 continue
+            module = parts[number + 2 : number + 3] if parts[number + 1 : number + 2] == ["-m"] else []
+            if module and module[0] not in INSTALLERS:
+                continue  # a tool that runs there, and need not change it
             root = os.path.normpath(os.path.join(cwd, os.path.dirname(folder)))
             if os.path.isfile(os.path.join(root, "pyvenv.cfg")):
                 yield path, root

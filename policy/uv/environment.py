@@ -230,6 +230,9 @@ def _requested(command: Command, request: str, found_by: str) -> Environment | N
 def _discovered(command: Command) -> Environment | None:
     """What is active, near, or on PATH, in uv's order."""
     environ = command.environ
+    parent = environ.get("UV_INTERNAL__PARENT_INTERPRETER")
+    if parent and (found := _existing(command, parent, "python -m uv")):  # stands before what is active
+        return found
     named = environ.get("VIRTUAL_ENV")
     if named and (found := _existing(command, named, "VIRTUAL_ENV")):  # one that is gone is passed over
         return found

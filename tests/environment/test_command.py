@@ -140,6 +140,8 @@ def test_named(work: Work) -> None:
         ["sh", "-c", f". {other}/bin/activate; make"],
     ):
         assert [root for _, root in named(words, str(work.project))] == [other]
+    assert list(named(["sh", "-c", f"{other}/bin/python -m pip list; true"], str(work.project)))
+    assert not list(named(["sh", "-c", f"{other}/bin/python -m pytest; true"], str(work.project)))
     assert not list(named(["sh", "-c", "cd .. && other/bin/pip install x"], str(work.project)))
     assert not list(named(["cat", f"{other}/bin/other", "/usr/bin/python3"], str(work.project)))
 

@@ -181,14 +181,16 @@ def test_directories(tmp_path: Path) -> None:
 
 
 def test_python_m_uv_in_a_virtual_environment(tmp_path: Path) -> None:
-    """`python -m uv` of a virtual environment works on that environment, unless another one is active."""
+    """`python -m uv` of a virtual environment works on that environment, even if another one is active."""
     python = real_uv.virtualenv(tmp_path / "v")
     line = f"{python} -m uv pip install x"
     assert _parsed(line).environ["VIRTUAL_ENV"] == str(tmp_path / "v")
     assert _parsed(line, {"VIRTUAL_ENV": "/a"}).environ["VIRTUAL_ENV"] == "/a"
-    found = environment(_parsed(line, {"PATH": os.defpath}))
-    assert found
-    assert (found.root, found.found_by) == (str(tmp_path / "v"), "VIRTUAL_ENV")
+    real_uv.virtualenv(tmp_path / "a")
+    for environ in ({"PATH": os.defpath}, {"PATH": os.defpath, "VIRTUAL_ENV": str(tmp_path / "a")}):
+        found = environment(_parsed(line, environ))
+        assert found
+        assert (found.root, found.found_by) == (str(tmp_path / "v"), "python -m uv")
 
 
 OPTIONS = ("-", "--", "--python", "-p", "-qp", "--project=", "--script", "--system", "--target", "-t", "x.py")
