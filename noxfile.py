@@ -97,7 +97,7 @@ def bench(session: nox.Session) -> None:
     """Costs beside those of peers, into docs/performance.md; `nox -s bench -- --quick` sees that it works at all."""
     session.install("--upgrade", "pip")  # what an old one writes as a console script imports `re`
     install(session)
-    for peer in nox.project.dependency_groups(PROJECT, "bench"):  # one by one: what cannot be had is left out
+    for peer in nox.project.dependency_groups(PROJECT, "bench"):  # one by one: what cannot be installed is left out
         session.install(peer, success_codes=[0, 1], silent=True)
     session.run("python", "-m", "benchmarks", *session.posargs)
 

@@ -73,7 +73,7 @@ def calls(statements: Mapping[str, tuple[str, Mapping[str, Any]]], effort: Effor
     found: dict[str, list[float]] = {name: [] for name in timers}
     order = list(timers)
     for _ in range(effort.rounds):
-        shuffle(order)  # whoever comes after one that leaves the caches cold is another each time
+        shuffle(order)  # so that not always the same one follows one that leaves the caches cold
         for name in order:
             found[name].append(timers[name].timeit(numbers[name]) / numbers[name])  # timeit pauses the collector
     gc.collect()

@@ -1,4 +1,4 @@
-"""The same rules for every engine, and a project on disk that has them."""
+"""The same rules forevery engine, and a project on disk that has them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Project:
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """Variables under which nothing outside of the scene takes part."""
+        """Variables under which nothing outside of the scene is read."""
         home = os.path.dirname(self.directory)
         return {
             "HOME": home,

@@ -95,7 +95,7 @@ def _layers() -> str:
     found = [layer.name for layer in LAYERS if layer.files or layer.find]
     settings = ", ".join(f"`{name}`" for name in SETTINGS)
     intro = (
-        f"The files of all layers take part: {', then '.join(found)}; what --config-file names stands alone. The rules "
+        f"The files of all layers are read: {', then '.join(found)}; what --config-file names stands alone. The rules "
         f"of all of them are tried in that order, and of a single setting ({settings}) the first that has it wins. "
         "`mandatory` rules stand before all others."
     )
@@ -163,7 +163,7 @@ def _tests() -> str:
         "`[[tests]]` have a `name`, what is `given`, and what to `expect`: "
         + " and ".join(f"`{name}` ({_type(schema)})" for name, schema in expected.items())
         + ". They run against the rules of their own file, which the built-in ones follow. Nothing of this machine is "
-        "looked at: a fact that is not given has the value below. Of an interpreter and a root, the one that is not "
+        "looked at: a fact that is not given has the value below. Of an interpreter and a root, the missing one "
         "given follows from the other as in a virtual environment; a system interpreter is its own base, and so is the "
         "one that stands behind `--target` and `--prefix`. `~` is `home`."
     )

@@ -45,7 +45,7 @@ GROUPS: dict[str, tuple[str, Mapping[str, Case]]] = {
         "In a directory like `/tmp`, put there by another user than the one who then locks; the hard link by root.",
         hostile_cases.HOSTILE_FILES,
     ),
-    "Where no lock can be had": (
+    "Where no lock is possible": (
         "Two of a kind, one after the other, while the first is inside.",
         hostile_cases.NO_LOCK,
     ),
@@ -72,7 +72,7 @@ PROSE = """\
 On one host, on a local file system, among all who go through lock-policy, and uv as far as the plan names uv's own
 files (`policy explain` shows the plan):
 
-- **One at a time.** Every plan is a list of files, each held by an exclusive flock(2), and whoever locks an
+- **One at a time.** Every plan is a list of files, each held by an exclusive flock(2), and everybody who locks an
   environment gets the same list, however it is spelled; where a rule asks about the caller, `policy check` warns.
 - **The lock lasts as long as the command.** `policy run` becomes the command, which inherits the locked descriptor,
   so no wrapper is left whose death could free it; with `--close` a parent stays and releases after it has reaped the
@@ -89,12 +89,12 @@ files (`policy explain` shows the plan):
   again through the descriptor, and never written to, truncated or chmod'ed.
 - **No half-made file.** A new lock file gets its mode while it has no name, and is then linked into place without
   replacing.
-- **A lost lock is told.** The file at the path is compared with the locked one after locking (a waiter tries again on
+- **A lost lock is reported.** The file at the path is compared with the locked file after locking (a waiter retries on
   the new file) and at release (`LockLost`, exit 125 with `--close`).
 
 ## What is not
 
-- **Holding for ever.** A directory that several users share cannot stop one of them from holding a lock. What is left
+- **Holding forever.** A directory that several users share cannot stop one of them from holding a lock. What is left
   is a timeout, and a name.
 - **NFS mounted with `nolock` or `local_lock`.** There flock succeeds on every host at once; a lock is then one of
   this host.
@@ -105,13 +105,13 @@ files (`policy explain` shows the plan):
 - **`policy run` cannot tell of a file that was lost while its command ran**, since by then it is the command;
   `--close` and `policy.lock()` can.
 - **A script that starts uv while its parent holds `.lock` waits for itself**, since uv cannot know that its caller
-  holds it: for ever up to uv 0.9.15, for `UV_LOCK_TIMEOUT` since. Put `policy run` around the uv calls instead of
+  holds it: forever up to uv 0.9.15, for `UV_LOCK_TIMEOUT` since. Put `policy run` around the uv calls instead of
   around the script.
 - **`pip` alone takes no lock**; `policy run -- pip …` does.
-- **uv's own timeout.** uv since 0.9.16 goes on without its lock when `UV_LOCK_TIMEOUT` (300 s by default) is over.
+- **uv's own timeout.** uv since 0.9.16 continues without its lock when `UV_LOCK_TIMEOUT` (300 s by default) is over.
   `policy run -- uv …` sets it to 136 years where uv waits for a file of its own; one that you set stays, and a uv
-  that is started without `policy run` goes on after its 300 s, whoever holds the file.
-- **`uv venv` over an environment deletes a held `.lock`.** The holder is told at release; who comes meanwhile locks a
+  that is started without `policy run` goes on after its 300 s, regardless of who holds the file.
+- **`uv venv` over an environment deletes a held `.lock`.** The holder learns it at release; who comes meanwhile locks a
   new file.
 """
 

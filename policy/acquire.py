@@ -41,7 +41,7 @@ def steps(
         held: Where the locks are held afterwards; empty where the rule says `required = false` and they cannot be.
         rules: Asked again, with the same request, where a fact was wrong.
         decision: What they decided.
-        warn: Gets one line when the work goes on without a lock.
+        warn: Gets one line when the work continues without a lock.
         timeout: Seconds to wait; None: what the decision says.
         adapt: Which locks of the plan are held, and which must only be free; None: all are held.
         unused: Whether to wait, too, until no process runs from the environment; a rule may say so as well.
@@ -137,10 +137,10 @@ def after(
         error: Why not.
         decision: What was to be held.
         rules: What decided.
-        warn: Gets one line when the work goes on without a lock.
+        warn: Gets one line when the work continues without a lock.
 
     Returns:
-        A decision to try instead, or None to go on without a lock.
+        A decision to try instead, or None to continue without a lock.
 
     Raises:
         LockUnavailable: A lock can never be taken, and the rule requires it.

@@ -151,7 +151,7 @@ def lock(
     Args:
         env: An interpreter, the root of an environment, or an Environment; absent: what `policy explain` would find.
         operation: What is about to be done, such as `sync`.
-        timeout: Seconds to wait, before whatever rules say; absent: what the rules say, else for ever.
+        timeout: Seconds to wait, before whatever rules say; absent: what the rules say, else forever.
         target: A directory that packages are installed into, as pip's `--target`.
         prefix: A prefix that packages are installed into, as pip's `--prefix`.
         rules: What `load` gave; absent: read anew.

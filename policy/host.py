@@ -159,7 +159,7 @@ def folder(environ: Mapping[str, str], variable: str, below_home: str) -> str:
 
     Args:
         environ: The caller's environment variables.
-        variable: `XDG_CONFIG_HOME` or its like.
+        variable: `XDG_CONFIG_HOME` or a similar one.
         below_home: Where it is without the variable.
 
     Returns:

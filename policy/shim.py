@@ -24,7 +24,7 @@ def main(name: str, *, hold_runs: bool = False) -> None:
 
     Args:
         name: The program's name.
-        hold_runs: Whether `uv run` and its like hold the lock as readers, so that nothing is changed meanwhile.
+        hold_runs: Whether `uv run` and similar commands hold the lock as readers, so that nothing is changed meanwhile.
     """
     words = sys.argv[1:]
     program = real(name, os.environ)

@@ -25,7 +25,7 @@ NOT_AT_ALL = "0"
 # These fail on an environment that they cannot lock; older ones do not lock it, newer ones go on.
 _FAIL_UNWRITABLE = ((0, 7, 12), (0, 7, 18))
 _MAKE = frozenset({"conda create", "mamba create", "micromamba create", "venv", "virtualenv"})
-_TIMES_OUT = (0, 9, 16)  # the first to know UV_LOCK_TIMEOUT; older ones wait for ever
+_TIMES_OUT = (0, 9, 16)  # the first to know UV_LOCK_TIMEOUT; older ones wait forever
 
 
 class Treatment:
@@ -104,7 +104,7 @@ class Wrapped:
         if (_release(uv) or _TIMES_OUT) < _TIMES_OUT:
             raise UsageError(
                 f"{held[0].name}: a `policy run` that started this one holds it, and this uv, older than 0.9.16, would "
-                "wait for it for ever; start uv without the outer `policy run`, or give the outer one a rule with "
+                "wait for it forever; start uv without the outer `policy run`, or give the outer one a rule with "
                 'lock = "global"'
             )
         self.treatment.environ["UV_LOCK_TIMEOUT"] = NOT_AT_ALL
@@ -145,7 +145,7 @@ def _of_another(subject: Subject, decision: Decision) -> Treatment:
     for program, release in inside(environ, decision.environment.root, decision.request.caller.cwd):
         if release and release < _TIMES_OUT:
             note = (
-                f"{program} is uv {'.'.join(map(str, release))}, which waits for ever for a lock that its own caller "
+                f"{program} is uv {'.'.join(map(str, release))}, which waits forever for a lock that its own caller "
                 f"holds: {', '.join(sorted(plan))} is left to it"
             )
             return Treatment(plan, {}, (note,))
@@ -163,7 +163,7 @@ def _of_uv(command: Command, decision: Decision) -> Treatment:
         own = command.environ.get("UV_LOCK_TIMEOUT")
         ours = own == NOT_AT_ALL and MARKER in command.environ  # an outer `policy run` set it, for what it holds itself
         if own and not ours:
-            notes.append(f"UV_LOCK_TIMEOUT={own} is set: after it uv 0.9.16 and later go on without their own lock")
+            notes.append(f"UV_LOCK_TIMEOUT={own} is set: after it uv 0.9.16 and later continue without their own lock")
         else:
             changes["UV_LOCK_TIMEOUT"] = UV_LOCK_TIMEOUT
     base = _replacement(command, decision)

@@ -262,7 +262,7 @@ def share(contestant: Contestant, stage: Stage, effort: Effort) -> str:
 
 
 def timed_out(contestant: Contestant, stage: Stage, effort: Effort) -> str:
-    """What a waiter does that is told to wait a second, and whether it names who holds the lock."""
+    """What a waiter with a timeout of one second does, and whether it names who holds the lock."""
     del effort
     place = stage.virtualenv()
     first = entered(stage, contestant, place)

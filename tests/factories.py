@@ -75,7 +75,7 @@ def query(tmp_path: Path, environ: Mapping[str, str] | None = None, **more: Any)
 
 
 def alone(tmp_path: Path) -> dict[str, str]:
-    """Variables under which no configuration of this machine takes part."""
+    """Variables under which no configuration of this machine is read."""
     return {
         "HOME": str(tmp_path / "home"),
         "XDG_CONFIG_HOME": str(tmp_path / "home" / ".config"),

@@ -235,7 +235,7 @@ def megabytes() -> float:
     if sys.platform == "win32":
         return 0
     try:
-        # Not getrusage where this is to be had: its figure begins with what the process had before execve.
+        # Not getrusage where this exists: its figure begins with what the process had before execve.
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
     except (OSError, IndexError):

@@ -1,4 +1,4 @@
-"""Hostile files, no lock to be had, two names: cases of docs/reliability.md, each of which answers what was seen."""
+"""Hostile files, no lock possible, two names: cases of docs/reliability.md, each of which answers what was seen."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _link(path: Path, target: Path) -> None:
 
 
 def needs_users() -> None:
-    """Raises unless other users can be had."""
+    """Raises unless the test can become other users."""
     if sys.platform == "win32" or os.geteuid() != 0:
         raise NotHere
 
@@ -182,7 +182,7 @@ def _race_of_uv(stage: Stage, users: Sequence[int], races: int) -> str:
     return f"{refused} of {races * len(users)} refused"
 
 
-# Where no lock can be had
+# Where no lock is possible
 
 
 def read_only(contestant: Contestant, stage: Stage, effort: Effort) -> str:
@@ -230,7 +230,7 @@ def no_flock(contestant: Contestant, stage: Stage, effort: Effort) -> str:
     plain: list[bool] = []
     meeting = meet(stage, contestant, place, wrapper=injected, beside=lambda: plain.append(is_free(place.file)))
     if meeting.second != "inside" and any(plain):
-        return f"excludes its like, **not uv**, {'says so' if meeting.said else 'silent'}"
+        return f"excludes its own kind, **not uv**, {'says so' if meeting.said else 'silent'}"
     return str(meeting)
 
 

@@ -72,7 +72,7 @@ class Host:
         return ["nsenter", f"--net=/run/netns/{self.name}"]
 
     def cut(self) -> None:
-        """Takes it off the network: no packet goes in or out, and nobody is told."""
+        """Takes it off the network: no packet goes in or out, and neither side is notified."""
         _ip("-n", self._switch, "link", "set", self._port, "nomaster")
 
     def mend(self) -> None:

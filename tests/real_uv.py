@@ -321,7 +321,7 @@ def project(directory: str | Path, **tables: str) -> Path:
 
 @frozen
 class Slow:
-    """A source tree whose build stops until it is told to go on: uv waits for it while it holds its locks.
+    """A source tree whose build stops until it is released on: uv waits for it while it holds its locks.
 
     Args:
         path: The source tree: `uv pip install PATH`, `uv add PATH`.

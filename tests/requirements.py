@@ -1,4 +1,4 @@
-"""What a test needs of the machine: it skips with the reason where that is not to be had, and fails on CI."""
+"""What a test needs of the machine: it skips with the reason where that is missing, and fails on CI."""
 
 from __future__ import annotations
 

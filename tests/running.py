@@ -39,7 +39,7 @@ while True:
     time.sleep(60)
 """
 
-# Tells what a process is given, as JSON into the file that it is told.
+# Tells what a process is given, as JSON into the file that its argument names.
 WITNESS = """
 import json, os, stat, sys
 fds = {}

@@ -1,6 +1,6 @@
 """uv, flock(1), filelock and lock-policy on one stage: each starts a program while it holds the lock of a place.
 
-The program is the same for all. It writes down that it is inside, stays until it is told to go, and writes down that it
+The program is the same for all. It writes down that it is inside, stays until it is released, and writes down that it
 leaves. For uv, which starts nothing by itself, the build of a source tree runs it: uv holds its lock meanwhile.
 """
 
@@ -67,8 +67,8 @@ class Place:
     """What is locked.
 
     Args:
-        interpreter: As uv and lock-policy are told.
-        file: As flock(1) and filelock are told: uv's own file where there is one that anybody can name.
+        interpreter: As given to uv and lock-policy.
+        file: As given to flock(1) and filelock: uv's own file where there is one that anybody can name.
         root: Of the environment.
     """
 
@@ -82,7 +82,7 @@ class Stage:
 
     Attributes:
         directory: The folder.
-        shared: A folder like /tmp, sticky and for everybody. uv's and lock-policy's global locks are there.
+        shared: A folder like /tmp, sticky and foreverybody. uv's and lock-policy's global locks are there.
         log: What was written down by who was inside, for `exclusion.violations`.
     """
 
@@ -187,7 +187,7 @@ class Stage:
 
         Args:
             name: Under which it is written down.
-            seconds: How long it stays inside; None: until it is told to go.
+            seconds: How long it stays inside; None: until it is released.
         """
         return self.environ(
             STAGE_NAME=name,
@@ -212,7 +212,7 @@ class Stage:
         Args:
             contestant: Which.
             place: What it locks.
-            timeout: Seconds that it is told to wait; None: what it does by itself.
+            timeout: Its timeout in seconds; None: what it does by itself.
             user: Whose process; None: ours.
             wrapper: A command that runs the contestant, such as strace with its options.
             environ: Variables on top.

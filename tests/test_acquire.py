@@ -160,7 +160,7 @@ def test_fails_closed(root: str, take: Any, way: str) -> None:
     ],
 )
 def test_not_required(take: Any, error: Any, message: str, way: str) -> None:
-    """A rule that does not require the lock goes on without it, and says so in one line."""
+    """A rule that does not require the lock continues without it, and says so in one line."""
     rule = Rule("local", name="mine", required=False)
     decision, held, warnings = take(Taking(error), rule, way=way)
     assert (decision.rule, held.locks) == (rule, ())

@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """Variables under which only the test's own files take part; global locks lie in a directory of the test."""
+    """Variables under which only the test's own files are read; global locks lie in a directory of the test."""
     (tmp_path / "locks").mkdir()
     return {**factories.alone(tmp_path), "LOCK_POLICY_GLOBAL_DIR": str(tmp_path / "locks")}
 
@@ -361,7 +361,7 @@ def test_exclusion(root: Path, environ: dict[str, str], location: str) -> None:
 
 
 def test_unavailable(root: Path, environ: dict[str, str]) -> None:
-    """A lock that cannot be had is LockUnavailable, an OSError that names the file, the rule, why, and what to do."""
+    """A lock that cannot be taken is LockUnavailable, an OSError that names the file, the rule, why, and what to do."""
     configured(root, lock='"local"')
     os.mkfifo(root / ".lock")
     with pytest.raises(OSError, match="FIFO") as caught, policy.lock(root, environ=environ):
@@ -386,7 +386,7 @@ def test_missing_global_directory(root: Path, environ: dict[str, str]) -> None:
 
 
 def test_not_required(root: Path, environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """With `required = false` the work goes on without the lock, and stderr says so in one line."""
+    """With `required = false` the work continues without the lock, and stderr says so in one line."""
     configured(root, lock='"local"', required="false")
     os.mkfifo(root / ".lock")
     with policy.lock(root, environ=environ) as held:
@@ -398,7 +398,7 @@ def test_not_required(root: Path, environ: dict[str, str], capsys: pytest.Captur
 
 
 def test_nothing_of_a_plan_is_left(root: Path, environ: dict[str, str]) -> None:
-    """Where the second file of a plan cannot be had, the first one is free again."""
+    """Where the second file of a plan cannot be locked, the first one is free again."""
     configured(root, lock='"both"')
     os.mkfifo(root / ".lock")
     with pytest.raises(policy.LockUnavailable):

@@ -75,7 +75,7 @@ def test_a_file_that_others_may_write_is_not_trusted(environ: dict[str, str], fo
 def test_a_directory_that_others_may_write_is_neither_read_nor_written(
     environ: dict[str, str], folder: Path, mode: int
 ) -> None:
-    """Whoever may rename files in the directory could hand us an old one under another's name."""
+    """A user who may rename files in the directory could hand us an old one under another's name."""
     cache.store("name", b"data", environ)
     folder.chmod(mode)
     assert cache.load("name", environ) is None
@@ -141,7 +141,7 @@ def test_it_may_be_deleted_at_any_time(environ: dict[str, str], folder: Path) ->
 @pytest.mark.parametrize("base", ["/proc/nothing/here", "/dev/null/x", "/dev/null"])
 @pytest.mark.skipif(sys.platform != "linux", reason="directories that cannot be made")
 def test_where_it_cannot_be_written_nothing_happens(base: str) -> None:
-    """A cache that cannot be had is done without, in silence."""
+    """A cache that cannot be read is done without, in silence."""
     environ = {"XDG_CACHE_HOME": base}
     cache.store("name", b"data", environ)
     assert cache.load("name", environ) is None

@@ -34,7 +34,7 @@ COMMAND = PATHS + "from policy.__main__ import main; sys.exit(main(sys.argv[1:])
 
 
 class Project(NamedTuple):
-    """A directory with a rule and an environment, and the variables under which nothing else takes part."""
+    """A directory with a rule and an environment, and the variables under which nothing else is read."""
 
     directory: Path
     environ: Mapping[str, str]
@@ -79,7 +79,7 @@ def imported(project: Project, *arguments: str) -> set[str]:
     return modules("-c", COMMAND, *line) - modules("-c", "import os")
 
 
-# A module that is new here costs whoever types a command: import it in the function that needs it, or say here why not.
+# A module that is new here costs every user of a command: import it in the function that needs it, or say here why not.
 BOTH = frozenset(
     {
         "policy",

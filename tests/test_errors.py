@@ -49,7 +49,7 @@ def test_tree(kind: type[errors.PolicyError], kin: type[Exception], code: int) -
 
 
 def test_config_error() -> None:
-    """All faults are told, one a line, those of a whole file without a position."""
+    """All faults are listed, one a line, those of a whole file without a position."""
     assert (
         str(errors.ConfigError(FAULTS)) == "a.toml:3:8: error: expected a string, found 1\nb.toml: error: no such file"
     )
@@ -70,7 +70,7 @@ def test_several_holders() -> None:
 
 
 def test_unavailable() -> None:
-    """A lock that cannot be had says which file, which rule, why, and what to do; it has the errno."""
+    """A lock that cannot be taken says which file, which rule, why, and what to do; it has the errno."""
     assert str(REFUSED) == f"/e/.lock: cannot be locked (rule here): {os.strerror(errno.EROFS)}; choose a global lock"
     assert (REFUSED.errno, REFUSED.filename, REFUSED.path) == (errno.EROFS, "/e/.lock", "/e/.lock")
     plain = errors.LockUnavailable("/e/.lock", 0, "it is a FIFO, not a regular file")

@@ -41,7 +41,7 @@ def schema_faults(schema: str, *files: Path) -> str:
 
 @pytest.mark.parametrize("schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"])
 def test_workflows(schema: str) -> None:
-    """The workflows are what GitHub reads, and no job may run for ever."""
+    """The workflows are what GitHub reads, and no job may run forever."""
     assert len(WORKFLOWS) == 3
     assert schema_faults(schema, *WORKFLOWS) == ""
 

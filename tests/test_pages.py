@@ -1,4 +1,4 @@
-"""What stands on the pages is true: each command of theirs is run, and prints what the page says."""
+"""What stands on the pages is true: each of their commands is run, and prints what the page says."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def _script() -> ModuleType:
 
 
 def test_it_is_fresh() -> None:
-    """The page in the repository is the one that is made from the code."""
+    """The page in the repository is what the code makes."""
     fresh = _script().page() == (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     assert fresh, "stale: python docs/reference.py"
 

@@ -28,7 +28,7 @@ def seen(*words: str, cwd: Path, named: bool = False, **environ: str) -> Subject
 
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
-    """Another environment than the one that is found."""
+    """An environment other than the one found."""
     return factories.virtualenv(tmp_path / "other")
 
 

@@ -151,7 +151,7 @@ def test_uv_inside_uv_run(project: Path) -> None:
     [("/r/.lock", True), ("/tmp/uv-0123.lock", True), ("/tmp/lock-policy-0123.lock", False), ("/r/x.lock", False)],
 )
 def test_lockable(path: str, expected: bool) -> None:
-    """Files of uv's are told from ours by their names."""
+    """Files of uv differ from ours by their names."""
     assert lockable(path) is expected
 
 
@@ -180,7 +180,7 @@ print(json.dumps([decision.lock, decision.environment.base_interpreter, treated.
 
 @pytest.mark.parametrize("extra", [{}, ONLY_GLOBAL], ids=["no-configuration", "only-global"])
 def test_base_interpreter_for_releases_that_fail(uv: Path, tmp_path: Path, extra: dict[str, str]) -> None:
-    """0.7.12 to 0.7.18 get the base interpreter where `UV_PYTHON` leads to what they cannot lock; the user is told."""
+    """0.7.12 to 0.7.18 get the base interpreter where `UV_PYTHON` leads to what they cannot lock; a note says so."""
     project, root = _unwritable(tmp_path)
     environ = real_uv.clean_environ(
         tmp_path / "home", UV_PYTHON=str(root / "bin" / "python"), PYTHONPATH=real_uv.public_path(), **extra

@@ -108,7 +108,7 @@ _CODES = (
     Code(
         "required-version",
         ERROR,
-        "The file wants another release of lock-policy than the one that runs.",
+        "The file requires a different release of lock-policy.",
         "Install a release that it allows.",
         'required-version = ">=99"\n',
         'required-version = ">=0.1"\n',

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from policy.commands.reading import Arguments, Parser
 
-MODE = 0o644  # a file that everyone can write takes no part
+MODE = 0o644  # a file that everyone can write is ignored
 
 STARTER = """\
 # Where the lock on a Python environment lives. Rules are tried in order; the first whose conditions all hold decides.
@@ -22,7 +22,7 @@ STARTER = """\
 #   policy check --strict     every fault in this file, and rules that look wrong
 #   policy test               the tests at the end of this file
 
-# Seconds to wait for a lock; absent: for ever.
+# Seconds to wait for a lock; absent: forever.
 # timeout = 60
 
 # A directory for the locks outside of environments; absent: /tmp. In a project's file: below the project.

@@ -36,7 +36,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--hold-runs",
         action="store_true",
-        help="`uv run`, `uvx` and their like hold the lock as readers: nothing is changed while they run",
+        help="`uv run`, `uvx` and similar commands hold the lock as readers: nothing is changed while they run",
     )
 
 

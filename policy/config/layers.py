@@ -86,7 +86,7 @@ class Layer:
 
 
 class Source:
-    """A configuration file that takes part.
+    """A configuration file that is read.
 
     Args:
         layer: Which layer it stands in.
@@ -149,7 +149,7 @@ class Notice:
 
 
 class Query:
-    """What decides which files take part.
+    """What decides which files are read.
 
     Args:
         environ: The caller's environment variables.
@@ -301,7 +301,7 @@ def _in_directory(start: str, query: Query) -> Source | None:
 
 
 def _trusted(path: str, identity: tuple[int, ...], query: Query) -> bool:
-    """Whether a file found by looking upward may take part: nobody else may be able to write or to plant it."""
+    """Whether a file found by looking upward may be read: nobody else may be able to write or to plant it."""
     if sys.platform == "win32":
         return True
     mode = identity[5]
@@ -356,7 +356,7 @@ def user_files(environ: Mapping[str, str]) -> list[str]:
 
 
 def host_file() -> str:
-    """The system file that no variable leads to: the same for every user of this host."""
+    """The system file that no variable leads to: the same forevery user of this host."""
     base = os.environ.get("PROGRAMDATA", r"C:\ProgramData") if sys.platform == "win32" else "/etc"
     return os.path.join(base, "lock-policy", FILE)
 
@@ -435,7 +435,7 @@ def standing_in(path: str, environ: Mapping[str, str]) -> Layer:
 
 
 def find(query: Query) -> tuple[Source, ...]:
-    """The configuration files that take part, the strongest first.
+    """The configuration files that are read, the strongest first.
 
     Args:
         query: What decides which they are; its `notices` are added to.

@@ -50,7 +50,7 @@ def _version_fault(specifier: str) -> str | None:
     return None
 
 
-_CLAUSE = r"(~=|===?|!=|<=?|>=?)\s*v?[0-9][^\s,]*\s*"  # what JSON Schema is told of PEP 440
+_CLAUSE = r"(~=|===?|!=|<=?|>=?)\s*v?[0-9][^\s,]*\s*"  # what JSON Schema can say of PEP 440
 
 
 @frozen
@@ -88,7 +88,7 @@ SETTINGS = {
         {"description": "The server that keeps locks for several hosts. The user's or the system file may hold it."},
     ),
     "timeout": Key(
-        TIMEOUT, {"description": "How long to wait for a lock, in seconds; absent: for ever.", "examples": [60]}
+        TIMEOUT, {"description": "How long to wait for a lock, in seconds; absent: forever.", "examples": [60]}
     ),
 }
 
@@ -114,7 +114,7 @@ class Configuration:
 
     Args:
         source: The file.
-        document: Its text, for whoever wants to point into it.
+        document: Its text, for callers that point into it.
         rules: In its order.
         settings: Single settings by key.
         tests: Its cases for `policy test`.

@@ -39,7 +39,7 @@ class Environment:
     A plain class: importing attrs costs three times as much as starting Python.
 
     Args:
-        interpreter: Absolute path of the interpreter, as spelled by whoever named it; where the interpreter had to be
+        interpreter: Absolute path of the interpreter, as its user spelled it; where the interpreter had to be
             asked, its `sys.executable`, from which uv derives its lock.
         root: `sys.prefix` of that interpreter, or the directory of `--target` or `--prefix`.
         kind: `virtualenv`, `system`, `target` or `prefix`.
@@ -218,7 +218,7 @@ class _Search:
         """The virtual environment that the working directory lies in, or the nearest `.venv`; nothing is executed."""
         folder = self.cwd
         while True:
-            # As uv: whoever stands inside an environment means it.
+            # As uv: a working directory inside an environment means that environment.
             for root in (folder, os.path.join(folder, ".venv")):
                 if _seems_virtual(root):
                     return _virtualenv(_interpreter_in(root), root, ".venv")

@@ -167,7 +167,7 @@ def _smb(mount: Mount) -> str | None:
 def _shared_folder(mount: Mount) -> str | None:
     """QEMU's 9p server grants every lock; virtiofsd keeps locks to the guest unless told otherwise."""
     del mount
-    return "locks may stay inside this machine: whoever shares the folder with it need not keep them"
+    return "locks may stay inside this machine: other machines that share the folder may not see them"
 
 
 def _fuse(mount: Mount) -> str | None:

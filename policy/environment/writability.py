@@ -1,4 +1,4 @@
-"""Whether the lock file in an environment can be had, found out without making anything."""
+"""Whether the lock file in an environment can be opened for writing, found out without creating anything."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def lock_errno(root: str) -> int:
     path = os.path.join(root, ".lock")
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
-            return 0  # whoever put it there must not choose the lock: it is refused, with the reason, when it is taken
+            return 0  # its author must not choose the lock: it is refused, with the reason, when it is taken
         os.close(os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)))
     except FileNotFoundError:
         return _directory_errno(root)

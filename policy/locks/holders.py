@@ -165,7 +165,7 @@ def moment(since: float) -> str:
 def _of(file: proc.Identity, known: dict[proc.Identity, tuple[int, ...]]) -> tuple[Holder, ...]:
     """The processes behind a lock.
 
-    The kernel keeps the one that took it. That may have ended and left the lock to a child, or may be one that only
+    The kernel keeps the process that took it. That may have ended and left the lock to a child, or may only have
     waited for another; then every process that has the file locked through a descriptor is one that holds it.
     """
     takers = known.get(file)

@@ -183,7 +183,7 @@ class PostgresqlLock:
                     if not granted:
                         return False
                 except SessionError as error:
-                    # A server that restarts takes its queue with it; whoever waited queues again when it is back.
+                    # A server that restarts takes its queue with it; waiters queue again when it is back.
                     self._end()
                     if error.state or clock() >= patience:
                         raise self.unavailable(error) from None

@@ -68,7 +68,7 @@ def locked_through(pid: int | str, descriptor: int | str) -> Identity | None:
 
 
 def ancestors(pid: int) -> list[int]:
-    """The process that started a process, the one that started that, and so on."""
+    """The ancestors of a process, its parent first."""
     found: list[int] = []
     while pid > 1 and len(found) < 1000:  # noqa: PLR2004  (processes come and go while this looks)
         fields = stat_fields(pid)

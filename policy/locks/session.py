@@ -248,7 +248,7 @@ class Session:
         return state
 
     def _notice(self, result: object) -> None:
-        """Keeps a warning: a wait for the standby that was given up is told as one, and the statement succeeds."""
+        """Keeps a warning: a cancelled wait for the standby is only a warning to PostgreSQL."""
         from psycopg.pq import DiagnosticField
 
         severity = result.error_field(DiagnosticField.SEVERITY_NONLOCALIZED)  # type: ignore[attr-defined]  # abc.PGresult
@@ -348,7 +348,7 @@ class Session:
             cancelling.finish()
 
     def detach(self) -> None:
-        """Lets go of the socket without a word: whoever else has a copy keeps the session."""
+        """Lets go of the socket without a word: other copies keep the session."""
         self.detached = True
         if self._connection is None:
             return

@@ -196,7 +196,7 @@ def can_know() -> bool:
 
 
 class Use:
-    """That processes run from an environment: waited for as if it were a lock of theirs.
+    """That processes run from an environment: waited for as if they held a lock.
 
     Args:
         root: The environment's root.
@@ -222,7 +222,7 @@ def until_unused(
         root: The environment's root.
         kind: As for `users`.
         start: When the waiting began, on the monotonic clock.
-        timeout: Seconds from then; None: for ever.
+        timeout: Seconds from then; None: forever.
         waiting: As for `hold.take`.
 
     Raises:

@@ -1,7 +1,7 @@
 """Waiting for a lock in the kernel's queue, so that nobody who asks later is served first.
 
 A polling waiter got 5 of 127 acquisitions beside a queueing one. But a thread that is blocked in flock cannot be called
-back. So who may wait for ever blocks; a program that ends or execs when it gives up leaves a blocked thread behind; all
+back. So who may wait forever blocks; a program that ends or execs when it gives up leaves a blocked thread behind; all
 others let a small child block, on the same open file description, and kill it to give up.
 """
 
@@ -29,7 +29,7 @@ if sys.platform != "win32":
     import select
 
 _SLICE_SECONDS = 0.5  # a signal that falls between Python's last look and the system call is seen this much later
-_POLL_SECONDS = 0.05  # where no queue can be had, filelock's interval
+_POLL_SECONDS = 0.05  # where there is no queue, filelock's interval
 _LOOK_SECONDS = 0.1  # reading /proc/locks stops every lock of the host for 7 to 30 ms; importing attrs takes 40
 _CHILDREN = 3  # a child may be killed by a stray signal; beyond this many, children do not work here
 
@@ -59,7 +59,7 @@ class Deadline:
 
     Args:
         start: When the waiting began, on the monotonic clock.
-        timeout: Seconds from then; None: for ever.
+        timeout: Seconds from then; None: forever.
         waiting: Told of a lock that is waited for and of the seconds since the beginning; at once, and again after as
             many seconds as it answers (None: not again).
         synchronous: Whether a lock may block the thread: nothing else runs in it.

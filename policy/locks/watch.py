@@ -1,4 +1,4 @@
-"""Watching over locks on a server from inside a program: what was lost is told at once, not only at release."""
+"""Watching over locks on a server from inside a program: a lost lock is reported at once, not only at release."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Lost:
         """Waits until a lock is lost.
 
         Args:
-            timeout: Seconds; None: as long as it takes, which is for ever when the locks are only files.
+            timeout: Seconds; None: as long as it takes, which is forever when the locks are only files.
 
         Returns:
             Whether one was lost.

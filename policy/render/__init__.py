@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 FORMATS = ("text", "json", "toml", "path", "html")
-MANY = 12  # rules before and after the one that matched that text shows, unless all are asked for
+MANY = 12  # rules before and after the matching one that text shows, unless all are asked for
 
 
 def render(format: str, record: dict[str, Any], *, color: bool = False) -> str:

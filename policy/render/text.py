@@ -49,9 +49,7 @@ def _decider(record: dict[str, Any], *, color: bool) -> str:
     if record.get("corrected"):
         rows.append(f"  asked again, because {printable(record['corrected'])}")
     timeout = record["timeout"]
-    rows.append(
-        "  waits for ever when another process holds it" if timeout is None else f"  waits at most {timeout:g} s"
-    )
+    rows.append("  waits as long as another process holds it" if timeout is None else f"  waits at most {timeout:g} s")
     return "\n".join(rows)
 
 

@@ -119,7 +119,7 @@ class Condition:
         return ((self.key, expected),)
 
     def tables(self, expected: Any) -> tuple[Match, ...]:
-        """The match tables inside; none, but for a combinator."""
+        """The match tables inside; none, except for a combinator."""
         del expected
         return ()
 

@@ -83,7 +83,7 @@ class Project(PathCondition):
     caller = True
 
     def observe(self, request: Request) -> tuple[str, ...]:
-        """The directory of the project's configuration, or the one that was named; none where there is none."""
+        """The directory of the project's configuration, or the named directory; none where there is none."""
         project = request.project or request.caller.project
         return spellings(project, os.path.realpath(project)) if project else ()
 
@@ -152,7 +152,7 @@ class ExternallyManaged(FlagCondition):
 
 
 class Writable(FlagCondition):
-    """Whether the lock file in the environment can be had."""
+    """Whether the lock file in the environment can be opened for writing."""
 
     key = "writable"
     plain = True

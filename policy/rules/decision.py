@@ -167,7 +167,7 @@ class Decision:
 
     @property
     def timeout(self) -> float | None:
-        """Seconds to wait: the rule's own, else the setting; None waits for ever."""
+        """Seconds to wait: the rule's own, else the setting; None waits forever."""
         setting = self.chain.settings.get("timeout")
         if setting and setting.layer == "caller":  # the command line and LOCK_POLICY_TIMEOUT stand before all files
             return setting.value  # type: ignore[no-any-return]  # a setting may hold anything; this one holds seconds

@@ -42,7 +42,7 @@ class Search:
     def __init__(self, rules: AnyRules, built: Index | None = None) -> None:
         self._rules = rules
         self._index = built
-        # by what says which environment it is: the rules that can match, or the one that does if nothing else is asked
+        # by what says which environment it is: the rules that can match, or the matching rule if nothing else is asked
         self._known: dict[tuple[object, ...], Sequence[int] | int] = {}
 
     def first(self, request: Request) -> int:
@@ -67,7 +67,7 @@ class Search:
         raise AssertionError("the last rule of a chain matches everything")
 
     def _candidates(self, request: Request) -> Sequence[int] | int:
-        """The rules that can match, in order; where nothing but the environment decides, the one that does."""
+        """The rules that can match, in order; where nothing but the environment decides, only the matching rule."""
         if self._index is None:
             self._index = build(self._rules)
         found = candidates(self._index, request)

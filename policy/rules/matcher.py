@@ -91,7 +91,7 @@ def _plain_beginning(begin: str, last: Segment) -> Matcher | None:
 
 
 def _plain_middle(names: Sequence[str | None], last: Segment) -> Matcher | None:
-    """What comes after `**/`, if it is literal or literal but for its end: `**/.venv`, `**/.venv/**`."""
+    """What comes after `**/`, if it is literal, or literal except for its end: `**/.venv`, `**/.venv/**`."""
     if None not in names:
         between = f"/{'/'.join(map(str, names))}/"
         return lambda text: between in f"/{text}/"

@@ -70,7 +70,7 @@ def global_(request: Request, setting: Setting) -> tuple[Lock, ...]:
     directory = setting("global-dir") or default
     path = os.path.join(directory, f"lock-policy-{names.digest(os.path.realpath(environment.root))}.lock")
     make = "" if default == "/tmp" else default  # noqa: S108  (compared only)
-    words = "one file for every spelling of this environment"
+    words = "one file forevery spelling of this environment"
     found: list[Lock] = [FileLock("global", path, make=make, words=words)]
     if environment.kind == "system":
         words = "uv's own, for one spelling of this interpreter"

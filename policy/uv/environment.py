@@ -184,7 +184,7 @@ def _project(command: Command) -> Environment | None:
 
 
 def only_interpreter(command: Command) -> bool:
-    """Whether uv needs an interpreter only, so that it takes the one that was asked for if there is no `.venv`."""
+    """Whether uv needs an interpreter only, so that it takes the requested one if there is no `.venv`."""
     return command.operation in {"add", "remove"} and (
         command.no_sync or (command.operation == "add" and command.frozen)
     )

@@ -199,7 +199,7 @@ def test_no_lock_in_the_command(place: Place) -> None:
     [("rm {lock}", 125), ("rm {lock}; exit 3", 3), ("mv {lock} {lock}.old", 125), ("rm {lock}; kill -9 $$", 137)],
 )
 def test_lost_lock(place: Place, command: str, code: int) -> None:
-    """A lock that was lost meanwhile is told, with 125 if the command succeeded, and the command's own code if not."""
+    """A lock lost meanwhile is reported, with 125 if the command succeeded, and the command's own code if not."""
     done = place.run("sh", "-c", command.format(lock=place.lock), mode="close")
     assert done.returncode == code
     assert done.stderr == (
@@ -225,7 +225,7 @@ def test_replaced_lock(place: Place) -> None:
     ],
 )
 def test_cannot_start(error: Exception, code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """127 is for what is not found, 126 for everything else, as env(1) and timeout(1) have it."""
+    """127 is for what is not found, 126 foreverything else, as env(1) and timeout(1) have it."""
     assert child.cannot_start("x", error) == code
     assert capsys.readouterr().err == f"policy: error: {said}\n"
 

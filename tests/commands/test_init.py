@@ -88,7 +88,7 @@ def test_it_follows_no_link(here: Path, *, there: bool) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
 def test_only_the_owner_can_write_it(here: Path) -> None:
-    """A file that everyone can write would take no part, so none is made, whatever the umask."""
+    """A file that everyone can write would be ignored, so none is made, whatever the umask."""
     before = os.umask(0)
     try:
         assert main(["init"]) == 0

@@ -39,7 +39,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_such_code(capsys: pytest.CaptureFixture[str]) -> None:
-    """A code that does not exist is refused in one line, with the one that was meant."""
+    """A code that does not exist is refused in one line, with the code that was probably meant."""
     assert main(["rule", "unkown-key"]) == 2
     assert capsys.readouterr().err == (
         'policy: error: unkown-key: no such code; `policy rule` lists all; did you mean "unknown-key"?\n'

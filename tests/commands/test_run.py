@@ -98,7 +98,7 @@ def test_policy_itself_failed(place: Place, words: list[str], environ: dict[str,
 
 @modes
 def test_lock_unavailable(place: Place, mode: str) -> None:
-    """125 when a lock file is not to be had: it names file, rule, reason and remedy, and the command has not run."""
+    """125 when a lock file cannot be opened: it names file, rule, reason and remedy, and the command has not run."""
     (place.root / ".lock").mkdir()
     factories.written(place.directory / "rules.toml", '[[rules]]\nname = "mine"\nlock = "local"\n')
     done = place.run("touch", "ran", options=("--config-file", "rules.toml"), mode=mode)
@@ -181,7 +181,7 @@ def test_streams_are_the_command_s(place: Place, mode: str) -> None:
 
 @modes
 def test_stdin_is_not_read_ahead(place: Place, mode: str) -> None:
-    """What the command leaves on stdin is there for whoever reads it next."""
+    """What the command leaves on stdin is there for the next reader."""
     words = place.words("sh", "-c", "read line; echo $line", mode=mode)
     done = place.call(["sh", "-c", '"$@"; cat', "sh", *words], input="first\nsecond\n")
     assert done.stdout == "first\nsecond\n"

@@ -111,7 +111,7 @@ CHANGING = [
     [(line, effect) for effect, lines in ((PASSES, PASSING), (RUNS, RUNNING), (CHANGES, CHANGING)) for line in lines],
 )
 def test_effect_of(line: str, expected: str) -> None:
-    """What changes nothing passes, what only runs something is told apart, and in doubt a command changes something."""
+    """What changes nothing passes, what only runs something is distinguished, an unknown command changes something."""
     name, *words = line.split()
     assert effect_of(name, words, {}, "/") == expected
 

@@ -50,7 +50,7 @@ def test_reads(table: dict[str, object]) -> None:
     ],
 )
 def test_refuses(table: dict[str, object], key: tuple[str, ...], message: str, *, schema_refuses: bool) -> None:
-    """What no server can be, and what would be a secret, is refused; by the schema too, but for sums."""
+    """What no server can be, and what would be a secret, is refused; by the schema too, except for sums."""
     table = {"engine": "postgresql", **table}
     with pytest.raises(ConfigError) as caught:
         CLUSTER.parse(table, HERE)

@@ -24,7 +24,7 @@ OTHERS = '[project]\nname = "x"\ndependencies = ["lock-policy"]\n[tool.other]\nx
 
 
 def found(asked: Query) -> list[tuple[str, str]]:
-    """The files that take part: (layer, path)."""
+    """The files that are read: (layer, path)."""
     return [(one.layer.name, one.path) for one in sources.find(asked)]
 
 
@@ -112,7 +112,7 @@ def test_empty_variable(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("layers")
 @pytest.mark.parametrize("word", ["y", "yes", "t", "true", "on", "1", "YES", "True", "oN"])
 def test_no_config_variable(tmp_path: Path, word: str) -> None:
-    """LOCK_POLICY_NO_CONFIG with any spelling of true means no file at all, the one that a variable names too."""
+    """LOCK_POLICY_NO_CONFIG with any spelling of true means no file, not even the one that a variable names."""
     environ = {"LOCK_POLICY_NO_CONFIG": word, "LOCK_POLICY_CONFIG_FILE": f"{tmp_path}/work/lock-policy.toml"}
     assert whole(factories.query(tmp_path, environ)) == []
 
@@ -442,12 +442,12 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def taking_part(asked: Query) -> list[tuple[str, bool]]:
-    """The files that take part: (the name of their folder, whether only what outlives --no-config counts)."""
+    """The files that are read: (the name of their folder, whether only what outlives --no-config counts)."""
     return [(Path(one.path).parent.name, one.partly) for one in sources.find(asked)]
 
 
 def test_hidden_host_file(tmp_path: Path, host: Path) -> None:
-    """The host's own system file takes part in what is mandatory even where a variable puts another one before it."""
+    """What is mandatory in the host's own system file counts even where a variable puts another one before it."""
     factories.written(host, OWN)
     assert taking_part(factories.query(tmp_path)) == [("host", False)]
     factories.written(tmp_path / "etc" / "lock-policy" / "lock-policy.toml", OWN)

@@ -114,7 +114,7 @@ def test_lines_of_inline_rules(tmp_path: Path) -> None:
 
 
 def test_all_faults_of_a_file(tmp_path: Path) -> None:
-    """All faults of a file are told, in the order of its lines, each at the value or key that is wrong."""
+    """All faults of a file are reported, in the order of its lines, each at the value or key that is wrong."""
     text = """\
 timeout = "x"
 tiemout = 5
@@ -145,7 +145,7 @@ name = "no lock"
 
 
 def test_all_faults_of_all_files(tmp_path: Path) -> None:
-    """The faults of all files are told at once, in the order of the files."""
+    """The faults of all files are reported at once, in the order of the files."""
     files = [
         factories.source(tmp_path / "a.toml", "timeout = -1\nx = 1\n"),
         factories.source(tmp_path / "b.toml", "timeout = 5\n", "user"),
@@ -166,7 +166,7 @@ def test_all_faults_of_all_files(tmp_path: Path) -> None:
 
 
 def test_very_many_faults(tmp_path: Path) -> None:
-    """Of very many faults the first thousand are told, and that there may be more."""
+    """Of very many faults the first thousand are reported, and that there may be more."""
     told = diagnostics(tmp_path, "".join(f"key-{number} = 1\n" for number in range(5000)))
     assert len(told) == 1001
     assert told[0].startswith('1:1: unknown key "key-0"')
@@ -193,7 +193,7 @@ def test_very_many_faults(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("layer", LAYERS)
 def test_fault(tmp_path: Path, text: str, message: str, layer: str) -> None:
-    """Each fault is told once, whichever layer the file is of."""
+    """Each fault is reported once, whichever layer the file is of."""
     (diagnostic,) = diagnostics(tmp_path, text, layer)
     assert diagnostic == message or (message.endswith(": ") and diagnostic.startswith(message))
 
@@ -488,7 +488,7 @@ def test_no_secret_is_shown(tmp_path: Path, text: str) -> None:
 
 
 def test_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system file may move the gate, for everybody: not where a variable leads to the file."""
+    """The system file may move the gate, foreverybody: not where a variable leads to the file."""
     text = 'gate-dir = "/run/lock/../lock"\n'
     assert fine(tmp_path, text, "system").settings["gate-dir"].value == "/run/lock"
     monkeypatch.setattr(read, "host_file", lambda: "/etc/lock-policy/lock-policy.toml")

@@ -200,7 +200,7 @@ def test_largest(name: str) -> None:
 
 
 def test_faults_are_counted(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Of a file that is all wrong the first thousand faults are told, and that there may be more."""
+    """Of a file that is all wrong the first thousand faults are reported, and that there may be more."""
     file = tmp_path_factory.mktemp("large") / "lock-policy.toml"
     file.write_text(LARGE["numbers as kinds"], encoding="utf-8")
     done = subprocess.run(

@@ -284,7 +284,7 @@ def test_same_file(store: Store, world: World) -> None:
 
 @names
 def test_plain_uv_fails_or_is_silent(store: Store, world: World, uv: Path, name: str) -> None:
-    """Without us uv 0.7.13 fails in a store, and the newest goes on without a lock and says nothing."""
+    """Without us uv 0.7.13 fails in a store, and the newest continues without a lock and says nothing."""
     environ = world.using(store.interpreter(name))
     done = as_user([uv, "add", "--no-sync", "tiny"], environ=environ, cwd=world.app)
     if OLDEST in str(uv):

@@ -33,7 +33,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def nested(place: Place, *command: str | Path, root: Path | None = None, mode: str = "exec") -> list[str]:
-    """A command line that runs a command under the lock of an environment, and does not wait for ever."""
+    """A command line that runs a command under the lock of an environment, and does not wait forever."""
     more = ["--close"] if mode == "close" else []
     words = [*factories.PROGRAM, "run", "--python", str(root or place.root), "--timeout", "0.5", *more, "--"]
     return [*words, *map(str, command)]
@@ -136,11 +136,11 @@ def test_ctrl_c_while_waiting(place: Place) -> None:
     assert place.is_free()
 
 
-# Waiting is told
+# Waiting is reported
 
 
 def test_waiting_is_told(place: Place) -> None:
-    """Who waits for more than two seconds is told once which file it is and who holds it; not before, nor with -q."""
+    """After two seconds of waiting, one message names the file and its holder; not before, nor with -q."""
     holder = processes.holder(place.lock)
     waiters = [
         place.start(place.words("true", options=options))
@@ -380,7 +380,7 @@ def test_uv_inside_a_nested_run(place: Place, mode: str, uv: Path, tmp_path: Pat
         assert done.returncode == 125, done.stderr
         (said,) = done.stderr.splitlines()
         assert said.startswith(f"policy: error: {place.lock}: a `policy run` that started this one holds it, and this ")
-        assert "would wait for it for ever; start uv without the outer `policy run`" in said
+        assert "would wait for it forever; start uv without the outer `policy run`" in said
         assert not list(place.root.glob("lib/**/tiny.py"))
     else:
         assert done.returncode == 0, done.stderr

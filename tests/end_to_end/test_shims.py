@@ -1,4 +1,4 @@
-"""Shims on PATH: the same programs with and without them, but for the lock."""
+"""Shims on PATH: the same programs with and without them, except for the lock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     pytest.skip("needs POSIX processes", allow_module_level=True)
 
-# Tells all that it was given, byte for byte, but for what the lock adds; then ends as its arguments say.
+# Prints all that it was given, byte for byte, except for what the lock adds; then ends as its arguments say.
 WITNESS = r"""#!/bin/sh
 printf '<%s>' "${0##*/}" "$@"
 for number in 0 1 2; do [ -t $number ] && printf ' tty%s' $number; done
@@ -180,7 +180,7 @@ def test_same(user: Shimmed, locale: str) -> None:
 
 
 def test_plain_locale(user: Shimmed) -> None:
-    """Where no locale is set, the program does not get the one that Python sets for itself."""
+    """Where no locale is set, the program does not inherit Python's own."""
     for line in (LINES[0], LINES[2]):
         assert seen(user, line, user.environ) == seen(user, line, user.bare)
 

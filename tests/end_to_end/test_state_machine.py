@@ -36,7 +36,7 @@ PATIENCE = 60  # seconds after which a test counts as hung
 workers = st.integers(0, WORKERS - 1)
 SOON = 10.0  # seconds within which a lock is free whose holder, or whose waiter's child, was killed
 
-# Does what it is told, line by line. What waits does so in a thread, and tells which file it waits for.
+# Obeys its input, line by line. What waits does so in a thread, and tells which file it waits for.
 WORKER = """
 import asyncio, json, os, selectors, stat, subprocess, sys, threading, traceback
 from policy import errors  # all, for a fork while a thread imports hangs in Python
@@ -146,7 +146,7 @@ for line in sys.stdin:
 
 
 class Worker:
-    """A process that does what it is told.
+    """A process that obeys its input.
 
     Args:
         path: The lock file, by a spelling of its own.
@@ -293,7 +293,7 @@ class Environment(RuleBasedStateMachine):
                 current = self.current
 
     def one_enters(self, waiters: list[Worker]) -> None:
-        """Whoever is the first."""
+        """The first of them."""
         outputs = {waiter.output: waiter for waiter in waiters}
         ready = select.select(list(outputs), [], [], PATIENCE)[0]
         assert ready, "nobody gets in"
@@ -358,7 +358,7 @@ class Environment(RuleBasedStateMachine):
     @precondition(lambda self: self.holding)
     @rule(which=workers)
     def release(self, which: int) -> None:
-        """A holder is told that the lock was lost exactly if the file at the path is another one, or none."""
+        """A lost lock is reported exactly if the file at the path is another one, or none."""
         worker = self.holding.pop(which % len(self.holding))
         current = self.current  # by the time of the answer a waiter may have made another file, with the same inode
         worker.order("release")
@@ -455,7 +455,7 @@ class Environment(RuleBasedStateMachine):
 
     @invariant()
     def never_two_inside(self) -> None:
-        """Whoever holds, holds a file of their own, and says no more than was expected."""
+        """Each holder holds a file of its own, and prints no more than was expected."""
         inodes = [holder.inode for holder in self.holding]
         assert len(set(inodes)) == len(inodes)
         assert all(worker.silent for worker in (*self.idle, *self.holding, *self.waiting))
@@ -523,7 +523,7 @@ bounded = settings(
 
 
 def test_whatever_happens() -> None:
-    """Never two inside, lost locks are told exactly when they are lost, and nothing is left."""
+    """Never two inside, locks are reported as lost exactly when they are, and nothing is left."""
     run_state_machine_as_test(Environment, settings=bounded)
 
 

@@ -157,7 +157,7 @@ def traced(argv: Sequence[str | Path], environ: Mapping[str, str], cwd: Path, tr
 
 
 def locked(trace: str, cache: Path) -> set[str]:
-    """The files that were locked exclusively, but for those of builds and of the entries of the cache."""
+    """The files that were locked exclusively, except for those of builds and of the entries of the cache."""
     found = set()
     for match in _FLOCK.finditer(trace):
         path = _unescaped(match["path"])

@@ -410,7 +410,7 @@ def test_what_is_no_regular_pyvenv_cfg(tmp_path: Path, environ: dict[str, str], 
 
 
 def test_the_order(tmp_path: Path, environ: dict[str, str], work: Path) -> None:
-    """The strongest of argument, --python, UV_PYTHON, VIRTUAL_ENV, CONDA_PREFIX, .venv and PATH counts, and is told."""
+    """The first of argument, --python, UV_PYTHON, VIRTUAL_ENV, CONDA_PREFIX, .venv and PATH counts, and is named."""
     roots = {name: virtualenv(tmp_path / name) for name in ("a", "p", "u", "v", "path")}
     roots["near"] = virtualenv(work / ".venv")
     conda = tmp_path / "c"
@@ -622,7 +622,7 @@ def test_a_name_that_is_nowhere(environ: dict[str, str]) -> None:
 
 
 def test_a_directory_that_is_no_environment(environ: dict[str, str], work: Path) -> None:
-    """A directory is told what it lacks, and which environment in it may be meant."""
+    """For a directory, the error names what it lacks, and which environment in it may be meant."""
     fault = f"{work}: a directory without pyvenv.cfg and without an interpreter"
     assert refusal(str(work), environ) == f"{fault}{REMEDY}"
     virtualenv(work / ".venv")
@@ -637,7 +637,7 @@ def test_a_file_that_is_not_executable(tmp_path: Path, environ: dict[str, str]) 
 
 
 def test_a_broken_link(tmp_path: Path, environ: dict[str, str]) -> None:
-    """An interpreter that is a broken link is told with the link's target, by path, by name and as a prefix's."""
+    """For an interpreter that is a broken link, the error names its target, by path, by name and as a prefix's."""
     (tmp_path / "bin").mkdir()
     path = tmp_path / "bin" / "python"
     path.symlink_to("/nowhere/python3.9")
@@ -655,7 +655,7 @@ def test_what_is_neither_file_nor_directory(tmp_path: Path, environ: dict[str, s
 
 
 def test_a_loop_of_links(tmp_path: Path, environ: dict[str, str]) -> None:
-    """A link to itself is told as the kernel tells it."""
+    """For a link to itself, the error is the kernel's."""
     path = tmp_path / "python"
     path.symlink_to("python")
     assert refusal(str(path), environ) == f"{path}: {os.strerror(40).lower()}{REMEDY}"
@@ -794,7 +794,7 @@ def test_uv_locks_what_was_found(
     every_uv: Path,
     layout: str,
 ) -> None:
-    """Whatever the layout, the lock that follows from kind, root and interpreter is the one that real uv makes."""
+    """Whatever the layout, kind, root and interpreter lead to the lock that real uv makes."""
     world = tmp_path / "world"
     if layout in {"virtualenv", "root"}:
         named = virtualenv(world / "v") + ("/bin/python3" if layout == "virtualenv" else "")

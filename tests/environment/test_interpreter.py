@@ -222,7 +222,7 @@ def test_one_that_never_ends_its_answer(environ: dict[str, str], tmp_path: Path)
     ids=["silent", "a-shim", "colour", "too-short", "no-literal", "no-executable"],
 )
 def test_one_that_is_no_python(environ: dict[str, str], tmp_path: Path, text: str, said: str | None) -> None:
-    """What answers something else is told by its own words, in one line without control characters."""
+    """What answers something else is quoted, in one line without control characters."""
     python = script(tmp_path / "python", text)
     message = refusal(python, environ)
     assert message.startswith(f"{python}: no Python interpreter: {said or ''}")
@@ -231,7 +231,7 @@ def test_one_that_is_no_python(environ: dict[str, str], tmp_path: Path, text: st
 
 
 def test_one_that_cannot_be_executed(environ: dict[str, str], tmp_path: Path) -> None:
-    """The kernel's reason is told."""
+    """The kernel's reason is named."""
     python = tmp_path / "python"
     python.write_text("#!/nowhere\n")
     python.chmod(0o755)
@@ -241,7 +241,7 @@ def test_one_that_cannot_be_executed(environ: dict[str, str], tmp_path: Path) ->
 
 
 def test_one_that_is_not_there(environ: dict[str, str], tmp_path: Path) -> None:
-    """A missing file is told as such."""
+    """A missing file is named as such."""
     path = tmp_path / "python"
     assert refusal(str(path), environ) == f"{path}: no such file or directory; name another one"
 

@@ -90,7 +90,7 @@ def test_a_read_only_bind_mount(tmp_path: Path, mounted: Callable[..., str]) -> 
 
 @LINUX
 def test_an_overlay(tmp_path: Path, mounted: Callable[..., str]) -> None:
-    """An overlay is told as such, not as what lies below it."""
+    """An overlay is reported as an overlay, not as what lies below it."""
     base = Path(mounted(tmp_path / "base", "-t", "tmpfs", "none"))
     for name in ("lower", "upper", "work"):
         (base / name).mkdir()
@@ -162,7 +162,7 @@ def test_without_a_mount_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_line_of_mountinfo() -> None:
-    """Any number of optional fields may stand before the hyphen, and an option is told once."""
+    """Any number of optional fields may stand before the hyphen, and an option is listed once."""
     (found,) = parse_mountinfo(
         ["36 35 98:0 /mnt1 /mnt2 rw,noatime shared:1 master:2 - nfs4 host:/a\\040b rw,vers=4.2,local_lock=none\n"]
     )

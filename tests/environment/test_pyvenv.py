@@ -182,7 +182,7 @@ def test_a_link_into_an_environment_of_copies(tmp_path: Path, base: Path) -> Non
 
 
 def test_environments_that_name_each_other_end(tmp_path: Path) -> None:
-    """A circle of `home` ends at one of its interpreters instead of running for ever."""
+    """A circle of `home` ends at one of its interpreters instead of running forever."""
     one = environment(tmp_path / "one", f"home = {tmp_path / 'two' / 'bin'}\n")
     two = environment(tmp_path / "two", f"home = {tmp_path / 'one' / 'bin'}\n")
     assert base_of(one) in {one, two}

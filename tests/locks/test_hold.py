@@ -75,7 +75,7 @@ def test_filelock(path: str) -> None:
 
 
 def test_all_or_none(tmp_path: Path) -> None:
-    """Where one lock is not to be had, those before it are given up."""
+    """Where one lock cannot be taken, those before it are released."""
     first, second = (str(tmp_path / f"{name}.lock") for name in "ab")
     with hold.hold([second]):
         with pytest.raises(errors.LockTimeout) as caught:
@@ -251,7 +251,7 @@ def test_inherit(path: str) -> None:
 
 
 def test_waiting_is_told(path: str) -> None:
-    """Who waits is told at once and as often as asked for."""
+    """Waiting is reported at once, and as often as asked for."""
     told: list[tuple[str, float]] = []
 
     def tell(lock: Lock, elapsed: float) -> float | None:

@@ -153,7 +153,7 @@ def finish(process: subprocess.Popen[str]) -> None:
 
 
 def test_excludes_in_both_orders(stage: Stage) -> None:
-    """Whoever comes second does not get it, this process or another, and gets it when the first has released."""
+    """The second caller does not get it, this process or another, and gets it when the first has released."""
     other = stage.start()
     assert not stage.is_free()
     finish(other)

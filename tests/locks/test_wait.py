@@ -143,7 +143,7 @@ locks.hold([sys.argv[1]], timeout=100)
 
 @pytest.mark.parametrize("way", ["blocking", "child", "thread"])
 def test_no_flock_while_waiting(path: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error that only the waiting meets makes the lock unavailable; nobody goes on without it."""
+    """An error that only the waiting meets makes the lock unavailable; nobody continues without it."""
     import fcntl
 
     flock = fcntl.flock

@@ -71,7 +71,7 @@ local lock:
 
 decided by environment (built in)
   because uv locks these in the environment itself
-  waits for ever when another process holds it
+  waits as long as another process holds it
 
 environment
   root         /srv/app/.venv (does not exist yet)
@@ -99,7 +99,7 @@ rules, in the order in which they were asked; the first whose conditions all hol
 
 RICH = """\
 global lock:
-  /tmp/lock-policy-3e0c21441a57124f.lock  one file for every spelling of this environment
+  /tmp/lock-policy-3e0c21441a57124f.lock  one file forevery spelling of this environment
 
 decided by ci (/p/lock-policy.toml:8), project configuration
   because builds share it
@@ -179,7 +179,7 @@ def test_system_text() -> None:
     lines = render("text", record.record(PlainChain(BUILT_IN).decide(asked))).splitlines()
     assert lines[0] == "global lock, held in this order:"
     assert [line.split("  ")[-1].strip() for line in lines[1:3]] == [
-        "one file for every spelling of this environment",
+        "one file forevery spelling of this environment",
         "uv's own, for one spelling of this interpreter",
     ]
     assert "  base         unknown" in lines

@@ -15,9 +15,9 @@ def test_order() -> None:
 
 
 def test_waiting() -> None:
-    """How long one waits is said, and that one waits for ever where there is no limit."""
+    """How long one waits is said, and that there is no limit where there is none."""
     assert "waits at most 90 s" in render("text", rich())
-    assert "waits for ever" in render("text", plain())
+    assert "waits as long as" in render("text", plain())
 
 
 def test_a_command_that_changes_nothing() -> None:

@@ -19,7 +19,7 @@ LAST = Rule("global", name="last")
 
 
 def test_first_match_wins() -> None:
-    """The first rule that matches decides, and those before and after it are told apart."""
+    """The first rule that matches decides, and those before and after it are distinguished."""
     no = Rule("local", (("kind", ("system",)), ("env", (("CI", False),))), "no")
     chain = Chain((no, Rule("both", (("kind", ("virtualenv",)),), "yes"), Rule("local", name="late"), LAST))
     decision = chain.decide(factories.request())
@@ -54,7 +54,7 @@ def test_check() -> None:
 
 
 def test_detail(tmp_path: Any) -> None:
-    """A check keeps the errno's text, so that a read-only file system is told from a lack of permission."""
+    """A check keeps the errno's text, so that a read-only file system differs from a lack of permission."""
     asked = factories.request(root=str(tmp_path / "missing"))
     step = Chain((Rule("global", (("writable", True),)), LAST)).decide(asked).steps[0]
     assert step.checks == (

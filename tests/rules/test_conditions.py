@@ -229,7 +229,7 @@ def test_writable(tmp_path: Path) -> None:
     ],
 )
 def test_not_writable(tmp_path: Path, kind: str, number: int) -> None:
-    """Why no lock file can be had is known by its errno; what is no file is left to the locking, which refuses it."""
+    """The errno says why no lock file can be opened; what is no file is left to the locking, which refuses it."""
     root = tmp_path / "env"
     if kind == "file":
         root.touch()
@@ -393,7 +393,7 @@ def test_env_all() -> None:
 
 @given(name=st.sampled_from("AB"), value=st.text(min_size=12), flag=st.booleans() | st.sampled_from(["x*", "*", "y"]))
 def test_env_keeps_secrets(name: str, value: str, flag: Any) -> None:
-    """Whatever a variable holds, no word of it is told."""
+    """Whatever a variable holds, no word of it is shown."""
     (record,) = trace.checks(match(env={name: flag}), factories.request({"A": value}))
     assert record["seen"][name] in {
         "unset",

@@ -218,7 +218,7 @@ FILE, OPTION = Setting(20, "/p/a.toml", 1, "project"), Setting(10, "--timeout", 
     ],
 )
 def test_timeout(own: float | None, settings: dict[str, Setting], expected: float | None) -> None:
-    """The caller's timeout stands before the rule's, the rule's before the setting; with none it waits for ever."""
+    """The caller's timeout stands before the rule's, the rule's before the setting; with none it waits forever."""
     assert program(own, settings).decide(factories.request()).timeout == expected
 
 

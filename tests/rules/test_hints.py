@@ -60,7 +60,7 @@ def test_local_file_systems(tmp_path: Path) -> None:
 
 
 def test_unwritable(tmp_path: Path) -> None:
-    """On an environment that cannot be written, what each uv does is told."""
+    """On an environment that cannot be written, what each uv does is reported."""
     gone = str(tmp_path / "gone")
     (hint,) = told(factories.request(root=gone))
     assert hint.startswith(

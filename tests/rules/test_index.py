@@ -117,7 +117,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", sorted(SHAPES))
 def test_few_rules_are_tried(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of ten thousand rules about paths a decision tries one or two, wherever the one that matches stands."""
+    """Of ten thousand rules about paths a decision tries one or two, wherever the matching rule stands."""
     pattern = SHAPES[shape]
     rows = chain([(("interpreter", (pattern.format(number),)),) for number in range(TEN_THOUSAND)])
     program = PlainChain(rows, {}, Search(rows, index.build(rows)))
@@ -147,7 +147,7 @@ def test_few_rules_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_cannot_be_looked_up_is_tried() -> None:
-    """Rules without a path at their top, or with one pattern that may match anywhere, are tried for every request."""
+    """Rules without a path at their top, or with one pattern that may match anywhere, are tried forevery request."""
     rows = chain(
         [
             (("kind", ("virtualenv",)),),

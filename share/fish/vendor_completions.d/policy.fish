@@ -164,7 +164,7 @@ complete -c policy -n '__policy_is users' -l color -x -a 'auto always never' -d 
 complete -c policy -n '__policy_is users' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is users' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is users' -r -F
-complete -c policy -n '__policy_is shims' -l hold-runs -d '`uv run`, `uvx` and their like hold the lock as readers: nothing is changed while they run'
+complete -c policy -n '__policy_is shims' -l hold-runs -d '`uv run`, `uvx` and similar commands hold the lock as readers: nothing is changed while they run'
 complete -c policy -n '__policy_is shims' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is shims' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is shims' -x -a '(__fish_complete_directories)'
