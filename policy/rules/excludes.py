@@ -44,7 +44,7 @@ def _quoted(text: str) -> str:
 
 
 def this_host(decision: Decision) -> Answer:
-    """Lock-policy on this host: the gate is the same file for every caller."""
+    """Lock-policy on this host: the gate is the same file forevery caller."""
     who, where = "lock-policy", "this host"
     if "gate" in _purposes(decision):
         return _answer(who, where, "gate", excluded=True)
@@ -61,7 +61,7 @@ def uv(decision: Decision) -> Answer:
         because = "uv locks a system interpreter in files of its own, outside of it"
         return _answer(who, where, because, _toml(("global", *decision.lock)), excluded=False)
     if decision.request.facts.get("writable") is False:
-        because = "uv cannot lock it, and since 0.7.19 goes on without a lock"
+        because = "uv cannot lock it, and since 0.7.19 continues without a lock"
         return _answer(who, where, because, "start uv with `policy run -- uv ...`", excluded=False)
     because = f"uv locks {os.path.join(decision.environment.root, '.lock')}, which this plan does not hold"
     return _answer(who, where, because, _toml((*decision.lock, "local")), excluded=False)
