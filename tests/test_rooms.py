@@ -32,6 +32,9 @@ FLOORS = (
     ("__main__", "shim"),
 )
 
+PACKAGE = factories.CHECKOUT / "policy"
+TESTS = factories.CHECKOUT / "tests"
+
 # -S in a new Python, for `site` runs whatever is installed beside us, such as the .pth file of an editable install.
 ALONE = [sys.executable, "-I", "-S", "-c"]
 
@@ -227,3 +230,14 @@ def test_suppressions_have_reasons() -> None:
         and not re.search(r"\(.{3,}\)$|# .{3,}$", found["reason"])
     ]
     assert silent == [], "say why: `# noqa: CODE  (reason)`, `# type: ignore[code]  # reason`"
+
+
+def test_every_module_has_its_tests() -> None:
+    """A module with code has a test file of its name in the same folder of tests/."""
+    missing = []
+    for path in FILES.values():
+        statements = ast.parse(path.read_text(encoding="utf-8")).body
+        expected = TESTS / path.parent.relative_to(PACKAGE) / f"test_{path.stem.strip('_')}.py"
+        if len(statements) > 1 and not expected.exists():
+            missing.append(str(expected.relative_to(factories.CHECKOUT)))
+    assert missing == [], "write them: a module whose tests nobody finds is a module without tests"
