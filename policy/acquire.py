@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     # the locks of a plan to hold, and those that must be free but are left to the command
     Adapt: TypeAlias = Callable[[Decision], tuple[Sequence[Lock], Sequence[Lock]]]
 
-REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM)
+REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EBADF)  # the last one: NFS, for a file that is read-only
 
 
 def steps(
@@ -61,15 +61,15 @@ def steps(
         wanted, free = adapt(decision) if adapt else (decision.plan, ())
         try:
             held.locks = tuple(lock for lock in wanted if _has_place(lock))
-            yield from take(held, timeout=_rest(limit, begin), **options)
+            yield from take(held, start=begin, timeout=limit, **options)
             # While those were waited for, an environment may have been made with a place for more.
             late = tuple(lock for lock in wanted if lock not in held.locks and _has_place(lock))
             if late:
                 first, held.locks = held.locks, late
-                yield from take(held, timeout=_rest(limit, begin), **options)
+                yield from take(held, start=begin, timeout=limit, **options)
                 held.locks = (*first, *late)
             if free:
-                yield from _pass(free, timeout=_rest(limit, begin), **options)
+                yield from _pass(free, start=begin, timeout=limit, **options)
             if unused or decision.unused:
                 from policy.locks.users import until_unused  # few rules ask for it
 
@@ -85,11 +85,6 @@ def steps(
             decision = again
         else:
             return decision
-
-
-def _rest(limit: float | None, begin: float) -> float | None:
-    """The seconds that are left of a limit; None where there is none."""
-    return None if limit is None else max(0.0, begin + limit - time.monotonic())
 
 
 def _has_place(lock: Lock) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from policy.config import layers
 from policy.config.layers import Query, Source
 from policy.environment.discovery import Environment
+from policy.rules.gate import path
 from policy.rules.request import Caller, Request
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -46,6 +47,11 @@ def virtualenv(root: Path) -> Path:
     (root / "bin" / "python").symlink_to(base)
     (root / "pyvenv.cfg").write_text(f"home = {os.path.dirname(base)}\nversion = 3.11.7\n", encoding="utf-8")
     return root
+
+
+def gate(root: str | Path) -> str:
+    """The lock file outside of an environment that every plan takes first."""
+    return path("/tmp", str(root))
 
 
 def environment(

@@ -49,8 +49,10 @@ def is_free(path: str | Path) -> bool:
 
 
 def names(held: policy.Lock) -> list[str]:
-    """How the locks that are held are named, in the order in which they were taken."""
-    return [lock.name for lock in held.locks]
+    """How the locks that are held besides the gate are named, in the order in which they were taken."""
+    if held.locks:
+        assert held.locks[0].purpose == "gate"
+    return [lock.name for lock in held.locks[1:]]
 
 
 def configured(root: Path, **keys: str) -> None:
@@ -75,7 +77,7 @@ def test_with(root: Path, environ: dict[str, str]) -> None:
 
 def test_inside_run(root: Path, environ: dict[str, str]) -> None:
     """A program that `policy run` started joins the lock of its ancestor instead of waiting for it."""
-    code = "import sys, policy\nwith policy.lock(sys.argv[1], timeout=0) as held: print(held.locks[0].name)"
+    code = "import sys, policy\nwith policy.lock(sys.argv[1], timeout=0) as held: print(held.locks[1].name)"
     done = subprocess.run(
         [*factories.PROGRAM, "run", "--python", root, "--", sys.executable, "-c", code, root],
         env={"PYTHONPATH": str(factories.CHECKOUT), "PATH": os.environ["PATH"], **environ},
@@ -174,7 +176,7 @@ def test_target_and_prefix(root: Path, tmp_path: Path, environ: dict[str, str], 
     (tmp_path / "there").mkdir()
     directories: dict[str, Any] = {kind: tmp_path / "there"}
     decision = policy.explain(root, environ=environ, **directories)
-    assert (decision.environment.kind, decision.plan[0].name) == (kind, f"{tmp_path}/there/.lock")
+    assert (decision.environment.kind, decision.plan[1].name) == (kind, f"{tmp_path}/there/.lock")
 
 
 def test_find_environment(root: Path, environ: dict[str, str]) -> None:
@@ -403,8 +405,8 @@ def test_nothing_of_a_plan_is_left(root: Path, environ: dict[str, str]) -> None:
     os.mkfifo(root / ".lock")
     with pytest.raises(policy.LockUnavailable):
         policy.lock(root, environ=environ).acquire()
-    (path, _) = policy.explain(root, environ=environ).plan
-    assert is_free(path.name)
+    for lock in policy.explain(root, environ=environ).plan[:-1]:
+        assert is_free(lock.name)
 
 
 def test_lost(root: Path, environ: dict[str, str]) -> None:

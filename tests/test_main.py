@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     pytest.skip("needs a POSIX shell and signals", allow_module_level=True)
 
+WORDS = '"local", "global", "beside", "cluster" or "both"'
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
@@ -128,10 +130,7 @@ def test_faults(policy: factories.Run, root: Path) -> None:
         'lock-policy.toml:1:1: error: unknown key "tiemout"; did you mean "timeout"?',
         "  tiemout = 5",
         "  ^^^^^^^",
-        (
-            'lock-policy.toml:3:8: error: expected "local", "global", "cluster" or "both", found "globl"; '
-            'did you mean "global"?'
-        ),
+        f'lock-policy.toml:3:8: error: expected {WORDS}, found "globl"; did you mean "global"?',
         '  lock = "globl"',
         "         ^^^^^^^",
     )
@@ -301,7 +300,7 @@ def test_returns(
     assert main(["explain", str(root), "--output-format", "path"]) == 0
     monkeypatch.setattr(sys, "argv", ["policy", "explain", str(root), "--output-format", "path"])
     assert main() == 0
-    assert capsys.readouterr().out == f"{root}/.lock\n" * 2
+    assert capsys.readouterr().out == f"{factories.gate(root)}\n{root}/.lock\n" * 2
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("-V",), ("run", "--version"), ("-q", "-V", "nonsense")])

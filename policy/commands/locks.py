@@ -17,7 +17,7 @@ from policy.locks.file import prune
 from policy.locks.holders import Found
 from policy.render.layout import fit, width
 from policy.render.style import BOLD, DIM, GREEN, YELLOW, paint, wanted
-from policy.rules.plan import default_global_directory
+from policy.rules.gate import default_directory, path
 from policy.rules.request import Request
 from policy.uv import names
 
@@ -98,12 +98,12 @@ def _of_environment(arguments: Arguments, caller: Caller, rules: Rules) -> list[
 def _directory(rules: Rules, caller: Caller) -> str:
     """Where the caller's rules put global locks."""
     configured = rules.setting("global-dir", caller)
-    return configured or default_global_directory(caller.environ)
+    return configured or default_directory(caller.environ)
 
 
 def _of_host(caller: Caller, directory: str) -> list[Row]:
     """Every lock that is held, and the files in the directories for locks."""
-    directories = (directory, default_global_directory(caller.environ), names.temporary_directory(caller.environ))
+    directories = (directory, default_directory(caller.environ), names.temporary_directory(caller.environ))
     places = tuple(dict.fromkeys(os.path.join(caller.cwd, place) for place in directories))
     held = {lock.name: lock for lock in holders.locked()}
     there = {lock.name: lock for lock in holders.locks(places)}
@@ -136,9 +136,17 @@ def _environment(lock: Found) -> str:
         return folder
     for holder in lock.holders:
         for root in holders.places(holder.pid):
-            if name == f"lock-policy-{names.digest(os.path.realpath(root))}.lock":
+            if name in _named(root):
                 return root
     return ""
+
+
+def _named(root: str) -> tuple[str, ...]:
+    """The names of the lock files that belong to an environment and lie elsewhere."""
+    try:
+        return os.path.basename(path("", root)), f"lock-policy-{names.digest(os.path.realpath(root))}.lock"
+    except LockUnavailable:
+        return ()
 
 
 def _pruned(row: Row) -> Row:

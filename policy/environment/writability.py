@@ -1,4 +1,4 @@
-"""Whether the lock file in an environment can be opened for writing, found out without creating anything."""
+"""Whether this process could change an environment, found out without creating anything."""
 
 from __future__ import annotations
 
@@ -7,38 +7,64 @@ import os
 import stat
 import sys
 
+from policy.errors import LockUnavailable
+
+REFUSALS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+"""What the kernel says where something may not be written; any other error is no answer."""
+
 
 def lock_errno(root: str) -> int:
-    """Why `<root>/.lock` could not be made or opened for writing by this process; 0 when it could.
+    """Why this process could not change an environment: neither write its folder nor `<root>/.lock`; 0 when it could.
 
-    Nothing is created: an existing file is opened for writing and closed, else the directory is asked (access(2) with
-    the effective user).
+    Nothing is created: the folder is asked (access(2) with the effective user), then an existing file is opened for
+    writing and closed. Where the folder does not exist yet, the one in which it would be created is asked.
 
     Args:
         root: The environment's root.
 
     Returns:
-        An errno, as the kernel would give it.
+        One of REFUSALS, or 0.
+
+    Raises:
+        LockUnavailable: Looking failed.
     """
     path = os.path.join(root, ".lock")
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            return 0  # its author must not choose the lock: it is refused, with the reason, when it is taken
-        os.close(os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)))
-    except FileNotFoundError:
-        return _directory_errno(root)
+        number = _folder_errno(root)
+        return _file_errno(path, number) if number else 0
     except OSError as error:
-        return error.errno or errno.EIO
-    return 0
+        reason = f"cannot tell whether the environment can be written: {error.strerror}"
+        raise LockUnavailable(path, error.errno or errno.EIO, reason) from error
 
 
-def _directory_errno(root: str) -> int:
+def _folder_errno(folder: str) -> int:
     effective = os.access in os.supports_effective_ids
-    if os.access(root, os.W_OK | os.X_OK, effective_ids=effective):
+    if os.access(folder, os.W_OK | os.X_OK, effective_ids=effective):
         return 0
     try:
-        if sys.platform != "win32" and os.statvfs(root).f_flag & os.ST_RDONLY:
-            return errno.EROFS
-    except OSError as error:
-        return error.errno or errno.EIO
+        mode = os.stat(folder).st_mode  # access(2) hides errors that are no refusal
+    except FileNotFoundError:
+        above = os.path.dirname(folder)
+        return _folder_errno(above) if above != folder else errno.ENOENT
+    except PermissionError as error:
+        return error.errno or errno.EACCES
+    if not stat.S_ISDIR(mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
+    if sys.platform != "win32" and os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return errno.EROFS
     return errno.EACCES
+
+
+def _file_errno(path: str, of_folder: int) -> int:
+    """The same for a lock file in a folder that cannot be written."""
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return 0  # its planter must not choose the lock: it is refused, with the reason, when it is taken
+        os.close(os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)))
+    except FileNotFoundError:
+        return of_folder
+    except OSError as error:
+        if error.errno in REFUSALS:
+            return error.errno or of_folder
+        raise
+    return 0

@@ -197,6 +197,7 @@ async def drive_async(held: Held, steps: Generator[Pause, None, T]) -> T:
 def take(
     held: Held,
     *,
+    start: float | None = None,
     timeout: float | None = None,
     environ: Mapping[str, str] | None = None,
     waiting: Waiting | None = None,
@@ -209,13 +210,14 @@ def take(
 
     Args:
         held: Takes its locks.
+        start: When the waiting began, on the monotonic clock; None: now.
         timeout: As for `hold`, like all that follow.
         environ: Where an ancestor's marker is looked for.
         waiting: Called with a lock that is waited for and the seconds since the beginning.
         synchronous: False where an event loop runs in this thread.
         disposable: True for a program that ends or execs if this fails.
     """
-    start = time.monotonic()
+    start = time.monotonic() if start is None else start
     deadline: Deadline | None = None
     marker = environ.get(MARKER, "") if environ else ""
     for lock in held.locks:

@@ -36,7 +36,6 @@ _FLAGS = (
 _TMPFILE: int = getattr(os, "O_TMPFILE", 0)  # Linux
 
 _MODE = 0o666  # uv's, whatever the umask: every user of a shared directory opens the file for writing
-_GROUP = 0o060  # what a group needs to share a file
 _ATTEMPTS = 100  # openings of a path whose file changes each time
 _SECOND_NAME_SECONDS = 0.5  # how long a second name may be that of a maker between link and unlink
 _REFRESH_SECONDS = 60.0  # systemd-tmpfiles counts days; a lock taken in a loop need not write an inode each time
@@ -165,7 +164,7 @@ def _open(file: OpenFile, *, near: bool, make: str) -> None:
                 time.sleep(0.005)
                 continue
         _judge(path, seen, directory, near=near)
-        if not _opens(file, seen):
+        if not _opens(file, seen, near=near):
             continue
         try:
             found = os.fstat(file.descriptor)
@@ -180,18 +179,19 @@ def _open(file: OpenFile, *, near: bool, make: str) -> None:
     raise LockUnavailable(path, 0, "it is replaced each time it is opened", remedy="find out who replaces it")
 
 
-def _opens(file: OpenFile, seen: os.stat_result) -> bool:
+def _opens(file: OpenFile, seen: os.stat_result, *, near: bool) -> bool:
     """Opens what was seen; False where it is gone or has become something else.
 
-    For writing, since NFS gives an exclusive flock to nothing less (flock(2)). Root's file and our own may be
-    read-only: flock then works on every local file system, and NFS refuses it, so nobody is let in by mistake.
+    For writing, since NFS gives an exclusive flock to nothing less (flock(2)). Root's file, our own and that of a
+    colleague in an environment may be read-only: flock then works on every local file system, and NFS refuses it, so
+    nobody is let in by mistake.
     """
     try:
         _enter(file, os.O_RDWR | _FLAGS)
     except FileNotFoundError:
         return False
     except PermissionError as error:
-        if error.errno != errno.EACCES or seen.st_uid not in (0, _user()):
+        if error.errno != errno.EACCES or not (near or seen.st_uid in (0, _user())):
             raise
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ESTALE, errno.EMLINK):
@@ -230,10 +230,9 @@ def _judge(path: str, seen: os.stat_result, directory: str, *, near: bool) -> No
     if mode & _MODE == _MODE or sys.platform == "win32" or seen.st_uid in (0, _user()):
         return
     if near:
-        # Who owns the environment's directory could put any file there; a group that may write there, too.
+        # The owner of the environment's directory could put any file there; a group that may write there, too.
         owner = os.stat(directory)
-        shared = owner.st_mode & 0o020 and mode & _GROUP == _GROUP and owner.st_gid == seen.st_gid
-        if shared or owner.st_uid == seen.st_uid:
+        if owner.st_uid == seen.st_uid or (owner.st_mode & 0o020 and owner.st_gid == seen.st_gid):
             return
     raise LockUnavailable(
         path,

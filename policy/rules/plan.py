@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from policy.locks.file import FileLock
+from policy.rules.gate import default_directory, gate, is_read_only
 from policy.uv import names
 
 TYPE_CHECKING = False
@@ -24,32 +24,30 @@ ORDER = ("gate", "cluster", "global", "strict", "beside", "uv", "local")
 
 
 def plan(locations: Sequence[str], request: Request, setting: Setting) -> tuple[Lock, ...]:
-    """The locks to hold, in the order in which they are taken, each once.
+    """The locks to hold, in the order in which they are taken, each once: the gate, then what the locations say.
+
+    On a read-only file system nobody can have a gate, and it is left out where something else is held.
 
     Args:
         locations: Keys of LOCATIONS.
         request: What is to be locked.
         setting: Gives the value of a single setting.
+
+    Raises:
+        LockUnavailable: The environment cannot be looked at.
     """
+    environ = request.caller.environ
     found: dict[Lock, None] = {}
     for location in locations:
         found.update(dict.fromkeys(LOCATIONS[location](request, setting)))
+    directory = setting("gate-dir")
+    if not (found and is_read_only(directory or default_directory(environ))):
+        found[gate(request.environment.root, directory, environ)] = None
     return tuple(sorted(found, key=_place))
 
 
 def _place(lock: Lock) -> int:
     return ORDER.index(lock.purpose)
-
-
-def default_global_directory(environ: Any) -> str:
-    """Where global locks live unless configured: `/tmp`, whatever TMPDIR says, because every shell must meet there.
-
-    Args:
-        environ: Environment variables; only Windows looks at them.
-    """
-    if sys.platform == "win32":
-        return os.path.join(environ.get("PROGRAMDATA", r"C:\ProgramData"), "lock-policy", "locks")
-    return "/tmp"  # noqa: S108  (lock files there are opened as hostile ones)
 
 
 def local(request: Request, setting: Setting) -> tuple[Lock, ...]:
@@ -60,23 +58,30 @@ def local(request: Request, setting: Setting) -> tuple[Lock, ...]:
 
 
 def global_(request: Request, setting: Setting) -> tuple[Lock, ...]:
-    """A file named after the root's real path, so that every spelling of an environment meets in it.
+    """Nothing in the environment: the gate alone, and a file of the same kind where `global-dir` is set.
 
     For a system environment uv's own locks follow, one for each spelling of the interpreter, so that uv is excluded
     whichever it was given; sorted, so that two of us never wait for each other crosswise.
     """
     caller, environment = request.caller, request.environment
-    default = default_global_directory(caller.environ)
-    directory = setting("global-dir") or default
-    path = os.path.join(directory, f"lock-policy-{names.digest(os.path.realpath(environment.root))}.lock")
-    make = "" if default == "/tmp" else default  # noqa: S108  (compared only)
-    words = "one file forevery spelling of this environment"
-    found: list[Lock] = [FileLock("global", path, make=make, words=words)]
+    found: list[Lock] = []
+    directory = setting("global-dir")
+    if directory:
+        path = os.path.join(directory, f"lock-policy-{names.digest(os.path.realpath(environment.root))}.lock")
+        found.append(FileLock("global", path, words="in the directory that global-dir names"))
     if environment.kind == "system":
         words = "uv's own, for one spelling of this interpreter"
         paths = names.interpreter_locks(environment.interpreter, caller.environ, caller.cwd)
         found += [FileLock("uv", path, words=words) for path in paths]
     return tuple(found)
+
+
+def beside(request: Request, setting: Setting) -> tuple[Lock, ...]:
+    """`<parent of root>/.<name of root>.lock`, which is pipx's own file: it outlives the environment."""
+    del setting
+    above, name = os.path.split(request.environment.root)
+    words = "beside the environment; pipx takes the same file"
+    return (FileLock("beside", os.path.join(above, f".{name}.lock"), near=True, words=words),)
 
 
 def cluster(request: Request, setting: Setting) -> tuple[Lock, ...]:
@@ -89,5 +94,6 @@ def cluster(request: Request, setting: Setting) -> tuple[Lock, ...]:
 LOCATIONS: dict[str, Callable[[Request, Setting], tuple[Lock, ...]]] = {
     "local": local,
     "global": global_,
+    "beside": beside,
     "cluster": cluster,
 }

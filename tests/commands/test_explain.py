@@ -48,9 +48,10 @@ def test_text(root: Path, explain: factories.Run) -> None:
     """Text goes to stdout, leads with the decision and the file, and stderr stays empty."""
     seen = explain(root)
     assert (seen.returncode, seen.stderr) == (0, "")
-    assert seen.stdout.splitlines()[:5] == [
-        "local lock:",
-        f"  {root}/.lock  in the environment; uv takes the same file",
+    assert seen.stdout.splitlines()[:6] == [
+        "local lock, held in this order:",
+        f"  {factories.gate(root).ljust(len(str(root)) + 6)}  the gate: lock-policy takes it first",
+        f"  {f'{root}/.lock'.ljust(len(factories.gate(root)))}  in the environment; uv takes the same file",
         "",
         "decided by environment (built in)",
         "  because uv locks these in the environment itself",
@@ -62,8 +63,11 @@ def test_formats(root: Path, explain: factories.Run) -> None:
     """All formats tell the same decision."""
     shown = told(explain(root, *JSON))
     assert tomllib.loads(explain(root, "--output-format", "toml").stdout)["plan"] == shown["plan"]
-    assert explain(root, "--output-format", "path").stdout == f"{root}/.lock\n"
-    assert shown["plan"] == [{"purpose": "local", "kind": "file", "path": f"{root}/.lock"}]
+    assert explain(root, "--output-format", "path").stdout == f"{factories.gate(root)}\n{root}/.lock\n"
+    assert shown["plan"] == [
+        {"purpose": "gate", "kind": "file", "path": factories.gate(root)},
+        {"purpose": "local", "kind": "file", "path": f"{root}/.lock"},
+    ]
 
 
 def test_rule_of_the_project(root: Path, explain: factories.Run) -> None:
@@ -117,7 +121,7 @@ def test_settings(root: Path, explain: factories.Run) -> None:
     assert told(explain(root, *JSON))["timeout"] == 9
     shown = told(explain(root, *JSON, "--timeout", "5", "--global-dir", "/g"))
     assert shown["timeout"] == 5
-    assert shown["plan"][0]["path"].startswith("/g/lock-policy-")
+    assert shown["plan"][1]["path"].startswith("/g/lock-policy-")
     assert "  waits at most 5 s\n" in explain(root, "--timeout", "5").stdout
 
 
@@ -209,7 +213,7 @@ def test_paths_for_scripts(tmp_path: Path) -> None:
             encoding="utf-8",
             errors="surrogateescape",
         )
-        assert seen.stdout == f"{root}/.lock\n", more
+        assert seen.stdout == f"{factories.gate(root)}\n{root}/.lock\n", more
 
 
 @pytest.mark.parametrize("format", ["text", "json", "toml"])
@@ -229,7 +233,7 @@ def test_strange_path_on_terminal(tmp_path: Path) -> None:
     root = factories.virtualenv(tmp_path / STRANGE / "env")
     environ = factories.alone(tmp_path)
     shown = on_terminal(root, "--output-format", "path", environ=environ, cwd=tmp_path)
-    assert shown == f"{tmp_path}/a\\x1b[31m\\udcff\\u202e/env/.lock\n"
+    assert shown == f"{factories.gate(root)}\n{tmp_path}/a\\x1b[31m\\udcff\\u202e/env/.lock\n"
 
 
 @pytest.mark.parametrize(

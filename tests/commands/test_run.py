@@ -303,6 +303,7 @@ def test_descriptors(place: Place, mode: str) -> None:
     assert fds.pop(reader) == passed
     expected = {place.lock, *map(str, place.directory.glob("lock-policy-*.lock"))}
     assert len(expected) == 2
+    expected.add(factories.gate(place.root))
     assert set(fds.values()) == (expected if mode == "exec" else set())
     assert len(fds) == len(set(fds.values()))
 
@@ -312,11 +313,13 @@ def test_variables(place: Place, mode: str) -> None:
     """The command's variables are its parent's, two that say whose lock it runs under, and one for a uv in it."""
     told, _ = witness(place, mode)
     environ = told["environ"]
-    status = os.stat(place.lock)
-    descriptor, device, inode = environ.pop(MARKER).split(":")
-    assert (int(device), int(inode)) == (status.st_dev, status.st_ino)
-    if mode == "exec" and os.path.exists("/proc/self/fd"):
-        assert told["fds"][descriptor] == place.lock
+    entries = [entry.split(":") for entry in environ.pop(MARKER).split(",")]
+    paths = (factories.gate(place.root), place.lock)
+    for (descriptor, device, inode), path in zip(entries, paths, strict=True):
+        status = os.stat(path)
+        assert (int(device), int(inode)) == (status.st_dev, status.st_ino)
+        if mode == "exec" and os.path.exists("/proc/self/fd"):
+            assert told["fds"][descriptor] == path
     assert environ.pop(run.ENVIRONMENT) == str(place.root)
     assert environ.pop("UV_LOCK_TIMEOUT") == "0"
     # Python itself sets LC_CTYPE where the locale is C (PEP 538)

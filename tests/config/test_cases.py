@@ -11,6 +11,8 @@ from policy.toml.diagnostic import Location
 
 HERE = Location("a.toml", ("tests",))
 
+WORDS = '"local", "global", "beside", "cluster" or "both"'
+
 
 def diagnostics(value: object) -> list[tuple[tuple[str | int, ...], str]]:
     """Where and why a case is refused."""
@@ -55,7 +57,7 @@ def test_least() -> None:
         (
             {"name": "x", "expect": {"lock": "x"}},
             ("expect", "lock"),
-            'expected "local", "global", "cluster" or "both", found "x"',
+            f'expected {WORDS}, found "x"',
         ),
         (
             {"name": "x", "expect": {"lock": "local"}, "given": {"writeable": True}},

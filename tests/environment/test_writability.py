@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.environment.writability import lock_errno
-from tests import factories
+from policy.errors import LockUnavailable
+from tests import factories, requirements
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,10 +33,39 @@ def test_looking_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_missing_folder(tmp_path: Path) -> None:
-    """Where there is no folder there is no lock file either, and the errno says so."""
-    assert lock_errno(str(tmp_path / "gone")) == errno.ENOENT
+    """Where there is no folder yet, the one counts in which it would be created; a file in its place is no answer."""
+    assert lock_errno(str(tmp_path / "gone" / "env")) == 0
     (tmp_path / "file").touch()
-    assert lock_errno(str(tmp_path / "file")) == errno.ENOTDIR
+    for path in (tmp_path / "file", tmp_path / "file" / "env"):
+        with pytest.raises(LockUnavailable, match="cannot tell whether the environment can be written: Not a dir"):
+            lock_errno(str(path))
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.EAGAIN])
+def test_other_errors_are_no_answer(tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a refusal means that an environment cannot be written; whatever else goes wrong is an error."""
+    (tmp_path / ".lock").touch()
+
+    def failing(*_: object, **__: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    monkeypatch.setattr(os, "open", failing)
+    with pytest.raises(LockUnavailable) as caught:
+        lock_errno(str(tmp_path))
+    assert caught.value.errno == number
+
+
+def test_folder_without_its_file(tmp_path: Path) -> None:
+    """A member of a group that may write the folder can change the environment, whoever owns the lock file in it."""
+    requirements.need_root()
+    root = factories.open_to_all(tmp_path) / "env"
+    root.mkdir()
+    (root / ".lock").touch(0o444)
+    os.chown(root, 0, factories.NOBODY)
+    root.chmod(0o2775)
+    seen = factories.as_nobody(LOOK, root, environ=factories.alone(tmp_path), cwd=tmp_path)
+    assert seen.stdout == "0\n", seen.stderr
 
 
 def test_other_users_folder(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from policy.rules.plain import BUILT_IN, PlainRule
 from policy.rules.rule import RULES, Rule
 from policy.subject import Subject
 from policy.toml.diagnostic import Location
-from policy.uv import names
 from tests import factories
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if sys.platform == "win32":
     pytest.skip("needs POSIX paths", allow_module_level=True)
 
 FACTS = {"writable": True, "externally-managed": False}
-DIGEST = names.digest("/srv/app/.venv")
+GATE = factories.gate("/srv/app/.venv")
 
 
 def plain() -> dict[str, Any]:
@@ -61,13 +60,14 @@ def rich() -> dict[str, Any]:
     program = PlainChain([rule(tried, 3), rule(ours, 8), *BUILT_IN], {})
     asked = factories.request({"CI": "yes", "TOKEN": "secret"}, FACTS, operation="sync")
     decision = program.decide(asked)
-    decision.corrected = "/srv/app/.venv/.lock could not be made although it seemed so: Permission denied"
+    decision.corrected = "/srv/app/.venv/.lock could not be created although it seemed so: Permission denied"
     return record.record(decision, ["/p/x.toml is ignored: everyone can write it"])
 
 
-PLAIN = """\
-local lock:
-  /srv/app/.venv/.lock  in the environment; uv takes the same file
+PLAIN = f"""\
+local lock, held in this order:
+  {GATE}  the gate: lock-policy takes it first
+  /srv/app/.venv/.lock                    in the environment; uv takes the same file
 
 decided by environment (built in)
   because uv locks these in the environment itself
@@ -81,7 +81,7 @@ environment
   found by     argument
 
 kept out while the lock is held
-  no   lock-policy, this host               this plan has no gate, and a caller with other rules holds other locks
+  yes  lock-policy, this host               gate
   yes  uv, this environment                 local
   no   lock-policy, other hosts             no lock of this plan reaches them; lock = ["cluster", "local"]
   yes  lock-policy, other mount namespaces  local
@@ -97,13 +97,13 @@ rules, in the order in which they were asked; the first whose conditions all hol
        + kind  wants virtualenv or target or prefix  saw virtualenv
   not asked any more: default (built in)"""
 
-RICH = """\
+RICH = f"""\
 global lock:
-  /tmp/lock-policy-3e0c21441a57124f.lock  one file forevery spelling of this environment
+  {GATE}  the gate: lock-policy takes it first
 
 decided by ci (/p/lock-policy.toml:8), project configuration
   because builds share it
-  asked again, because /srv/app/.venv/.lock could not be made although it seemed so: Permission denied
+  asked again, because /srv/app/.venv/.lock could not be created although it seemed so: Permission denied
   waits at most 90 s
 
 environment
@@ -114,7 +114,7 @@ environment
   found by     argument
 
 kept out while the lock is held
-  no   lock-policy, this host               this plan has no gate, and a caller with other rules holds other locks
+  yes  lock-policy, this host               gate
   no   uv, this environment                 uv locks /srv/app/.venv/.lock, which this plan does not hold; lock = ["global", "local"]
   no   lock-policy, other hosts             no lock of this plan reaches them; lock = ["cluster", "global"]
   no   lock-policy, other mount namespaces  no lock of this plan lies beside the environment, where containers that share its volume look; lock = ["beside", "global"]
@@ -179,7 +179,7 @@ def test_system_text() -> None:
     lines = render("text", record.record(PlainChain(BUILT_IN).decide(asked))).splitlines()
     assert lines[0] == "global lock, held in this order:"
     assert [line.split("  ")[-1].strip() for line in lines[1:3]] == [
-        "one file forevery spelling of this environment",
+        "the gate: lock-policy takes it first",
         "uv's own, for one spelling of this interpreter",
     ]
     assert "  base         unknown" in lines
@@ -208,7 +208,7 @@ def test_json_shape() -> None:
     ]
     assert list(shown) == keys
     assert (shown["version"], shown["lock"], shown["timeout"]) == (2, ["global"], 90)
-    assert shown["plan"] == [{"purpose": "global", "kind": "file", "path": f"/tmp/lock-policy-{DIGEST}.lock"}]
+    assert shown["plan"] == [{"purpose": "gate", "kind": "file", "path": GATE}]
     assert shown["rule"] == {
         "name": "ci",
         "file": "/p/lock-policy.toml",
@@ -275,13 +275,13 @@ def test_path() -> None:
     """`path` is one path a line, in the order in which they are taken, and nothing else."""
     asked = factories.request(facts=FACTS)
     shown = record.record(PlainChain([Rule("both")], {}).decide(asked))
-    assert render("path", shown) == f"/tmp/lock-policy-{DIGEST}.lock\n/srv/app/.venv/.lock"
+    assert render("path", shown) == f"{GATE}\n/srv/app/.venv/.lock"
 
 
 def test_path_with_line_end() -> None:
     """A line end in a path does not make two lines of it."""
     shown = record.record(PlainChain([Rule("local")], {}).decide(factories.request(root="/a\n/etc")))
-    assert render("path", shown) == "/a\\n/etc/.lock"
+    assert render("path", shown) == factories.gate("/a\n/etc") + "\n/a\\n/etc/.lock"
 
 
 # What comes from outside

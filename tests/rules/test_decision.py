@@ -229,7 +229,7 @@ def test_decision() -> None:
     assert decision.rule.label == decision.label == "mine"
     assert (decision.lock, decision.required, decision.corrected) == (("local",), True, "")
     assert decision.environment is asked.environment
-    assert [lock.name for lock in decision.plan] == ["/srv/app/.venv/.lock"]
+    assert [lock.name for lock in decision.plan] == [factories.gate("/srv/app/.venv"), "/srv/app/.venv/.lock"]
 
 
 def test_label_without_name() -> None:
@@ -241,10 +241,10 @@ def test_global_dir() -> None:
     """Global locks lie in the directory of the setting, else in the default one."""
     rows = [Rule("global")]
     setting = {"global-dir": Setting("/g", "/p/a.toml", 1, "user")}
-    assert PlainChain(rows, setting).decide(factories.request()).plan[0].name.startswith("/g/lock-policy-")
-    assert PlainChain(rows, {}).decide(factories.request()).plan[0].name.startswith("/tmp/lock-policy-")
+    assert PlainChain(rows, setting).decide(factories.request()).plan[1].name.startswith("/g/lock-policy-")
+    assert [lock.purpose for lock in PlainChain(rows, {}).decide(factories.request()).plan] == ["gate"]
     more = PlainChain(rows, setting).with_settings({"global-dir": Setting("/h", "--global-dir", 0, "caller")})
-    assert more.decide(factories.request()).plan[0].name.startswith("/h/lock-policy-")
+    assert more.decide(factories.request()).plan[1].name.startswith("/h/lock-policy-")
 
 
 def test_observed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ def test_local_file_systems(tmp_path: Path) -> None:
 def test_unwritable(tmp_path: Path) -> None:
     """On an environment that cannot be written, what each uv does is reported."""
     gone = str(tmp_path / "gone")
-    (hint,) = told(factories.request(root=gone))
+    (hint,) = told(factories.request(root=gone, facts={"writable": False}))
     assert hint.startswith(
         "uv cannot lock this environment itself: 0.7.12 to 0.7.18 fail (UV_PYTHON=/usr/bin/python3.11 "
     )

@@ -30,14 +30,16 @@ def settings(directory: str) -> Callable[[str], Any]:
 def plan(
     location: str, root: Path | str, directory: str = "/g", environ: Mapping[str, str] | None = None, cwd: str = "/"
 ) -> list[tuple[str, str]]:
-    """The plan of a virtual environment: (path, purpose)."""
+    """The plan of a virtual environment besides the gate: (path, purpose)."""
     asked = factories.request(environ, root=str(root), cwd=cwd)
-    return [(lock.name, lock.purpose) for lock in locations.plan(location.split("+"), asked, settings(directory))]
+    first, *rest = locations.plan(location.split("+"), asked, settings(directory))
+    assert first == FileLock("gate", factories.gate(root))
+    return [(lock.name, lock.purpose) for lock in rest]
 
 
 def test_names() -> None:
     """The locations of the design, and no other."""
-    assert list(LOCATIONS) == ["local", "global", "cluster"]
+    assert list(LOCATIONS) == ["local", "global", "beside", "cluster"]
 
 
 @pytest.mark.parametrize("kind", ["virtualenv", "target", "prefix", "system"])
@@ -47,7 +49,9 @@ def test_local(kind: str) -> None:
 
 
 def test_global() -> None:
-    """A global lock is one file in the directory, named after the root."""
+    """A global lock is the gate, and one file more in the directory that is set, named after the root."""
+    asked = factories.request(root="/e")
+    assert locations.plan(("global",), asked, settings("")) == (FileLock("gate", factories.gate("/e")),)
     ((path, purpose),) = plan("global", "/e")
     assert path == f"/g/lock-policy-{names.digest('/e')}.lock"
     assert purpose == "global"
@@ -110,6 +114,7 @@ def test_system(tmp_path: Path, spelling: str) -> None:
     assert files[0] == FileLock("global", f"/g/lock-policy-{names.digest(os.path.realpath(tmp_path))}.lock")
     assert [(file.name, file.purpose) for file in files[1:]] == [(path, "uv") for path in uvs]
     assert locations.plan(("global", "local"), asked, settings("/g")) == (
+        FileLock("gate", factories.gate(tmp_path)),
         *files,
         FileLock("local", f"{tmp_path}/.lock"),
     )
@@ -135,7 +140,23 @@ def test_uvs_directory(tmp_path: Path, environ: dict[str, str], directory: str) 
     } == {directory}
 
 
-@pytest.mark.parametrize("environ", [{}, {"TMPDIR": "/var/own"}, {"TMP": "/x", "TEMP": "/y"}])
-def test_default_directory(environ: dict[str, str]) -> None:
-    """Every shell of a host meets in the same place, whatever its TMPDIR."""
-    assert locations.default_global_directory(environ) == "/tmp"
+def test_beside() -> None:
+    """A lock beside the environment is pipx's own file."""
+    assert plan("beside", "/v/black") == [("/v/.black.lock", "beside")]
+
+
+def test_order() -> None:
+    """Whatever the order of the locations, everybody takes the locks in the same one, each once."""
+    one = plan("local+beside+global+local", "/v/black")
+    assert [purpose for _, purpose in one] == ["global", "beside", "local"]
+    assert one == plan("global+local+beside", "/v/black")
+
+
+def test_read_only_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the gate's directory is read-only nobody has a gate, and it is left out; a plan is never empty."""
+    monkeypatch.setattr(locations, "is_read_only", lambda directory: directory == "/tmp")
+    asked = factories.request(root="/e")
+    assert locations.plan(("local",), asked, settings("")) == (FileLock("local", "/e/.lock"),)
+    assert locations.plan(("global",), asked, settings("")) == (FileLock("gate", factories.gate("/e")),)
+    moved = {"gate-dir": "/run/gate"}.get
+    assert [lock.purpose for lock in locations.plan(("local",), asked, moved)] == ["gate", "local"]

@@ -17,6 +17,8 @@ if sys.platform == "win32":
 HERE = Location("a.toml")
 LAST = Rule("global", name="last")
 
+WORDS = '"local", "global", "beside", "cluster" or "both"'
+
 
 def read(value: object) -> Rule:
     """A rule as a file has it."""
@@ -92,7 +94,7 @@ def test_defaults() -> None:
         (
             {"lock": "globl"},
             ("lock",),
-            'expected "local", "global", "cluster" or "both", found "globl"; did you mean "global"?',
+            f'expected {WORDS}, found "globl"; did you mean "global"?',
         ),
         ({"lock": "local", "lokc": 1}, ("lokc",), 'unknown key "lokc"; did you mean "lock"?'),
         ({"lock": "local", "name": ""}, ("name",), "must be 1 to 100 printable characters"),
@@ -147,10 +149,10 @@ def test_twins() -> None:
     [
         (
             ("locl",),
-            'lock of a rule: expected "local", "global", "cluster" or "both", found "locl"; did you mean "local"?',
+            f'lock of a rule: expected {WORDS}, found "locl"; did you mean "local"?',
         ),
         (((),), "lock of a rule: must not be empty"),
-        ((1,), 'lock of a rule: expected "local", "global", "cluster" or "both", found 1'),
+        ((1,), f"lock of a rule: expected {WORDS}, found 1"),
         (
             ("local", {"operatoin": "sync"}),
             'match.operatoin of a rule: unknown key "operatoin"; did you mean "operation"?',

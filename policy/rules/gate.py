@@ -1,0 +1,126 @@
+"""The gate: the lock outside of the environment that every plan takes first, so that nobody misses anybody.
+
+Nothing chooses it but which environment it is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from policy.environment.identity import identity
+from policy.errors import LockUnavailable
+from policy.locks.file import FileLock
+from policy.locks.open_file import OpenFile
+from policy.uv.names import seahash
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from policy.locks.backend import Pause
+    from policy.locks.wait import Deadline
+
+_MANY = 1024  # digests that are remembered
+_digests: dict[str, str] = {}
+
+
+class GateLock(FileLock):
+    """The lock file of a gate, whose name is looked at again after a wait.
+
+    Args:
+        directory: Where it lies.
+        root: The environment's root.
+        make: The directory that is created where it is missing.
+
+    Raises:
+        LockUnavailable: The environment cannot be looked at.
+    """
+
+    __slots__ = ("_directory", "_root")
+
+    def __init__(self, directory: str, root: str, make: str = "") -> None:
+        self._directory = directory
+        self._root = root
+        super().__init__("gate", path(directory, root), make=make, words="the gate: lock-policy takes it first")
+
+    def wait(self, deadline: Deadline) -> Generator[Pause, None, bool]:
+        """Queues in the kernel; then looks whether the environment still has this gate.
+
+        Raises:
+            LockUnavailable: There is no flock here, or the environment cannot be looked at.
+        """
+        while (yield from super().wait(deadline)):
+            now = path(self._directory, self._root)
+            if now == self.name:
+                return True
+            # A folder or a link was made, moved or replaced while this waited.
+            self.release()
+            self.name = now
+            self._file = OpenFile(now)
+            if self.attempt():
+                return True
+        return False
+
+
+def gate(root: str, directory: str | None, environ: Mapping[str, str]) -> GateLock:
+    """The gate of an environment.
+
+    Args:
+        root: Its root.
+        directory: Where the administrator moved the gate; None: where it always is.
+        environ: Environment variables; only Windows looks at them.
+
+    Raises:
+        LockUnavailable: The environment cannot be looked at.
+    """
+    default = default_directory(environ)
+    return GateLock(directory or default, root, default if sys.platform == "win32" and not directory else "")
+
+
+def path(directory: str, root: str) -> str:
+    """The lock file of the gate of an environment, as it is now.
+
+    Args:
+        directory: Where the gate lies.
+        root: The environment's root.
+
+    Raises:
+        LockUnavailable: The environment cannot be looked at.
+    """
+    try:
+        name = identity(root)
+    except OSError as error:
+        reason = f"cannot tell which environment it is: {error.strerror}"
+        raise LockUnavailable(root, error.errno or 0, reason) from error
+    digest = _digests.get(name)
+    if digest is None:
+        if len(_digests) >= _MANY:
+            _digests.clear()
+        digest = _digests[name] = f"{seahash(name.encode('utf-8', 'surrogateescape')):016x}"
+    return os.path.join(directory, f"lock-policy-{digest}.lock")
+
+
+def default_directory(environ: Mapping[str, str]) -> str:
+    """Where the gate lies: `/tmp`, whatever TMPDIR says, because every shell must meet there.
+
+    Args:
+        environ: Environment variables; only Windows looks at them.
+    """
+    if sys.platform == "win32":
+        return os.path.join(environ.get("PROGRAMDATA", r"C:\ProgramData"), "lock-policy", "locks")
+    return "/tmp"  # noqa: S108  (lock files there are opened as hostile ones)
+
+
+def is_read_only(directory: str) -> bool:
+    """Whether nobody can have a lock file in a directory, because its file system is read-only.
+
+    Args:
+        directory: Where the gate lies.
+    """
+    if sys.platform == "win32":
+        return False
+    try:
+        return bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False  # told when the lock is taken
