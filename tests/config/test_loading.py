@@ -152,7 +152,7 @@ def test_notices_changes(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         decided()
     file.unlink()
-    assert rules.decide(request(tmp_path)).rule.name == "read-only"
+    assert rules.decide(request(tmp_path)).rule.name == "environment"
 
 
 def test_notices_same_size_and_time(tmp_path: Path) -> None:
