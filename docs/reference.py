@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from policy.checks.codes import CODES
 from policy.commands import COMMANDS, parser_for
+from policy.commands.health.finding import CODES as ILLS
 from policy.commands.help import options_of
 from policy.config.cases import EXPECT
 from policy.config.cases import GIVEN as EVERY_FACT
@@ -43,7 +44,7 @@ VARIABLES = {
 
 EXIT_CODES = {
     "0": "fine",
-    "1": "a finding: a warning of `policy check --strict`, a failing `policy test`",
+    "1": "a finding: a warning of `policy check --strict`, a failing `policy test`, anything of `policy doctor`",
     "2": "usage or configuration error",
 }
 RUN_EXIT_CODES = {
@@ -73,6 +74,9 @@ def page() -> str:
             ("code", "severity", "meaning"),
             [(f"`{code.name}`", code.severity, code.summary) for code in CODES.values()],
             "`policy rule CODE` shows an example of each, and what to do.",
+        ),
+        _table(
+            "Findings of `policy doctor`", ("code", "meaning"), [(f"`{code}`", text) for code, text in ILLS.items()]
         ),
         _exit_codes(),
         _table(
@@ -248,6 +252,7 @@ ANCHORS = {
     "Built-in rules": "built-in",
     "Tests": "given",
     "Findings of `policy check`": "code",
+    "Findings of `policy doctor`": "doctor",
     "Exit codes": "exit",
     "Environment variables": "variable",
 }

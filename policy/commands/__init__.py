@@ -19,6 +19,7 @@ COMMANDS = {
     "init": "write a commented configuration file to start from",
     "locks": "list the locks that are held on this host, and by whom",
     "users": "list the processes that run from an environment",
+    "doctor": "find out whether locking works here",
     "shims": "write scripts that run uv, pip and the like under the lock",
     "hook": "print what a shell runs at its start to use the shims",
     "cluster": "print what a server for the locks of several hosts needs, or check one",

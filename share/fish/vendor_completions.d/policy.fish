@@ -7,14 +7,14 @@ function __policy_words # the command, then the words of the command line that f
     while set -q words[1]
         switch $words[1]
             case --
-                contains -- "$command" explain run; and printf '%s\n' $command $words[2..]; and return
-            case --config-file --project --color --output-format --python --target --prefix --operation --env --unset --assume --timeout --global-dir --cluster-service --layer --min-coverage --host --port --dbname --user --sslmode --sslrootcert
+                contains -- "$command" explain run once; and printf '%s\n' $command $words[2..]; and return
+            case --config-file --project --color --output-format --python --target --prefix --operation --env --unset --assume --timeout --global-dir --cluster-service --unless --layer --min-coverage --host --port --dbname --user --sslmode --sslrootcert
                 set -e words[1]
             case '-*'
             case '*'
                 if test -z "$command"
                     set command $words[1]
-                else if contains -- $command run
+                else if contains -- $command run once
                     printf '%s\n' $command $words
                     return
                 end
@@ -40,6 +40,7 @@ complete -c policy -f
 complete -c policy -n '__policy_words >/dev/null' -a '(__policy_program)'
 complete -c policy -n '__policy_is' -a explain -d 'which lock an environment gets, by which rule, and why'
 complete -c policy -n '__policy_is' -a run -d 'hold the lock while a command runs'
+complete -c policy -n '__policy_is' -a once -d 'hold the lock, look again, and run a command only if what it makes is still missing'
 complete -c policy -n '__policy_is' -a check -d 'find every fault in configuration files, and rules that look wrong'
 complete -c policy -n '__policy_is' -a rule -d 'show what a code of policy check means, with an example'
 complete -c policy -n '__policy_is' -a test -d 'run the [[tests]] of configuration files against their rules'
@@ -47,6 +48,7 @@ complete -c policy -n '__policy_is' -a show -d 'print the effective configuratio
 complete -c policy -n '__policy_is' -a init -d 'write a commented configuration file to start from'
 complete -c policy -n '__policy_is' -a locks -d 'list the locks that are held on this host, and by whom'
 complete -c policy -n '__policy_is' -a users -d 'list the processes that run from an environment'
+complete -c policy -n '__policy_is' -a doctor -d 'find out whether locking works here'
 complete -c policy -n '__policy_is' -a shims -d 'write scripts that run uv, pip and the like under the lock'
 complete -c policy -n '__policy_is' -a hook -d 'print what a shell runs at its start to use the shims'
 complete -c policy -n '__policy_is' -a cluster -d 'print what a server for the locks of several hosts needs, or check one'
@@ -99,6 +101,24 @@ complete -c policy -n '__policy_is run' -s v -l verbose -d 'say more'
 complete -c policy -n '__policy_is run' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is run' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is run' -a '(__fish_complete_command)'
+complete -c policy -n '__policy_is once' -l unless -r -F -d 'what the command makes; absent: the interpreter of the environment'
+complete -c policy -n '__policy_is once' -l close -d 'the command does not inherit the lock: daemons that it leaves do not hold it'
+complete -c policy -n '__policy_is once' -l unused -d 'wait, too, until no process runs from the environment'
+complete -c policy -n '__policy_is once' -l python -r -F -d 'an interpreter, or the root of an environment'
+complete -c policy -n '__policy_is once' -l target -x -a '(__fish_complete_directories)' -d 'a directory that packages are installed into, as pip\'s --target'
+complete -c policy -n '__policy_is once' -l prefix -x -a '(__fish_complete_directories)' -d 'a prefix that packages are installed into, as pip\'s --prefix'
+complete -c policy -n '__policy_is once' -l operation -x -d 'what is about to be done, such as "sync" or "pip install"'
+complete -c policy -n '__policy_is once' -l config-file -r -F -d 'read this file alone (also LOCK_POLICY_CONFIG_FILE)'
+complete -c policy -n '__policy_is once' -l no-config -d 'read no file at all (also LOCK_POLICY_NO_CONFIG)'
+complete -c policy -n '__policy_is once' -l project -x -a '(__fish_complete_directories)' -d 'look for the project\'s configuration here and upward'
+complete -c policy -n '__policy_is once' -l timeout -x -d 'how long to wait for the lock (also LOCK_POLICY_TIMEOUT)'
+complete -c policy -n '__policy_is once' -l global-dir -x -a '(__fish_complete_directories)' -d 'where global locks live (also LOCK_POLICY_GLOBAL_DIR)'
+complete -c policy -n '__policy_is once' -l cluster-service -x -d 'the libpq service of the server that keeps locks for several hosts (also LOCK_POLICY_CLUSTER_SERVICE)'
+complete -c policy -n '__policy_is once' -s q -l quiet -d 'no notes and no warnings'
+complete -c policy -n '__policy_is once' -s v -l verbose -d 'say more'
+complete -c policy -n '__policy_is once' -s h -l help -d 'show this help'
+complete -c policy -n '__policy_is once' -s V -l version -d 'show the version'
+complete -c policy -n '__policy_is once' -a '(__fish_complete_command)'
 complete -c policy -n '__policy_is check' -l layer -x -a 'file project user system' -d 'judge FILE as a file of this layer; absent: the layer in whose place FILE stands, else project'
 complete -c policy -n '__policy_is check' -l strict -d 'a warning is a finding: exit code 1'
 complete -c policy -n '__policy_is check' -l output-format -x -a 'text json github gitlab sarif junit' -d 'default: text'
@@ -164,6 +184,19 @@ complete -c policy -n '__policy_is users' -l color -x -a 'auto always never' -d 
 complete -c policy -n '__policy_is users' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is users' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is users' -r -F
+complete -c policy -n '__policy_is doctor' -l output-format -x -a 'text json' -d 'default: text'
+complete -c policy -n '__policy_is doctor' -l python -r -F -d 'an interpreter, or the root of an environment'
+complete -c policy -n '__policy_is doctor' -l target -x -a '(__fish_complete_directories)' -d 'a directory that packages are installed into, as pip\'s --target'
+complete -c policy -n '__policy_is doctor' -l prefix -x -a '(__fish_complete_directories)' -d 'a prefix that packages are installed into, as pip\'s --prefix'
+complete -c policy -n '__policy_is doctor' -l operation -x -d 'what is about to be done, such as "sync" or "pip install"'
+complete -c policy -n '__policy_is doctor' -l config-file -r -F -d 'read this file alone (also LOCK_POLICY_CONFIG_FILE)'
+complete -c policy -n '__policy_is doctor' -l no-config -d 'read no file at all (also LOCK_POLICY_NO_CONFIG)'
+complete -c policy -n '__policy_is doctor' -l project -x -a '(__fish_complete_directories)' -d 'look for the project\'s configuration here and upward'
+complete -c policy -n '__policy_is doctor' -l color -x -a 'auto always never' -d 'colours (also NO_COLOR, FORCE_COLOR)'
+complete -c policy -n '__policy_is doctor' -s q -l quiet -d 'no notes and no warnings'
+complete -c policy -n '__policy_is doctor' -s h -l help -d 'show this help'
+complete -c policy -n '__policy_is doctor' -s V -l version -d 'show the version'
+complete -c policy -n '__policy_is doctor' -r -F
 complete -c policy -n '__policy_is shims' -l hold-runs -d '`uv run`, `uvx` and similar commands hold the lock as readers: nothing is changed while they run'
 complete -c policy -n '__policy_is shims' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is shims' -s V -l version -d 'show the version'
@@ -195,5 +228,5 @@ complete -c policy -n '__policy_is completions' -s V -l version -d 'show the ver
 complete -c policy -n '__policy_is completions' -x -a 'bash zsh fish powershell'
 complete -c policy -n '__policy_is help' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is help' -s V -l version -d 'show the version'
-complete -c policy -n '__policy_is help' -x -a 'explain run check rule test show init locks users shims hook cluster schema completions help'
+complete -c policy -n '__policy_is help' -x -a 'explain run once check rule test show init locks users doctor shims hook cluster schema completions help'
 complete -c lock-policy -w policy

@@ -1,0 +1,123 @@
+"""`policy doctor`: does locking work here?"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from policy.commands import options
+from policy.errors import EnvironmentNotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from policy.commands.health.finding import Finding, Surroundings
+    from policy.commands.reading import Arguments, Parser
+
+FOUND = 1
+
+
+def arguments(parser: Parser) -> None:
+    """The options of the command."""
+    parser.add_argument("environment", metavar="ENV", nargs="?", help="as for `policy explain`; absent: the one found")
+    parser.add_argument("--output-format", choices=("text", "json"), default="text", help="default: text")
+    options.environment(parser)
+    options.configuration(parser)
+    options.color(parser)
+    options.quiet(parser)
+
+
+def main(arguments: Arguments) -> int:
+    """Prints what is wrong, and what mends it."""
+    sys.dont_write_bytecode = True  # nothing is left behind
+    from policy.commands.health.checks import CHECKS
+    from policy.commands.health.child import examine
+
+    surroundings = _surroundings(arguments)
+    results = {name: _answered(name, found) for name, found in examine(CHECKS, surroundings).items()}
+    _tidy(surroundings)
+    if arguments.output_format == "json":
+        import json
+
+        sys.stdout.write(json.dumps(_record(results, surroundings), indent=2) + "\n")
+    else:
+        _show(results, arguments)
+    return FOUND if any(results.values()) else 0
+
+
+def _surroundings(arguments: Arguments) -> Surroundings:
+    from policy.commands.health.finding import Surroundings
+    from policy.rules.plan import default_global_directory
+
+    caller = options.caller(arguments)
+    named = (arguments.environment, arguments.python, arguments.target, arguments.prefix)
+    try:
+        environment = options.found(arguments, caller, arguments.environment)
+    except EnvironmentNotFound:
+        if any(one is not None for one in named):
+            raise
+        environment = None
+    chosen = [f"--config-file={arguments.config_file}"] if arguments.config_file else []
+    chosen += ["--no-config"] if arguments.no_config else []
+    chosen += [f"--project={arguments.project}"] if arguments.project else []
+    gate = default_global_directory(caller.environ)
+    return Surroundings(caller.environ, caller.cwd, gate, environment, tuple(chosen))
+
+
+def _answered(name: str, found: Sequence[Finding] | None) -> Sequence[Finding]:
+    """What a check found; that it did not come to its end is a finding, too."""
+    if found is not None:
+        return found
+    from policy.commands.health.checks import UNANSWERED
+    from policy.commands.health.finding import Finding
+
+    code = UNANSWERED.get(name, "no-answer")
+    return [Finding(code, f"{name}: the check did not come to its end", "policy doctor --output-format json")]
+
+
+def _tidy(surroundings: Surroundings) -> None:
+    """Removes what a check that was given up may have left."""
+    if sys.platform != "win32":
+        from policy.commands.health.flock import leftover
+
+        for folder in surroundings.folders:
+            path = leftover(folder, os.getpid())
+            if os.path.lexists(path):
+                os.unlink(path)
+
+
+def _record(results: Mapping[str, Sequence[Finding]], surroundings: Surroundings) -> dict[str, object]:
+    from attrs import asdict
+
+    return {
+        "version": 1,
+        "environment": surroundings.environment.root if surroundings.environment else None,
+        "checks": [
+            {
+                "name": name,
+                "findings": [{**asdict(finding), "anchor": finding.anchor} for finding in found],
+            }
+            for name, found in results.items()
+        ],
+    }
+
+
+def _show(results: Mapping[str, Sequence[Finding]], arguments: Arguments) -> None:
+    from policy.escape import printable
+    from policy.render.layout import fit, width
+    from policy.render.style import BOLD, DIM, GREEN, RED, paint, wanted
+
+    color = wanted(arguments.color, sys.stdout)
+    lines = []
+    for name, found in results.items():
+        if not found and not arguments.quiet:
+            lines.append(f"{paint('ok', BOLD, GREEN, color=color)}     {name}")
+        for finding in found:
+            lines.append(f"{paint('wrong', BOLD, RED, color=color)}  {printable(finding.message)}")
+            lines.append(f"       {paint(finding.code, BOLD, color=color)}: {finding.anchor}")
+            lines.append(f"       to mend it: {printable(finding.remedy)}")
+    count = sum(map(len, results.values()))
+    total = "nothing is wrong" if not count else f"{count} finding{'s' if count > 1 else ''}"
+    lines.append(paint(total, DIM, color=color))
+    sys.stdout.write(fit("\n".join(lines), width(sys.stdout)) + "\n")

@@ -1,0 +1,103 @@
+"""What `policy doctor` may find, each kind under its code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from policy.environment.discovery import Environment
+
+CODES = {
+    "flock-unavailable": "flock(2) fails in a folder for locks, so nothing can be locked there.",
+    "flock-does-not-exclude": "flock(2) succeeds for two processes at once, so a lock there keeps nobody out.",
+    "flock-hangs": "flock(2) does not return, although nobody holds the lock and it was not to wait.",
+    "flock-not-shared": "Two readers cannot hold a lock at once.",
+    "flock-needs-writing": "A file that is open for reading cannot be locked for writing, as on NFS.",
+    "flock-per-namespace": "A process in another mount namespace is not kept out.",
+    "locks-stay-here": "The file system is shared with other hosts, and locks on it are not.",
+    "nfs-without-lockd": "An NFS 3 mount needs lockd, and it does not run.",
+    "cannot-create": "A lock file cannot be created in a folder for locks.",
+    "nearly-full": "There is hardly any space left where lock files are created.",
+    "gate-missing": "The directory of the global locks does not exist.",
+    "gate-mode": "Others may remove or rename lock files, or cannot create them: the directory is not open and sticky.",
+    "private-tmp": "This process has a /tmp of its own and does not meet processes outside of its service.",
+    "tmp-cleaner": "A program removes old files from /tmp, held locks among them.",
+    "lock-file-strange": "Something that is no plain file stands in the place of a lock file.",
+    "lock-file-unreadable": "A lock file cannot be opened by this user.",
+    "tmpdir-differs": "TMPDIR moves uv's locks on system interpreters: shells without it use other files.",
+    "clock-differs": "The clock of the file system is not this host's: times of files mislead.",
+    "uv-fails-read-only": "This uv (0.7.12 to 0.7.18) fails in an environment that it cannot write.",
+    "uv-unlocked-read-only": "This uv works without a lock in an environment that it cannot write.",
+    "uv-gives-up": "This uv works without its lock when UV_LOCK_TIMEOUT is over.",
+    "uv-does-not-answer": "The uv on PATH does not say its version.",
+    "foreign-policy": "Another distribution installs a package named policy into the same place.",
+    "configuration": "The configuration cannot be read.",
+    "cluster": "The server for locks of clusters is not usable.",
+    "no-answer": "A check did not come to its end.",
+}
+"""What `policy doctor` may find."""
+
+
+@frozen
+class Finding:
+    """Something that is wrong here.
+
+    Args:
+        code: A key of CODES.
+        message: One sentence that names what is affected.
+        remedy: A command that mends it, or shows more.
+    """
+
+    code: str
+    message: str
+    remedy: str
+
+    @property
+    def anchor(self) -> str:
+        """Where the documentation says more."""
+        return f"docs/reference.md#doctor-{self.code}"
+
+
+@frozen
+class Surroundings:
+    """What the checks look at.
+
+    Args:
+        environ: Environment variables.
+        cwd: The working directory.
+        gate: The directory of the global locks.
+        environment: Whose locks are meant; None where none was found.
+        options: The options of the command line that choose the configuration.
+    """
+
+    environ: Mapping[str, str]
+    cwd: str
+    gate: str
+    environment: Environment | None
+    options: tuple[str, ...] = ()
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Where lock files are created: for global locks, and in the environment if it exists."""
+        import os
+
+        root = self.environment.root if self.environment else ""
+        return (self.gate, root) if root and os.path.isdir(root) else (self.gate,)
+
+
+def rule_for(folder: str, lock: str) -> str:
+    """A command that appends a rule for the environments below a folder to the project's configuration.
+
+    Args:
+        folder: Absolute.
+        lock: The value of `lock`, as TOML.
+    """
+    import shlex
+
+    quoted = folder.replace("\\", "\\\\").replace('"', '\\"')
+    lines = ("[[rules]]", f'match.environment = "{quoted}/**"', f"lock = {lock}")
+    return f"printf '%s\\n' {' '.join(map(shlex.quote, lines))} >> lock-policy.toml"

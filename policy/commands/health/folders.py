@@ -1,0 +1,156 @@
+"""The folders that lock files are created in, and the file systems that these lie on."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import sys
+import time
+
+from policy.commands.health.finding import Finding, rule_for
+from policy.environment.mounts import lock_reach, mount_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from policy.commands.health.finding import Surroundings
+
+_SMALL = 64 * 1024  # bytes
+_SKEW = 2.0  # seconds; FAT rounds to as many
+_CLEANERS = {
+    "/etc/cron.daily/tmpreaper": "chmod -x /etc/cron.daily/tmpreaper",
+    "/etc/cron.daily/tmpwatch": "chmod -x /etc/cron.daily/tmpwatch",
+    "/etc/periodic/daily/110.clean-tmps": "echo 'daily_clean_tmps_enable=\"NO\"' >> /etc/periodic.conf",
+}
+"""Programs that remove old files whether they are locked or not; systemd-tmpfiles is none (tmpfiles.d(5))."""
+
+
+def mounts(surroundings: Surroundings) -> Iterator[Finding]:
+    """File systems whose locks other hosts do not see, or that need a service for them."""
+    for folder in surroundings.folders:
+        mount = mount_of(folder)
+        if mount is None:
+            continue
+        reason = lock_reach(mount)
+        if reason:
+            yield Finding("locks-stay-here", f"{folder}: {reason}", rule_for(folder, '["cluster", "local"]'))
+        version_3 = {"vers=3", "nfsvers=3"} & set(mount.options)
+        if mount.type == "nfs" and version_3 and "nolock" not in mount.options and not _runs("lockd"):
+            message = f"{folder}: {mount.point} is mounted with NFS 3, and lockd does not run"
+            yield Finding("nfs-without-lockd", message, "systemctl start rpc-statd")
+
+
+def _runs(name: str) -> bool:
+    """Whether a process of a name exists, a part of the kernel too."""
+    for pid in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else ()):
+        try:
+            with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+                if file.read().strip() == name:
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def space(surroundings: Surroundings) -> Iterator[Finding]:
+    """Whether a lock file can be created, and how much room there is."""
+    if sys.platform == "win32":
+        return
+    from policy.commands.health.flock import unnamed
+
+    for folder in surroundings.folders:
+        try:
+            os.close(unnamed(folder))
+        except FileNotFoundError:
+            continue  # said of the gate elsewhere
+        except OSError as error:
+            if folder == surroundings.gate:
+                message = f"{folder}: a lock file cannot be created: {error.strerror}"
+                yield Finding("cannot-create", message, f"df -h {shlex.quote(folder)}")
+            continue  # an environment that cannot be written has a rule
+        seen = os.statvfs(folder)
+        files = seen.f_files and seen.f_favail < 16  # noqa: PLR2004  (as many as a few commands create at once)
+        if seen.f_bavail * seen.f_frsize < _SMALL or files:
+            what = "files" if files else "bytes"
+            left = seen.f_favail if files else seen.f_bavail * seen.f_frsize
+            yield Finding("nearly-full", f"{folder}: {left} {what} are left", f"df -h {shlex.quote(folder)}")
+
+
+def gate(surroundings: Surroundings) -> Iterator[Finding]:
+    """The directory of the global locks: open to all, sticky, the same for all, and left alone by cleaners."""
+    folder = surroundings.gate
+    try:
+        mode = os.stat(folder).st_mode
+    except OSError as error:
+        yield Finding("gate-missing", f"{folder}: {error.strerror}", f"install -d -m 1777 {shlex.quote(folder)}")
+        return
+    if sys.platform != "win32" and mode & 0o1777 != 0o1777:  # noqa: PLR2004  (what /tmp has)
+        message = f"{folder}: has mode {stat.S_IMODE(mode):04o}, not 1777"
+        yield Finding("gate-mode", message, f"chmod 1777 {shlex.quote(folder)}")
+    mount = mount_of(folder)
+    if mount and "/systemd-private-" in mount.root:
+        message = f"{folder}: this service has its own (PrivateTmp=), which no other process sees"
+        yield Finding("private-tmp", message, "systemctl edit SERVICE  # [Service] PrivateTmp=no")
+    for path, remedy in _CLEANERS.items() if folder == "/tmp" else ():  # noqa: S108  (compared only)
+        if os.access(path, os.X_OK):
+            yield Finding("tmp-cleaner", f"{path} removes old files from {folder}, held locks too", remedy)
+
+
+def lock_files(surroundings: Surroundings) -> Iterator[Finding]:
+    """What stands where lock files of ours stand, and whether this user can open it."""
+    folder = surroundings.gate
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return  # said of the gate elsewhere
+    for name in names:
+        if not (name.startswith("lock-policy-") and name.endswith(".lock")):
+            continue
+        path = os.path.join(folder, name)
+        try:
+            seen = os.lstat(path)
+            if not stat.S_ISREG(seen.st_mode) or seen.st_nlink > 1:
+                what = "has several names" if stat.S_ISREG(seen.st_mode) else "is no plain file"
+                yield Finding("lock-file-strange", f"{path}: {what}", f"rm -r -- {shlex.quote(path)}")
+                continue
+            os.close(os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            message = f"{path}: cannot be opened: {error.strerror}"
+            yield Finding("lock-file-unreadable", message, f"sudo chmod a+rw -- {shlex.quote(path)}")
+
+
+def temporary_directory(surroundings: Surroundings) -> Iterator[Finding]:
+    """Uv keeps its locks on system interpreters in TMPDIR, and shells that have another one do not meet."""
+    named = surroundings.environ.get("TMPDIR")
+    environment = surroundings.environment
+    if environment is None or environment.kind != "system" or not named:
+        return
+    if os.path.realpath(os.path.join(surroundings.cwd, named)) != os.path.realpath("/tmp"):  # noqa: S108  (compared only)
+        message = f"TMPDIR is {named}: uv's locks on {environment.root} lie there, and in /tmp for other shells"
+        yield Finding("tmpdir-differs", message, "unset TMPDIR")
+
+
+def clock(surroundings: Surroundings) -> Iterator[Finding]:
+    """What time a new file gets, beside the time of this host."""
+    if sys.platform == "win32":
+        return
+    from policy.commands.health.flock import unnamed
+
+    for folder in surroundings.folders:
+        try:
+            before = time.time()
+            descriptor = unnamed(folder)
+        except OSError:
+            continue  # another check says why
+        try:
+            seen = os.fstat(descriptor).st_mtime
+        finally:
+            os.close(descriptor)
+        difference = seen - before if seen < before else max(0.0, seen - time.time())
+        if abs(difference) > _SKEW:
+            message = f"{folder}: its clock differs from this host's by {difference:+.0f} s"
+            yield Finding("clock-differs", message, "timedatectl set-ntp true")
