@@ -53,7 +53,7 @@ class ConfigError(PolicyError):
 
     def __init__(self, diagnostics: Sequence[Any]) -> None:
         super().__init__(diagnostics)
-        self.diagnostics = tuple(diagnostics)
+        self.diagnostics: tuple[Any, ...] = tuple(diagnostics)
 
     def __str__(self) -> str:
         return "\n".join(
@@ -79,7 +79,7 @@ class LockTimeout(PolicyError, TimeoutError):  # noqa: N818  (the contract's nam
         super().__init__(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), path)
         self.path = path
         self.timeout = timeout
-        self.holders = tuple(holders)
+        self.holders: tuple[Holder, ...] = tuple(holders)
 
     def __str__(self) -> str:
         if self.holders:
@@ -121,7 +121,7 @@ class LockUnavailable(PolicyError, OSError):  # noqa: N818  (the contract's name
     def __init__(self, path: str, number: int, reason: str = "", *, remedy: str = "", rule: str = "") -> None:
         super().__init__(number, reason or os.strerror(number), path)
         self.path = path
-        self.reason = reason or os.strerror(number)
+        self.reason: str = reason or os.strerror(number)
         self.remedy = remedy
         self.rule = rule
 
@@ -145,7 +145,7 @@ class LockLost(PolicyError):  # noqa: N818  (the contract's name)
 
     def __init__(self, paths: Sequence[str]) -> None:
         super().__init__(paths)
-        self.paths = tuple(paths)
+        self.paths: tuple[str, ...] = tuple(paths)
 
     def __str__(self) -> str:
         return f"{', '.join(self.paths)}: deleted or replaced while locked; another process may have been inside"

@@ -40,12 +40,12 @@ class Subject:
         environ: Mapping[str, str] | None = None,
         operation: str = "",
     ) -> None:
-        self.environ = environ
-        self.operation = operation
-        self.environment = environment
-        self.uv = uv
-        self.apart = apart
-        self.uncertain = uncertain
+        self.environ: Mapping[str, str] | None = environ
+        self.operation: str = operation
+        self.environment: Environment | None = environment
+        self.uv: Command | None = uv
+        self.apart: str = apart
+        self.uncertain: str = uncertain
 
 
 def subject(words: Sequence[str], caller: Caller, found: Callable[[], Environment], *, named: bool) -> Subject:

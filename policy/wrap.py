@@ -51,11 +51,11 @@ class Treatment:
         shared: bool = False,
         replaced: frozenset[str] = frozenset(),
     ) -> None:
-        self.replaced = replaced
-        self.left = left
-        self.environ = dict(environ or {})
-        self.notes = notes
-        self.shared = shared
+        self.replaced: frozenset[str] = replaced
+        self.left: frozenset[str] = left
+        self.environ: dict[str, str] = dict(environ or {})
+        self.notes: tuple[str, ...] = notes
+        self.shared: bool = shared
 
 
 class Wrapped:
@@ -72,7 +72,7 @@ class Wrapped:
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
-        self.treatment = Treatment()
+        self.treatment: Treatment = Treatment()
 
     def split(self, decision: Decision) -> tuple[Sequence[Lock], Sequence[Lock]]:
         """The locks to hold, and those that are left to uv and must be free when it starts.
@@ -80,7 +80,8 @@ class Wrapped:
         Raises:
             UsageError: uv would wait for a lock that a `policy run` above it holds.
         """
-        self.treatment = treated = treatment(self._subject, decision)
+        treated = treatment(self._subject, decision)
+        self.treatment = treated
         left = [lock for lock in decision.plan if lock.name in treated.left]
         inside = decision.request.caller.environ.get(MARKER, "")
         if inside and self._subject.uv:

@@ -41,7 +41,7 @@ class Effort:
 
     def __init__(self, steps: int, total: int) -> None:
         self._steps = self._left = steps
-        self.total = total
+        self.total: int = total
 
     def renew(self) -> None:
         """Another question begins."""

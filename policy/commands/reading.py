@@ -10,7 +10,7 @@ from policy.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
 REMAINDER = "..."
@@ -43,7 +43,7 @@ class CommandLineError(UsageError):
         super().__init__(message)
         self.usage = usage
         self.word = word
-        self.known = tuple(known)
+        self.known: tuple[str, ...] = tuple(known)
 
 
 class Option:
@@ -74,14 +74,14 @@ class Option:
         help: str = "",
     ) -> None:
         long = next((name for name in names if name.startswith("--")), names[0])
-        self.names = tuple(names)
-        self.target = long.lstrip("-").replace("-", "_")
-        self.action = action
-        self.choices = tuple(choices)
-        self.default = False if action == "store_true" else [] if nargs in {"*", REMAINDER} else default
-        self.nargs = nargs
-        self.metavar = metavar
-        self.help = help
+        self.names: tuple[str, ...] = tuple(names)
+        self.target: str = long.lstrip("-").replace("-", "_")
+        self.action: str = action
+        self.choices: tuple[str, ...] = tuple(choices)
+        self.default: Any = False if action == "store_true" else [] if nargs in {"*", REMAINDER} else default
+        self.nargs: str = nargs
+        self.metavar: str = metavar
+        self.help: str = help
 
     @property
     def value(self) -> str:
@@ -102,8 +102,8 @@ class Group:
     __slots__ = ("options", "parser", "title")
 
     def __init__(self, parser: Parser, title: str) -> None:
-        self.parser = parser
-        self.title = title
+        self.parser: Parser = parser
+        self.title: str = title
         self.options: list[Option] = []
 
     def add_argument(self, *names: str, **declared: Any) -> None:
@@ -132,7 +132,7 @@ class Parser:
         self.options: dict[str, Option] = {}
         self.positionals: list[Option] = []
         self.groups: dict[str, Group] = {}
-        self.add_argument = self.add_argument_group("options").add_argument
+        self.add_argument: Callable[..., None] = self.add_argument_group("options").add_argument
         common = Group(self, "")
         common.add_argument("-h", "--help", action="store_true", help="show this help")
         common.add_argument("-V", "--version", action="store_true", help="show the version")

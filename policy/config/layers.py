@@ -72,12 +72,12 @@ class Layer:
         directory: str = "inside",
         may: Iterable[str] = (),
     ) -> None:
-        self.name = name
-        self.title = title
-        self.files = files
-        self.find = find
-        self.directory = directory
-        self.may = frozenset(may)
+        self.name: str = name
+        self.title: str = title
+        self.files: Callable[[Mapping[str, str]], Sequence[str]] | None = files
+        self.find: Callable[[Query], Iterable[Source]] | None = find
+        self.directory: str = directory
+        self.may: frozenset[str] = frozenset(may)
 
     @property
     def outlives(self) -> bool:
@@ -111,13 +111,13 @@ class Source:
         movable: bool = False,
         partly: bool = False,
     ) -> None:
-        self.limit = limit
-        self.layer = layer
-        self.path = path
-        self.keys = keys
-        self.identity = identity
-        self.movable = movable
-        self.partly = partly
+        self.limit: int = limit
+        self.layer: Layer = layer
+        self.path: str = path
+        self.keys: tuple[str, ...] = keys
+        self.identity: tuple[int, ...] = identity
+        self.movable: bool = movable
+        self.partly: bool = partly
 
     @property
     def directory(self) -> str:
@@ -141,8 +141,8 @@ class Notice:
     __slots__ = ("message", "path")
 
     def __init__(self, path: str, message: str) -> None:
-        self.path = path
-        self.message = message
+        self.path: str = path
+        self.message: str = message
 
     def __str__(self) -> str:
         return f"{self.path} {self.message}"
@@ -171,16 +171,17 @@ class Query:
         config_file: str | None = None,
         no_config: bool = False,  # noqa: FBT001, FBT002  (a value, as the option)
     ) -> None:
-        self.environ = environ
-        self.cwd = cwd
-        self.root = root
-        self.project = project
+        self.environ: Mapping[str, str] = environ
+        self.cwd: str = cwd
+        self.root: str = root
+        self.project: str | None = project
         if config_file is not None and no_config:
             raise UsageError("a configuration file is named, and none is to be read: leave one of the two out")
-        self.config_file = (environ.get("LOCK_POLICY_CONFIG_FILE") or None) if config_file is None else config_file
-        self.no_config = no_config or (config_file is None and flag(environ, "LOCK_POLICY_NO_CONFIG"))
+        named = (environ.get("LOCK_POLICY_CONFIG_FILE") or None) if config_file is None else config_file
+        self.config_file: str | None = named
+        self.no_config: bool = no_config or (config_file is None and flag(environ, "LOCK_POLICY_NO_CONFIG"))
         self.notices: list[Notice] = []
-        self.limit = size_limit(environ)
+        self.limit: int = size_limit(environ)
         self.empty: set[str] = set()  # where an earlier search found nothing
 
 

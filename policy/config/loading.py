@@ -75,12 +75,12 @@ class Rules:
         global_dir: str | None = None,
         cluster_service: str | None = None,
     ) -> None:
-        self.cluster_service = cluster_service
-        self.project = project
-        self.config_file = config_file
-        self.no_config = no_config
-        self.timeout = None if timeout is None else seconds(timeout, "timeout")
-        self.global_dir = global_dir
+        self.cluster_service: str | None = cluster_service
+        self.project: str | None = project
+        self.config_file: str | None = config_file
+        self.no_config: bool = no_config
+        self.timeout: float | None = None if timeout is None else seconds(timeout, "timeout")
+        self.global_dir: str | None = global_dir
         self._compiled: dict[tuple[object, ...], PlainChain] = {}
 
     def decide(self, request: Request) -> Decision:

@@ -40,11 +40,11 @@ class Change:
         apart: str = "",
         uncertain: str = "",
     ) -> None:
-        self.command = command
-        self.environment = environment
-        self.operation = operation
-        self.apart = apart
-        self.uncertain = uncertain
+        self.command: Words = command
+        self.environment: Environment | None = environment
+        self.operation: str | None = operation
+        self.apart: str = apart
+        self.uncertain: str = uncertain
 
 
 def of_interpreter(path: str, found_by: str, command: Words, *, names_it: bool = False) -> Environment | None:

@@ -9,6 +9,8 @@ from policy.environment.wrappers import name_of, on_path, options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from policy.environment.wrappers import Words
 
 _VALUED = ("c", "channel", "f", "file", "n", "name", "p", "prefix", "r", "root-prefix", "revision", "solver", "subdir")
@@ -54,7 +56,8 @@ def conda(command: Words) -> Change:
     return Change(command, at(root, found_by, command), operation)
 
 
-mamba = micromamba = conda
+mamba: Callable[[Words], Change] = conda
+micromamba: Callable[[Words], Change] = conda
 
 
 def _base(given: dict[str, str], command: Words) -> str:

@@ -60,13 +60,13 @@ class Environment:
         found_by: str = "argument",
         stdlib: str = "",
     ) -> None:
-        self.interpreter = interpreter
-        self.root = root
-        self.kind = kind
+        self.interpreter: str = interpreter
+        self.root: str = root
+        self.kind: str = kind
         self._base = base_interpreter
         self._real: tuple[str, str] | None = None
-        self.found_by = found_by
-        self.stdlib = stdlib
+        self.found_by: str = found_by
+        self.stdlib: str = stdlib
 
     @property
     def exists(self) -> bool:

@@ -250,8 +250,8 @@ class Version:
     __slots__ = ("clauses", "implementation")
 
     def __init__(self, implementation: str, clauses: tuple[tuple[str, tuple[int, ...]], ...]) -> None:
-        self.implementation = implementation
-        self.clauses = clauses
+        self.implementation: str = implementation
+        self.clauses: tuple[tuple[str, tuple[int, ...]], ...] = clauses
 
     def holds(self, version: str, implementation: str) -> bool:
         """Whether an interpreter is of this version.

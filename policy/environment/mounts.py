@@ -37,12 +37,12 @@ class Mount:
         identity: str = "",
         root: str = "/",
     ) -> None:
-        self.type = type
-        self.source = source
-        self.point = point
-        self.options = options
-        self.identity = identity
-        self.root = root
+        self.type: str = type
+        self.source: str = source
+        self.point: str = point
+        self.options: tuple[str, ...] = options
+        self.identity: str = identity
+        self.root: str = root
 
     def __repr__(self) -> str:
         return f"Mount({self.type!r}, {self.source!r}, {self.point!r}, {self.options!r})"

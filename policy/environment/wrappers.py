@@ -43,11 +43,11 @@ class Words:
         through: tuple[str, ...] = (),
         interpreter: str = "",
     ) -> None:
-        self.words = tuple(words)
-        self.environ = environ
-        self.cwd = cwd
-        self.through = through
-        self.interpreter = interpreter
+        self.words: tuple[str, ...] = tuple(words)
+        self.environ: Mapping[str, str] = environ
+        self.cwd: str = cwd
+        self.through: tuple[str, ...] = through
+        self.interpreter: str = interpreter
 
     def behind(self, name: str, words: Sequence[str]) -> Words:
         """What a program of this name starts, otherwise unchanged."""

@@ -100,5 +100,5 @@ class Pause:
     __slots__ = ("descriptor", "seconds")
 
     def __init__(self, descriptor: int, seconds: float) -> None:
-        self.descriptor = descriptor
-        self.seconds = seconds
+        self.descriptor: int = descriptor
+        self.seconds: float = seconds

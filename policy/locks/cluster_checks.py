@@ -60,14 +60,14 @@ class Seen:
     __slots__ = ("age", "epoch_known", "in_recovery", "keepalives", "pid", "remote", "standbys", "version")
 
     def __init__(self, row: Row) -> None:
-        self.pid = row[0]
-        self.in_recovery = row[1] == "t"
-        self.version = int(row[2])
-        self.standbys = row[3]
-        self.keepalives = row[4:8]
-        self.epoch_known = row[8] != "0"
-        self.age = float(row[9])
-        self.remote = bool(row[10])
+        self.pid: str = row[0]
+        self.in_recovery: bool = row[1] == "t"
+        self.version: int = int(row[2])
+        self.standbys: str = row[3]
+        self.keepalives: tuple[str, ...] = row[4:8]
+        self.epoch_known: bool = row[8] != "0"
+        self.age: float = float(row[9])
+        self.remote: bool = bool(row[10])
 
 
 def check(server: Server, seen: Seen) -> None:

@@ -27,8 +27,8 @@ class ClusterKey:
     __slots__ = ("origin", "text")
 
     def __init__(self, text: str, origin: str) -> None:
-        self.text = text
-        self.origin = origin
+        self.text: str = text
+        self.origin: str = origin
 
     @property
     def number(self) -> int:

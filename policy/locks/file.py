@@ -41,11 +41,11 @@ class FileLock:
     def __init__(
         self, purpose: str, path: str, *, near: bool = False, make: str = "", words: str = "", shared: bool = False
     ) -> None:
-        self.purpose = purpose
-        self.name = path
-        self.near = near
-        self.make = make
-        self.shared = shared
+        self.purpose: str = purpose
+        self.name: str = path
+        self.near: bool = near
+        self.make: str = make
+        self.shared: bool = shared
         self._words = words
         self._file = OpenFile(path)
 

@@ -38,7 +38,7 @@ class Pulse:
     __slots__ = ("_due", "_steps", "lock")
 
     def __init__(self, lock: PostgresqlLock) -> None:
-        self.lock = lock
+        self.lock: PostgresqlLock = lock
         self._due = time.monotonic() + lock.server.lease / BEATS
         self._steps: Generator[Pause, None, bool] | None = None
 
@@ -83,8 +83,8 @@ class Guard:
         self._pulses = [Pulse(lock) for lock in locks]
         self._tell = tell
         self._stopped: set[int] = set()
-        self.frozen = False
-        self.lost = ""
+        self.frozen: bool = False
+        self.lost: str = ""
         self._frozen_since = 0.0
 
     def wait(self, descriptor: int, child: int) -> None:

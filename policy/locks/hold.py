@@ -40,7 +40,7 @@ class Held:
     def __init__(self, locks: Sequence[Lock] = ()) -> None:
         self.locks: Sequence[Lock] = tuple(locks)
         self.taken: list[Lock] = []
-        self.inherited = False
+        self.inherited: bool = False
 
     @property
     def descriptors(self) -> tuple[int, ...]:

@@ -83,13 +83,13 @@ class OpenFile:
     __slots__ = ("device", "inherited", "inode", "modified", "numbers", "owned", "path")
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.path: str = path
         self.numbers: list[int] = []
-        self.device = 0
-        self.inode = 0
-        self.owned = True
-        self.inherited = False
-        self.modified = 0.0
+        self.device: int = 0
+        self.inode: int = 0
+        self.owned: bool = True
+        self.inherited: bool = False
+        self.modified: float = 0.0
 
     @property
     def descriptor(self) -> int:
@@ -104,7 +104,7 @@ class OpenFile:
 # gives other threads their turn, and the entry here nobody may fork, hence the guard.
 _opened: set[OpenFile] = set()
 
-unforked = RLock()
+unforked: RLock = RLock()
 """While it is held no thread forks."""
 
 if sys.platform != "win32":

@@ -93,10 +93,10 @@ class PostgresqlLock:
         self, key: ClusterKey, server: Server, *, shared: bool = False, fault: LockUnavailable | None = None
     ) -> None:
         self._fault = fault
-        self.key = key
-        self.name = key.text
-        self.server = server
-        self.shared = shared
+        self.key: ClusterKey = key
+        self.name: str = key.text
+        self.server: Server = server
+        self.shared: bool = shared
         self._forget()
 
     def _forget(self) -> None:

@@ -111,17 +111,17 @@ class Server:
         sync: str = "auto",
         engine: str = "postgresql",
     ) -> None:
-        self.service = service
-        self.host = host
-        self.port = str(port)
-        self.dbname = dbname
-        self.user = user
-        self.sslmode = sslmode
-        self.sslrootcert = sslrootcert
-        self.lease = lease
-        self.margin = margin
-        self.sync = sync
-        self.engine = engine
+        self.service: str = service
+        self.host: str = host
+        self.port: str = str(port)
+        self.dbname: str = dbname
+        self.user: str = user
+        self.sslmode: str = sslmode
+        self.sslrootcert: str = sslrootcert
+        self.lease: float = lease
+        self.margin: float = margin
+        self.sync: str = sync
+        self.engine: str = engine
 
     def __str__(self) -> str:
         if self.service:
@@ -185,8 +185,8 @@ class Session:
     __slots__ = ("_connection", "_warned", "detached", "server")
 
     def __init__(self, server: Server) -> None:
-        self.server = server
-        self.detached = False
+        self.server: Server = server
+        self.detached: bool = False
         self._connection: PGconn | None = None
         self._warned = ""
 

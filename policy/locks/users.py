@@ -204,7 +204,7 @@ class Use:
     """
 
     def __init__(self, root: str, kind: str) -> None:
-        self.name = f"the last process that runs from {root}"
+        self.name: str = f"the last process that runs from {root}"
         self.root = root
         self.kind = kind
 

@@ -84,8 +84,8 @@ class Deadline:
         self._look = None if self._deadline is None else self._deadline - _LOOK_SECONDS
         self._lock: Lock | None = None
         self.holders: tuple[Holder, ...] = ()
-        self.disposable = synchronous and disposable
-        self.blocking = synchronous and timeout is None and waiting is None
+        self.disposable: bool = synchronous and disposable
+        self.blocking: bool = synchronous and timeout is None and waiting is None
 
     @property
     def over(self) -> bool:
@@ -251,7 +251,8 @@ class Child:
             # Not made by subprocess, which leaves some open when descriptors run out (seen with Python 3.11.2).
             opened += os.pipe()
             opened += os.pipe()
-            inner, self._lifeline, self.output, outer = opened
+            inner, self._lifeline, output, outer = opened
+            self.output: int = output
             # What another thread forks now would inherit the pipe on which Popen waits for the program to begin, and
             # keep us waiting for as long as it lives.
             with unforked:

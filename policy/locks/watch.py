@@ -28,7 +28,7 @@ class Lost:
         self._event = threading.Event()
         self._callbacks: list[Callable[[str], object]] = []
         self._mutex = threading.Lock()
-        self.reason = ""
+        self.reason: str = ""
 
     def __bool__(self) -> bool:
         return self._event.is_set()

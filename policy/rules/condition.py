@@ -217,7 +217,7 @@ class TextCondition(Condition):
 class FlagCondition(Condition):
     """A fact that is true or false."""
 
-    examples = (True, False)
+    examples: tuple[Any, ...] = (True, False)
 
     @property
     def shape(self) -> Shape:

@@ -38,7 +38,7 @@ class Interpreter(PathCondition):
     """The interpreter's path."""
 
     key = "interpreter"
-    plain = f"{PLAIN_ROOT}/bin/python"
+    plain: Any = f"{PLAIN_ROOT}/bin/python"
     help = (
         "Glob over the interpreter's path, as spelled or with the links of its folder resolved, or any folder above it."
     )
@@ -52,7 +52,7 @@ class BaseInterpreter(PathCondition):
     """The real path of the base interpreter."""
 
     key = "base-interpreter"
-    plain = f"{PLAIN_PREFIX}/bin/python3"
+    plain: Any = f"{PLAIN_PREFIX}/bin/python3"
     help = "Glob over the real path of the interpreter that the environment was made from, or any folder above it."
 
     def observe(self, request: Request) -> tuple[str, ...]:
@@ -65,9 +65,9 @@ class Root(PathCondition):
     """The environment's root."""
 
     key = "environment"
-    plain = PLAIN_ROOT
+    plain: Any = PLAIN_ROOT
     help = "Glob over the environment's root, as spelled or with its links resolved, or any folder above it."
-    examples = ("/srv/**/.venv", ["/builds/**"])
+    examples: tuple[Any, ...] = ("/srv/**/.venv", ["/builds/**"])
 
     def observe(self, request: Request) -> tuple[str, ...]:
         """The root, as spelled and with its links resolved."""
@@ -79,7 +79,7 @@ class Project(PathCondition):
 
     key = "project"
     help = "Glob over the project's directory, as spelled or with its links resolved, or any folder above it."
-    examples = ("~/work/*",)
+    examples: tuple[Any, ...] = ("~/work/*",)
     caller = True
 
     def observe(self, request: Request) -> tuple[str, ...]:
@@ -95,12 +95,12 @@ class EnvironmentKind(Condition):
     """The kind of the environment."""
 
     key = "kind"
-    plain = "virtualenv"
+    plain: Any = "virtualenv"
     help = (
         "What the environment is: a virtual environment (PEP 405), a system interpreter, or a directory of --target or "
         "--prefix."
     )
-    examples = ("virtualenv", ["target", "prefix"])
+    examples: tuple[Any, ...] = ("virtualenv", ["target", "prefix"])
 
     @property
     def shape(self) -> Shape:
@@ -135,7 +135,7 @@ class ExternallyManaged(FlagCondition):
     """A PEP 668 marker."""
 
     key = "externally-managed"
-    plain = False
+    plain: Any = False
     help = (
         "Whether an EXTERNALLY-MANAGED marker (PEP 668) stands in the interpreter's standard library or in the virtual "
         "environment's own."
@@ -155,7 +155,7 @@ class Writable(FlagCondition):
     """Whether the lock file in the environment can be opened for writing."""
 
     key = "writable"
-    plain = True
+    plain: Any = True
     help = "Whether this process could make or open `.lock` in the environment's root for writing."
 
     def observe(self, request: Request) -> bool:
@@ -172,9 +172,9 @@ class Filesystem(TextCondition):
     """The type of the file system."""
 
     key = "filesystem"
-    plain = "ext4"
+    plain: Any = "ext4"
     help = "Type of the file system that holds the environment's root."
-    examples = ("nfs*", ["overlay", "squashfs", "tmpfs"])
+    examples: tuple[Any, ...] = ("nfs*", ["overlay", "squashfs", "tmpfs"])
 
     def observe(self, request: Request) -> str:
         """Asks the mount table; empty where the type cannot be known."""
@@ -188,9 +188,9 @@ class Platform(TextCondition):
     """`sys.platform`."""
 
     key = "platform"
-    plain = "linux"
+    plain: Any = "linux"
     help = "Python's `sys.platform`."
-    examples = ("linux", ["darwin", "win32"])
+    examples: tuple[Any, ...] = ("linux", ["darwin", "win32"])
 
     def observe(self, request: Request) -> str:
         """The running Python's."""
@@ -202,9 +202,9 @@ class Host(TextCondition):
     """The host name."""
 
     key = "host"
-    plain = "host"
+    plain: Any = "host"
     help = "The host's name."
-    examples = ("login*", ["build-[0-9]*"])
+    examples: tuple[Any, ...] = ("login*", ["build-[0-9]*"])
 
     def observe(self, request: Request) -> str:
         """The kernel's node name."""
@@ -220,12 +220,12 @@ class Environ(Condition):
     """Environment variables."""
 
     key = "env"
-    plain = ()
+    plain: Any = ()
     help = (
         "Environment variables, all of which must hold: true or false for a boolean as uv reads one (unset is false), "
         "or globs."
     )
-    examples = ({"CI": True}, {"DEPLOY": ["staging", "prod*"]})
+    examples: tuple[Any, ...] = ({"CI": True}, {"DEPLOY": ["staging", "prod*"]})
     caller = True
     assumable = False  # there are --env and --unset
 
@@ -282,9 +282,9 @@ class User(TextCondition):
     """The effective user."""
 
     key = "user"
-    plain = "user"
+    plain: Any = "user"
     help = "Name of the effective user."
-    examples = ("root", ["ci-*"])
+    examples: tuple[Any, ...] = ("root", ["ci-*"])
     caller = True
 
     def observe(self, request: Request) -> str:
@@ -302,7 +302,7 @@ class Operation(TextCondition):
 
     key = "operation"
     help = "What the caller is about to do, as uv names it."
-    examples = ("sync", ["add", "pip install"])
+    examples: tuple[Any, ...] = ("sync", ["add", "pip install"])
     caller = True
 
     def observe(self, request: Request) -> str:

@@ -86,9 +86,9 @@ class PlainChain(BaseChain):
         settings: Mapping[str, Setting] | None = None,
         search: Search | None = None,
     ) -> None:
-        self.rules = rules  # type: ignore[misc]  # the base promises less: that it can be read
-        self.settings = settings or {}  # type: ignore[misc]  # the same
-        self.search = search or Search(rules)  # type: ignore[misc]  # the same
+        self.rules: AnyRules = rules
+        self.settings: Mapping[str, Setting] = settings or {}
+        self.search: Search = search or Search(rules)
 
     def with_settings(self, settings: Mapping[str, Setting]) -> PlainChain:
         """The same rules, with settings that stand before its own.

@@ -48,7 +48,7 @@ class Wildcard:
     __slots__ = ("text",)
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text: str = text
 
     def __repr__(self) -> str:
         return self.text
@@ -71,9 +71,9 @@ class Class:
     __slots__ = ("negated", "ranges", "singles")
 
     def __init__(self, singles: str, ranges: tuple[tuple[str, str], ...], *, negated: bool) -> None:
-        self.singles = singles
-        self.ranges = ranges
-        self.negated = negated
+        self.singles: str = singles
+        self.ranges: tuple[tuple[str, str], ...] = ranges
+        self.negated: bool = negated
 
     def takes(self, character: str, *, windows: bool = False) -> bool:
         """Whether it stands for a character.
@@ -109,8 +109,8 @@ class Path:
     __slots__ = ("literal", "segments")
 
     def __init__(self, literal: str, segments: tuple[Segment, ...]) -> None:
-        self.literal = literal
-        self.segments = segments
+        self.literal: str = literal
+        self.segments: tuple[Segment, ...] = segments
 
     @property
     def prefix(self) -> str:

@@ -49,12 +49,12 @@ class Setting:
         reach: tuple[str, ...] | None = None,
         weaker: Setting | None = None,
     ) -> None:
-        self.value = value
-        self.file = file
-        self.line = line
-        self.layer = layer
-        self.reach = reach
-        self.weaker = weaker
+        self.value: Any = value
+        self.file: str = file
+        self.line: int = line
+        self.layer: str = layer
+        self.reach: tuple[str, ...] | None = reach
+        self.weaker: Setting | None = weaker
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Setting) and self.plain == other.plain
@@ -149,20 +149,20 @@ class PlainRule:
         layer: str = BUILT_IN_LAYER,
         confined: bool = False,  # noqa: FBT001, FBT002  (the same)
     ) -> None:
-        self.lock = lock
-        self.match = match
-        self.name = name
-        self.timeout = timeout
-        self.required = required
-        self.shared = shared
-        self.unused = unused
-        self.cluster_key = cluster_key
-        self.reason = reason
-        self.mandatory = mandatory
-        self.file = file
-        self.line = line
-        self.layer = layer
-        self.confined = confined
+        self.lock: tuple[str, ...] = lock
+        self.match: Match = match
+        self.name: str = name
+        self.timeout: float | None = timeout
+        self.required: bool = required
+        self.shared: bool = shared
+        self.unused: bool = unused
+        self.cluster_key: tuple[str, str] | None = cluster_key
+        self.reason: str = reason
+        self.mandatory: bool = mandatory
+        self.file: str = file
+        self.line: int = line
+        self.layer: str = layer
+        self.confined: bool = confined
 
     @property
     def label(self) -> str:

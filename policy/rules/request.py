@@ -45,10 +45,10 @@ class Caller:
         operation: str | None = None,
         project: str | None = None,
     ) -> None:
-        self.environ = os.environ if environ is None else environ
-        self.cwd = working_directory() if cwd is None else cwd
-        self.operation = operation
-        self.project = project
+        self.environ: Mapping[str, str] = os.environ if environ is None else environ
+        self.cwd: str = working_directory() if cwd is None else cwd
+        self.operation: str | None = operation
+        self.project: str | None = project
 
 
 class Request:
@@ -70,10 +70,10 @@ class Request:
     def __init__(
         self, environment: Environment, caller: Caller | None = None, facts: Mapping[str, object] | None = None
     ) -> None:
-        self.environment = environment
-        self.caller = caller or Caller()
+        self.environment: Environment = environment
+        self.caller: Caller = caller or Caller()
         self.facts: dict[str, object] = dict(facts) if facts else {}
-        self.given = bool(facts)
+        self.given: bool = bool(facts)
         self.details: dict[str, str] = {}
         self.project: str | None = None
         self._home: str | None = None

@@ -26,8 +26,8 @@ class Shape:
     __slots__ = ("parse", "schema")
 
     def __init__(self, parse: Callable[[object, Location], Any], schema: Mapping[str, Any]) -> None:
-        self.parse = parse
-        self.schema = schema
+        self.parse: Callable[[object, Location], Any] = parse
+        self.schema: Mapping[str, Any] = schema
 
 
 def refuse(location: Location, message: str, *, of_key: bool = False, code: str = "wrong-value") -> ConfigError:

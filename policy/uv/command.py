@@ -100,13 +100,13 @@ class Command:
         environ: Mapping[str, str],
         cwd: str,
     ) -> None:
-        self.launch = launch
-        self.operation = operation
-        self.options = options
-        self.arguments = arguments
-        self.child = child
-        self.environ = environ
-        self.cwd = cwd
+        self.launch: tuple[str, ...] = launch
+        self.operation: str = operation
+        self.options: dict[str, str] = options
+        self.arguments: tuple[str, ...] = arguments
+        self.child: tuple[str, ...] = child
+        self.environ: Mapping[str, str] = environ
+        self.cwd: str = cwd
         self.release: tuple[int, ...] | None = None
         """Which uv it is, once someone asked (`policy.uv.release`)."""
 
