@@ -6,7 +6,7 @@ import os
 import sys
 
 from policy.commands import options
-from policy.errors import EnvironmentNotFound
+from policy.errors import ConfigError, EnvironmentNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def arguments(parser: Parser) -> None:
 
 def main(arguments: Arguments) -> int:
     """Prints what is wrong, and what mends it."""
-    sys.dont_write_bytecode = True  # nothing is left behind
+    sys.dont_write_bytecode = True  # nothing is left behind: no compiled module, and no compiled rules
+    os.environ["XDG_CACHE_HOME"] = os.devnull
     from policy.commands.health.checks import CHECKS
     from policy.commands.health.child import examine
 
@@ -48,7 +49,7 @@ def main(arguments: Arguments) -> int:
 
 def _surroundings(arguments: Arguments) -> Surroundings:
     from policy.commands.health.finding import Surroundings
-    from policy.rules.plan import default_global_directory
+    from policy.rules.gate import default_directory
 
     caller = options.caller(arguments)
     named = (arguments.environment, arguments.python, arguments.target, arguments.prefix)
@@ -61,8 +62,12 @@ def _surroundings(arguments: Arguments) -> Surroundings:
     chosen = [f"--config-file={arguments.config_file}"] if arguments.config_file else []
     chosen += ["--no-config"] if arguments.no_config else []
     chosen += [f"--project={arguments.project}"] if arguments.project else []
-    gate = default_global_directory(caller.environ)
-    return Surroundings(caller.environ, caller.cwd, gate, environment, tuple(chosen))
+    try:
+        gate = options.rules(arguments).setting("gate-dir", caller)
+    except ConfigError:
+        gate = None  # a check of its own says what is wrong
+    folder = gate or default_directory(caller.environ)
+    return Surroundings(caller.environ, caller.cwd, folder, environment, tuple(chosen))
 
 
 def _answered(name: str, found: Sequence[Finding] | None) -> Sequence[Finding]:

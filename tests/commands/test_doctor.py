@@ -132,6 +132,7 @@ def running(library: Path) -> list[str]:
 
 def test_leaves_nothing(place: Place, tmp_path: Path, fakes: Path) -> None:
     """No file or folder is newer than before, wherever it looked, whether checks came to their end or not."""
+    factories.written(tmp_path / "lock-policy.toml", "timeout = 5\n")
     reference = tmp_path / "reference"
     reference.touch()
     time.sleep(0.05)
