@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 import re
 import shutil
 import subprocess
@@ -30,7 +29,11 @@ from tests import real_uv
 ROOT = Path(__file__).resolve().parent.parent
 HOME = "/home/babbage"  # as long as what mkdtemp makes in /tmp, so that columns stay where they are
 PYTHON = "/usr/bin/python3.13"
-USER = pwd.getpwuid(os.geteuid()).pw_name
+USER = ""
+if sys.platform != "win32":
+    import pwd
+
+    USER = pwd.getpwuid(os.geteuid()).pw_name
 SECONDS = 60
 MARK = "\x1e"
 

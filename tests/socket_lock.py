@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from policy.rules.plan import Setting
     from policy.rules.request import Request
 
+FAMILY = getattr(socket, "AF_UNIX", socket.AF_INET)  # Windows has none, and no test of it
 SERVER = "LOCK_POLICY_TEST_SERVER"  # the path of its socket
 
 
@@ -67,7 +68,7 @@ class SocketLock:
     def attempt(self) -> bool:
         """Connects and tries once."""
         if self._connection is None:
-            self._connection = socket.socket(socket.AF_UNIX)
+            self._connection = socket.socket(FAMILY)
             try:
                 self._connection.connect(self.name)
             except OSError as error:
@@ -111,7 +112,7 @@ class SocketLock:
         self._connection = None
 
     def _pids(self) -> list[int]:
-        with socket.socket(socket.AF_UNIX) as connection:
+        with socket.socket(FAMILY) as connection:
             connection.connect(self.name)
             return [int(word) for word in self._ask("who", connection).split() if word != "nobody"]
 
@@ -170,7 +171,7 @@ class Server:
     """
 
     def __init__(self, address: str) -> None:
-        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener = socket.socket(FAMILY)
         self.listener.bind(address)
         self.listener.listen()
         self.selector = selectors.DefaultSelector()

@@ -79,7 +79,7 @@ def _in_file_system(folder: str, rest: str) -> tuple[str, bool]:
 def _read(path: str) -> bytes:
     """A file of /proc; nothing where it is not there. Not opened as text, which may import an encoding."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:
         return b""
     try:

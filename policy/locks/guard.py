@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from policy.locks.backend import Pause
     from policy.locks.postgresql import PostgresqlLock
 
+_STOP, _CONTINUE, _KILL = (getattr(signal, name, 0) for name in ("SIGSTOP", "SIGCONT", "SIGKILL"))  # not on Windows
 BEATS = 6  # in one lease
 _ROUNDS = 100  # looks at a tree that grows while it is being stopped
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
@@ -135,19 +136,19 @@ class Guard:
 
     def _lose(self, child: int, reason: str) -> None:
         self._freeze(child)
-        send_to_tree(child, signal.SIGKILL)
+        send_to_tree(child, _KILL)
         self.lost = reason
 
     def _freeze(self, child: int) -> None:
         if not self.frozen:
             self.frozen = True
             self._frozen_since = time.monotonic()
-        self._stopped |= send_to_tree(child, signal.SIGSTOP)
+        self._stopped |= send_to_tree(child, _STOP)
 
     def _thaw(self) -> None:
         self.frozen = False
         for pid in self._stopped:
-            _send(pid, signal.SIGCONT)
+            _send(pid, _CONTINUE)
         self._stopped.clear()
 
 
@@ -183,7 +184,7 @@ def send_to_tree(child: int, number: int) -> set[int]:
             break
         for pid in new:
             seen.add(pid)
-            if number == signal.SIGKILL or _state(pid) not in {"T", "t"}:
+            if number == _KILL or _state(pid) not in {"T", "t"}:
                 found.add(pid)
                 _send(pid, number)
     return found

@@ -400,7 +400,8 @@ def test_faults_are_one_line_without_a_secret(team: Team, fault: str) -> None:
             team.environ |= expired.passfile(team.directory)
             team.configure(sslmode="verify-full", sslrootcert=str(made.authority))
         else:
-            wrong: dict[str, object] = {"database": {"dbname": "nowhere"}, "port": {"port": 1}}.get(fault, {})  # type: ignore[assignment]  # tables of one key
+            faults: dict[str, dict[str, object]] = {"database": {"dbname": "nowhere"}, "port": {"port": 1}}
+            wrong = faults.get(fault, {})
             team.configure(**(wrong or {fault: "nowhere.invalid"}))
         words = ("run", "--python", team.root, "--", "touch", team.log.with_name("ran"))
         seen = factories.policy(*words, environ=team.environ, cwd=team.directory, program=program)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import venv
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -45,14 +45,14 @@ def started() -> Iterator[list[subprocess.Popen[str]]]:
     ended(*processes)
 
 
-def start(started: list[subprocess.Popen[str]], *words: str | Path, **options: object) -> int:
+def start(started: list[subprocess.Popen[str]], *words: str | Path, **options: Any) -> int:
     """Starts a process that says when it runs and lives until the test ends."""
     process = subprocess.Popen(
         list(map(str, words)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        **options,  # type: ignore[call-overload]  # cwd, env, executable
+        **options,
     )
     started.append(process)
     assert process.stdout is not None

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -35,8 +35,7 @@ def answers(
     """Who is kept out by a plan: by who and where."""
     asked = factories.request(of_request.pop("environ", {}), facts, **of_request)
     decision = PlainChain((Rule(lock),)).decide(asked)
-    plan: tuple[Lock, ...] = entries  # type: ignore[assignment]  # as far as it is asked
-    decision._plan = plan
+    decision._plan = cast("tuple[Lock, ...]", entries)  # as far as it is asked
     return {f"{one['who']}, {one['where']}": one for one in excludes.excludes(decision)}
 
 

@@ -51,16 +51,16 @@ def examine(
     Returns:
         What each found; None where it did not come to its end.
     """
-    if sys.platform == "win32":
-        return {name: list(check(surroundings)) for name, check in checks.items()}
-    children: dict[str, Child] = {}
-    try:
-        for name, check in checks.items():
-            children[name] = _start(check, surroundings, [child.descriptor for child in children.values()])
-        answers = _gather(children, time.monotonic() + seconds)
-    finally:
-        _end(list(children.values()))
-    return {name: _findings(answers[name]) for name in checks}
+    if sys.platform != "win32":
+        children: dict[str, Child] = {}
+        try:
+            for name, check in checks.items():
+                children[name] = _start(check, surroundings, [child.descriptor for child in children.values()])
+            answers = _gather(children, time.monotonic() + seconds)
+        finally:
+            _end(list(children.values()))
+        return {name: _findings(answers[name]) for name in checks}
+    return {name: list(check(surroundings)) for name, check in checks.items()}
 
 
 def _findings(answer: bytes) -> list[Finding] | None:

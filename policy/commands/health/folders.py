@@ -58,11 +58,11 @@ def space(surroundings: Surroundings) -> Iterator[Finding]:
     """Whether a lock file can be created, and how much room there is."""
     if sys.platform == "win32":
         return
-    from policy.commands.health.flock import unnamed
+    from policy.commands.health import flock
 
     for folder in surroundings.folders:
         try:
-            os.close(unnamed(folder))
+            os.close(flock.unnamed(folder))
         except FileNotFoundError:
             continue  # said of the gate elsewhere
         except OSError as error:
@@ -138,12 +138,12 @@ def clock(surroundings: Surroundings) -> Iterator[Finding]:
     """What time a new file gets, beside the time of this host."""
     if sys.platform == "win32":
         return
-    from policy.commands.health.flock import unnamed
+    from policy.commands.health import flock
 
     for folder in surroundings.folders:
         try:
             before = time.time()
-            descriptor = unnamed(folder)
+            descriptor = flock.unnamed(folder)
         except OSError:
             continue  # another check says why
         try:
