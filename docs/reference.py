@@ -38,6 +38,9 @@ VARIABLES = {
     "the address in `[cluster]`; `--cluster-service` stands before it.",
     "LOCK_POLICY_MAX_SIZE": "How many bytes a configuration file may have; 262144 unless set.",
     "LOCK_POLICY_SHIMS": "A boolean: if false, the shims of `policy shims` start the real programs without a lock.",
+    "LOCK_POLICY_LOG": "A file that gets a line of JSON for each wait, acquisition, timeout, release and loss of a "
+    "lock; at 16 MiB it becomes FILE.1. What cannot be written at once is left out. Nothing is written at the end of a "
+    "command that `policy run` has become.",
     "LOCK_POLICY_ENVIRONMENT": "Set by `policy run` for its command: the environment that is locked; not for people.",
     "LOCK_POLICY_HELD": "Set by `policy run` for its command, so that a nested one joins its locks; not for people.",
 }

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Self, TypeVar
 
     from policy.locks.backend import Lock, Pause
+    from policy.locks.journal import Journal
     from policy.locks.wait import Deadline, Waiting
 
     T = TypeVar("T")
@@ -33,14 +34,16 @@ class Held:
     Attributes:
         taken: Those that are held, here or by an ancestor; one that is about to be is there already.
         inherited: Whether commands may share them.
+        journal: Where to write what happens to them; None: nowhere.
     """
 
-    __slots__ = ("inherited", "locks", "taken")
+    __slots__ = ("inherited", "journal", "locks", "taken")
 
     def __init__(self, locks: Sequence[Lock] = ()) -> None:
         self.locks: Sequence[Lock] = tuple(locks)
         self.taken: list[Lock] = []
         self.inherited: bool = False
+        self.journal: Journal | None = None
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -71,6 +74,8 @@ class Held:
         """
         try:
             lost = self.lost
+            for lock in lost:
+                self.note("lost", lock)
         finally:
             self.give_up()
         if lost:
@@ -80,7 +85,12 @@ class Held:
         """Releases without a look at what was lost, in the reverse order."""
         while self.taken:
             self.taken[-1].release()
-            self.taken.pop()
+            self.note("released", self.taken.pop())
+
+    def note(self, event: str, lock: Lock, **facts: object) -> None:
+        """Writes what happened to a lock into the journal, where there is one."""
+        if self.journal is not None:
+            self.journal.write(event, lock, **facts)
 
     def __enter__(self) -> Self:
         return self
@@ -220,9 +230,11 @@ def take(
     start = time.monotonic() if start is None else start
     deadline: Deadline | None = None
     marker = environ.get(MARKER, "") if environ else ""
+    held.journal = held.journal or _journal(environ)
     for lock in held.locks:
         held.taken.append(lock)
         if marker and lock.join(marker):
+            held.note("joined", lock)
             continue
         for _ in range(_REPLACED):
             if not lock.attempt():
@@ -235,15 +247,28 @@ def take(
 
                     deadline = Deadline(start, timeout, waiting, synchronous=synchronous, disposable=disposable)
                 deadline.begin(lock)
+                held.note("wait", lock)
                 if deadline.over or not (yield from lock.wait(deadline)):
+                    held.note("timeout", lock, seconds=timeout)
                     raise LockTimeout(lock.name, timeout or 0.0, deadline.look())
             # `uv venv` may have deleted it meanwhile: others lock the new one by now, so that one is needed.
             if lock.is_current():
+                held.note("acquired", lock, seconds=round(time.monotonic() - start, 3))
                 break
             lock.release()
         else:
             raise LockUnavailable(lock.name, 0, "it is replaced again and again", remedy="find out who replaces it")
     _confirm(held)
+
+
+def _journal(environ: Mapping[str, str] | None) -> Journal | None:
+    """The journal that a variable asks for."""
+    path = environ.get("LOCK_POLICY_LOG") if environ else None
+    if not path:
+        return None
+    from policy.locks.journal import Journal  # costs json
+
+    return Journal(path)
 
 
 def _confirm(held: Held) -> None:
