@@ -93,6 +93,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def uv(session: nox.Session) -> None:
+    """What is predicted of uv's locks against strace, on eight releases, into docs/uv.md; some minutes."""
+    install(session, "test")
+    session.run("python", "docs/uv.py", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Costs beside those of peers, into docs/performance.md; `nox -s bench -- --quick` sees that it works at all."""
     session.install("--upgrade", "pip")  # what an old one writes as a console script imports `re`

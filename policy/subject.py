@@ -96,13 +96,15 @@ def _parsed(words: Sequence[str], environ: Mapping[str, str], cwd: str) -> Comma
 def _uv(uv: Command, found: Callable[[], Environment]) -> Subject:
     """What a uv command works on."""
     from policy.uv.environment import environment, works_on_none
-    from policy.uv.locks import inner
+    from policy.uv.locks import certain, inner
 
     while uv.operation == "tool run" and (child := inner(uv, None)):
         uv = child
     if works_on_none(uv):
         return Subject(None, uv, apart=f"uv {uv.operation} changes no environment of this directory".replace("  ", " "))
-    return Subject(environment(uv) or found(), uv, operation=uv.operation)
+    works_on = environment(uv)
+    uncertain = "" if certain(uv, works_on) else "releases of uv differ in which environment this changes"
+    return Subject(works_on or found(), uv, uncertain=uncertain, operation=uv.operation)
 
 
 def _refuse_another(words: Sequence[str], environment: Environment, caller: Caller) -> None:

@@ -185,7 +185,7 @@ def _has(pid: int, file: proc.Identity) -> bool | None:
         return None
     except OSError:
         return False
-    return any(proc.locked_through(pid, number) == file for number in numbers)
+    return any(proc.locked_through(pid, number, shared=True) == file for number in numbers)
 
 
 def _opened(pid: int, file: proc.Identity) -> list[str]:
@@ -193,7 +193,7 @@ def _opened(pid: int, file: proc.Identity) -> list[str]:
     found: list[str] = []
     try:
         for number in os.listdir(f"/proc/{pid}/fdinfo"):
-            if proc.locked_through(pid, number) == file:
+            if proc.locked_through(pid, number, shared=True) == file:
                 found.append(os.readlink(f"/proc/{pid}/fd/{number}"))  # noqa: PERF401  (what was found stays found)
     except OSError:
         pass  # ended, or another user's

@@ -57,12 +57,19 @@ def flocks() -> dict[Identity, tuple[int, ...]]:
     return found
 
 
-def locked_through(pid: int | str, descriptor: int | str) -> Identity | None:
-    """Which file a process has locked through one of its descriptors; None when it has not, or may not be asked."""
+def locked_through(pid: int | str, descriptor: int | str, *, shared: bool = False) -> Identity | None:
+    """Which file a process has locked through one of its descriptors; None when it has not, or may not be asked.
+
+    Args:
+        pid: The process.
+        descriptor: Its number there.
+        shared: Whether a lock for reading counts.
+    """
     for line in lines(f"/proc/{pid}/fdinfo/{descriptor}"):
         if line.startswith("lock:"):
             fields = line.split()
-            if len(fields) > 6 and fields[2] == "FLOCK" and fields[4] == "WRITE":  # noqa: PLR2004  (as proc_locks(5) counts them)
+            modes = ("WRITE", "READ") if shared else ("WRITE",)
+            if len(fields) > 6 and fields[2] == "FLOCK" and fields[4] in modes:  # noqa: PLR2004  (as proc_locks(5) counts them)
                 return _identity(fields[6])
     return None
 

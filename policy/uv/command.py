@@ -147,8 +147,12 @@ class Command:
 
     @property
     def project(self) -> str:
-        """Where the search for the project begins, absolute."""
-        return os.path.join(self.cwd, self.options.get("project") or self.environ.get("UV_PROJECT") or "")
+        """Where the search for the project begins, absolute: where a script that is run lies (uv 0.12 and later)."""
+        named = self.options.get("project") or self.environ.get("UV_PROJECT")
+        script = None if named else self.script
+        if script and self.operation == "run":
+            return os.path.dirname(os.path.normpath(script))
+        return os.path.join(self.cwd, named or "")
 
     @property
     def no_sync(self) -> bool:

@@ -7,7 +7,7 @@ import sys
 
 from policy.environment.discovery import Environment, find
 from policy.errors import EnvironmentNotFound
-from policy.uv.projects import has_metadata, pip_settings, project_environment, workspace
+from policy.uv.projects import has_metadata, pip_settings, project_environment, venv_file, workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -230,15 +230,16 @@ def _requested(command: Command, request: str, found_by: str) -> Environment | N
 def _discovered(command: Command) -> Environment | None:
     """What is active, near, or on PATH, in uv's order."""
     environ = command.environ
-    parent = environ.get("UV_INTERNAL__PARENT_INTERPRETER")
-    if parent and (found := _existing(command, parent, "python -m uv")):  # stands before what is active
-        return found
-    named = environ.get("VIRTUAL_ENV")
-    if named and (found := _existing(command, named, "VIRTUAL_ENV")):  # one that is gone is passed over
-        return found
     conda = environ.get("CONDA_PREFIX")
     base = bool(conda) and _is_base(conda or "", environ)
-    if conda and not base and (found := _existing(command, conda, "CONDA_PREFIX")):
+    for named, found_by in (
+        (environ.get("UV_INTERNAL__PARENT_INTERPRETER"), "python -m uv"),
+        (environ.get("VIRTUAL_ENV"), "VIRTUAL_ENV"),
+        (None if base else conda, "CONDA_PREFIX"),
+    ):
+        if named and (found := _existing(command, named, found_by)):  # what is gone is passed over
+            return found
+    if found := _by_file(command):
         return found
     without = {name: value for name, value in environ.items() if name not in _PASSED_OVER}
     found = find(environ=without, cwd=command.cwd)
@@ -247,6 +248,18 @@ def _discovered(command: Command) -> Environment | None:
     if conda and base and (active := _existing(command, conda, "CONDA_PREFIX")):
         return active
     return _system(command) or found
+
+
+def _by_file(command: Command) -> Environment | None:
+    """The environment that the nearest `.venv` leads to, where that is a file."""
+    folder = command.cwd
+    while not os.path.lexists(os.path.join(folder, ".venv")):
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+    named = venv_file(folder)
+    return _existing(command, named, ".venv") if named else None
 
 
 def _is_base(prefix: str, environ: Mapping[str, str]) -> bool:

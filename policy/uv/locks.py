@@ -29,7 +29,7 @@ from policy.uv import names
 from policy.uv.command import parse
 from policy.uv.environment import environment as works_on
 from policy.uv.environment import in_project, metadata_script, only_interpreter
-from policy.uv.projects import project_environment
+from policy.uv.projects import has_metadata, project_environment, venv_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,9 +153,7 @@ def certain(command: Command, environment: Environment | None) -> bool:
     operation = command.operation
     if operation in _LOCK_NOTHING:
         return True
-    if operation not in _KNOWN or any(command.environ.get(name) for name in _UNSETTLED):
-        return False
-    if any(name.startswith("preview") for name in command.options):
+    if operation not in _KNOWN or _is_unsettled(command):
         return False
     child = inner(command, environment)
     if child and not certain(child, works_on(child)):
@@ -167,10 +165,30 @@ def certain(command: Command, environment: Environment | None) -> bool:
     return operation not in _LOCK_PROJECT or _certain_in_project(command)
 
 
+def _is_unsettled(command: Command) -> bool:
+    """Whether something is set that only some releases heed: variables, previews, a file in the place of `.venv`."""
+    return (
+        any(command.environ.get(name) for name in _UNSETTLED)
+        or any(name.startswith("preview") for name in command.options)
+        or any(venv_file(folder) for folder in _above(command.cwd))
+    )
+
+
+def _above(folder: str) -> list[str]:
+    """A folder and all above it."""
+    found = [folder]
+    while os.path.dirname(found[-1]) != found[-1]:
+        found.append(os.path.dirname(found[-1]))
+    return found
+
+
 def _certain_in_project(command: Command) -> bool:
     if command.environ.get("UV_NO_PROJECT"):
         return False  # releases before 0.11 do not know it
     if command.operation == "run":
+        script = command.script
+        if script and not has_metadata(script) and os.path.dirname(script) != command.cwd:
+            return False  # since 0.12 the project of the script, and that of the working directory before
         # What is read from a URL or from standard input may have metadata.
         return not (command.child and (command.child[0] == "-" or "://" in command.child[0]))
     if command.script:

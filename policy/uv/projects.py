@@ -109,7 +109,20 @@ def project_environment(command: Command, root: str) -> tuple[str, str]:
     named = command.environ.get("UV_PROJECT_ENVIRONMENT")
     if named:
         return os.path.join(root, named), "UV_PROJECT_ENVIRONMENT"
-    return os.path.join(root, ".venv"), ".venv"
+    return venv_file(root) or os.path.join(root, ".venv"), ".venv"
+
+
+def venv_file(folder: str) -> str:
+    """The environment that a file named `.venv` leads to (uv 0.13 and later); "" where there is no such file.
+
+    Args:
+        folder: Where the file would stand.
+    """
+    path = os.path.join(folder, ".venv")
+    if not os.path.isfile(path):
+        return ""
+    named = _read(path).decode("utf-8", "surrogateescape").strip()
+    return os.path.join(folder, named) if named and "\n" not in named else ""
 
 
 def has_metadata(script: str) -> bool:

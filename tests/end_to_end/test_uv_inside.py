@@ -229,3 +229,27 @@ def test_the_wait_for_uvs_lock_is_told(world: World) -> None:
     finally:
         holder.kill()
         holder.wait()
+
+
+@pytest.mark.parametrize("world", RELEASES, indirect=True)
+def test_two_runs_side_by_side(world: World) -> None:
+    """Two `uv run` read at once; a command that changes the environment waits for both, and is told for which."""
+    wait = "import sys; print('inside', flush=True); sys.stdin.read()"
+    words = world.policy("run", "--", "uv", "run", "--no-project", "python3", "-c", wait)
+    pipe = subprocess.PIPE
+    readers = [
+        subprocess.Popen(words, env=world.environ, cwd=world.directory, stdin=pipe, stdout=pipe, text=True)
+        for _ in range(2)
+    ]
+    try:
+        for reader in readers:
+            assert reader.stdout
+            assert reader.stdout.readline() == "inside\n"
+        writer = world.run(*world.policy("run", "--timeout", "0.2", "--", *INSTALL.split()))
+        assert writer.returncode == 124, writer.stderr
+        assert any(f"pid {reader.pid}" in writer.stderr for reader in readers), writer.stderr
+    finally:
+        for reader in readers:
+            reader.communicate(timeout=PATIENCE)
+    writer = world.run(*world.policy("run", "--", *INSTALL.split()))
+    assert writer.returncode == 0, writer.stderr

@@ -40,10 +40,11 @@ def test_posix_locks_are_others(tmp_path: Path) -> None:
 
 
 def test_shared_lock_is_not_exclusive(tmp_path: Path) -> None:
-    """A descriptor that shares a lock does not hold it as an ancestor's would be."""
+    """A descriptor that shares a lock does not hold it as an ancestor's would be; asked for, it is seen."""
     with (tmp_path / "a.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         assert proc.locked_through("self", file.fileno()) is None
+        assert proc.locked_through("self", file.fileno(), shared=True) == proc.identity(file.name)
 
 
 @pytest.mark.parametrize("kind", ["bind", "overlay", "tmpfs"])
