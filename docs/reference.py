@@ -15,6 +15,7 @@ from policy.config.cases import GIVEN as EVERY_FACT
 from policy.config.layers import DIRECTORIES, LAYERS, RIGHTS
 from policy.config.read import BUILT_IN, SETTINGS
 from policy.config.read import KEYS as FILE_KEYS
+from policy.config.schema import BEYOND
 from policy.render.effective import written
 from policy.rules import globs
 from policy.rules.conditions import CONDITIONS, Combinator, toml
@@ -64,6 +65,7 @@ def page() -> str:
     sections = [
         "# Reference\n\n<!-- Made by `python docs/reference.py`; what is changed by hand is lost. -->",
         _files(),
+        _schema(),
         _layers(),
         _cluster(),
         _rules(),
@@ -96,6 +98,11 @@ def _files() -> str:
     )
     rows = [(f"`{name}`", _type(key.shape.schema), _notes(key.notes)) for name, key in FILE_KEYS.items()]
     return _table("Files", ("key", "value", "meaning"), rows, intro)
+
+
+def _schema() -> str:
+    intro = "The schema and the reader refuse the same files, but for what a schema cannot say:"
+    return _table("What the schema cannot say", ("the reader refuses", "because"), list(BEYOND.items()), intro)
 
 
 def _layers() -> str:

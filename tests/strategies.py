@@ -44,7 +44,8 @@ def _value(draw: st.DrawFn, part: dict[str, Any], depth: int) -> Any:
         depth: How many references were followed: the reader has a limit that JSON Schema cannot express.
     """
     if "$ref" in part:
-        return _value(draw, FILE_SCHEMA["definitions"]["match"], depth + 1)
+        name = part["$ref"].rpartition("/")[2]
+        return _value(draw, FILE_SCHEMA["definitions"][name], depth + name.startswith("match"))
     if "anyOf" in part:
         return _value(draw, draw(st.sampled_from(part["anyOf"])), depth)
     if "enum" in part:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from policy.toml.shapes import TEXT, Shape, choice, keyed, number, refined, refuse, whole
+from policy.toml.shapes import TEXT, Shape, choice, keyed, line, number, refined, refuse, whole
 
 if TYPE_CHECKING:
     from policy.toml.diagnostic import Location
@@ -13,18 +13,12 @@ SECRETS = ("password", "passfile")
 LEASE, MARGIN = 30, 5  # seconds, where nothing else is said
 
 
-def _word_fault(text: str) -> str | None:
-    """A value that libpq gets; a comma would name several servers, and a lock on one is none on the other."""
-    known = text and text.isprintable() and "," not in text and len(text) <= 255  # noqa: PLR2004  (a host name's limit)
-    return None if known else "must be 1 to 255 printable characters without a comma"
-
-
 def _certificate_fault(path: str) -> str | None:
     absolute = path == "system" or path.startswith("/") or path[1:3] in {":/", ":\\"}
     return None if absolute and "\0" not in path else 'must be an absolute path, or "system"'
 
 
-_WORD = refined(TEXT, _word_fault, {"minLength": 1, "maxLength": 255, "pattern": r"^[^,\u0000-\u001f\u007f-\u009f]*$"})
+_WORD = line(255, ",", "a comma")  # a comma would name several servers, and a lock on one is none on the other
 
 _KEYS: dict[str, tuple[Shape, dict[str, Any]]] = {
     "engine": (choice(["postgresql"]), {"description": "What kind of server it is."}),

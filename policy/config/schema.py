@@ -5,12 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from policy.config.read import CONFIGURATION
-from policy.rules.match import REFERENCE, match_shape
+from policy.rules.match import definitions
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 # URNs: an address would have to lead somewhere
 FILE_ID = "urn:lock-policy:schema"
 PYPROJECT_ID = "urn:lock-policy:pyproject"
+
+
+BEYOND = {
+    "an empty range such as `[z-a]` in a pattern": "a regular expression cannot compare characters",
+    "`..` and brackets between backslashes, on Windows only": "one schema serves every platform",
+    "`nan`": "JSON has none, and a validator that is given one compares it with nothing",
+    "a margin of more than half of the lease": "a schema cannot compare two values",
+    "mandatory rules, `gate-dir`, `[cluster]` and a `global-dir` that a layer has no right to": (
+        "one schema serves the files of every layer"
+    ),
+    "a path that is absolute on another platform only": "one schema serves every platform",
+    "a release that is not the one that runs, in `required-version`": "the schema does not know which one runs",
+}
+"""What the reader refuses though the schema allows it, and why; in everything else they agree, as a test holds."""
 
 
 def file_schema() -> dict[str, Any]:
@@ -43,19 +57,14 @@ def _schema(identity: str, title: str, description: str) -> dict[str, Any]:
         "title": title,
         "description": description,
         **CONFIGURATION.schema,
-        "definitions": {
-            "match": {
-                "title": "conditions, all of which must hold",
-                **match_shape().schema,
-            }
-        },
+        "definitions": definitions(),
     }
 
 
 def _written_out(schema: Any) -> Any:
     if isinstance(schema, dict):
         return {
-            key: PYPROJECT_ID + value if key == "$ref" and value == REFERENCE["$ref"] else _written_out(value)
+            key: PYPROJECT_ID + value if key == "$ref" and isinstance(value, str) else _written_out(value)
             for key, value in schema.items()
         }
     if isinstance(schema, list):

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from policy.toml.diagnostic import Location
 
 DEEPEST = 8  # combinators within combinators; a rule that needs more is two rules
-REFERENCE = {"$ref": "#/definitions/match"}
 
 
 def _match(depth: int) -> Shape:
@@ -25,15 +24,44 @@ def _match(depth: int) -> Shape:
             raise refuse(location, message, code="too-deep")
         return _match(depth + 1).parse(value, location)  # type: ignore[no-any-return]  # a shape gives any
 
-    table = Shape(inner, REFERENCE)
+    table = Shape(inner, _reference(_level(depth + 1)))
     tables = array(table, least=1)
-    shapes = {
-        key: (tables if condition.several else table) if isinstance(condition, Combinator) else condition.shape
-        for key, condition in CONDITIONS.items()
-    }
-    notes = {key: _notes(condition) for key, condition in CONDITIONS.items()}
+    shapes: dict[str, Shape] = {}
+    notes: dict[str, dict[str, Any]] = {}
+    for key, condition in CONDITIONS.items():
+        if isinstance(condition, Combinator):
+            shapes[key], notes[key] = tables if condition.several else table, _notes(condition)
+        else:
+            shapes[key], notes[key] = Shape(condition.shape.parse, _reference(key)), {}
     shape = keyed(shapes, notes, least=1)
-    return Shape(lambda value, location: tuple(shape.parse(value, location).items()), shape.schema)
+    schema = dict(shape.schema)
+    if depth == DEEPEST:
+        schema["properties"] = {key: _reference(key) for key in CONDITIONS if not _combines(key)}
+    return Shape(lambda value, location: tuple(shape.parse(value, location).items()), schema)
+
+
+def _combines(key: str) -> bool:
+    return isinstance(CONDITIONS[key], Combinator)
+
+
+def _level(depth: int) -> str:
+    return f"match-{depth}"
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/definitions/{name}"}
+
+
+def definitions() -> dict[str, Any]:
+    """What the schema of `match` refers to: each condition, and a match table of each depth."""
+    leaves = {key: one for key, one in CONDITIONS.items() if not _combines(key)}
+    return {
+        **{key: {**condition.shape.schema, **_notes(condition)} for key, condition in leaves.items()},
+        **{
+            _level(depth): {"title": "conditions, all of which must hold", **_match(depth).schema}
+            for depth in range(1, DEEPEST + 1)
+        },
+    }
 
 
 def _notes(condition: Condition) -> dict[str, Any]:

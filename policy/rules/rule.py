@@ -14,7 +14,7 @@ from policy.rules.match import match_shape
 from policy.rules.plain import BUILT_IN_LAYER, PlainRule
 from policy.rules.plan import LOCATIONS
 from policy.toml.diagnostic import Location
-from policy.toml.shapes import FLAG, TEXT, Shape, array, choice, keyed, number, refined, several
+from policy.toml.shapes import END, FLAG, TEXT, Shape, array, choice, keyed, line, number, refined, several
 from policy.variables import MAX_TIMEOUT
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _cluster_key_fault(name: str) -> str | None:
 
 _CLUSTER_KEY = keyed(
     {
-        "name": refined(TEXT, _cluster_key_fault, {"pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"}),
+        "name": refined(TEXT, _cluster_key_fault, {"pattern": rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}{END}"}),
         "root": refined(TEXT, _root_fault, {"pattern": r"^(/|~/|[A-Za-z]:[/\\])[^\u0000]*$"}),
     },
     {
@@ -79,14 +79,6 @@ def _cluster_key(value: object) -> tuple[str, str] | None:
     if isinstance(value, tuple):
         value = dict(zip(("name", "root"), value, strict=True))
     return _checked(CLUSTER_KEY, "cluster-key", value)  # type: ignore[no-any-return]  # CLUSTER_KEY reads pairs
-
-
-def _name_fault(name: str) -> str | None:
-    return (
-        None
-        if name and name.isprintable() and len(name) <= NAME_LENGTH
-        else f"must be 1 to {NAME_LENGTH} printable characters"
-    )
 
 
 def key(shape: Shape, help: str, **notes: Any) -> dict[str, Any]:
@@ -176,11 +168,7 @@ class Rule:
         default="",
         validator=_value,
         metadata=key(
-            refined(
-                TEXT,
-                _name_fault,
-                {"minLength": 1, "maxLength": NAME_LENGTH, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"},
-            ),
+            line(NAME_LENGTH),
             "What people call this rule.",
         ),
     )

@@ -93,6 +93,10 @@ def _plain(of: type, noun: str, schema: Mapping[str, Any]) -> Shape:
     return Shape(parse, schema)
 
 
+# Controls, and what moves or hides other characters: soft hyphen, bidirectional and zero-width ones, line separators.
+UNSEEN = r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+END = r"(?![\s\S])"  # `$` of Python's re also matches before a line end at the end; this means the same everywhere
+
 TEXT = _plain(str, "a string", {"type": "string"})
 FLAG = _plain(bool, "true or false", {"type": "boolean"})
 
@@ -125,6 +129,26 @@ def refined(
 def _code(value: object, of: type | tuple[type, ...]) -> str:
     """Whether a value that is refused is of the right type; a boolean is a number in Python, and none in TOML."""
     return "wrong-value" if isinstance(value, of) and not isinstance(value, bool) else "wrong-type"
+
+
+def line(most: int, forbidden: str = "", named: str = "") -> Shape:
+    """Text that people see on one line: without controls and other characters that cannot be seen.
+
+    Args:
+        most: How many characters it may have.
+        forbidden: Characters that it may not have either.
+        named: What those are called.
+    """
+    import re
+
+    pattern = f"^[^{UNSEEN}{forbidden}]+{END}"
+    without = f" without {named}" if named else ""
+
+    def problem(text: str) -> str | None:
+        known = len(text) <= most and re.match(pattern, text)
+        return None if known else f"must be 1 to {most} printable characters{without}"
+
+    return refined(TEXT, problem, {"minLength": 1, "maxLength": most, "pattern": pattern})
 
 
 def choice(names: Iterable[str]) -> Shape:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -15,6 +16,7 @@ import pytest
 import tomli_w
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from validate_pyproject.api import Validator
 from validate_pyproject.errors import ValidationError
 from validate_pyproject.plugins import PluginWrapper
@@ -22,11 +24,13 @@ from validate_pyproject.plugins import PluginWrapper
 from policy.__main__ import main
 from policy.config import schema
 from policy.config.layers import SYSTEM, Source
-from policy.config.read import KEYS, read_file
+from policy.config.read import KEYS, SPECIFIERS, read_file
 from policy.errors import ConfigError
 from policy.rules import globs
 from policy.rules.conditions import CONDITIONS
+from policy.rules.match import DEEPEST
 from policy.rules.shapes import PATHS, TEXTS
+from tests.generated import VALIDATOR, odd, right
 from tests.strategies import files
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -61,7 +65,8 @@ def test_every_key_is_described() -> None:
         if isinstance(node, dict):
             properties = node.get("properties")
             for key, value in properties.items() if isinstance(properties, dict) else ():
-                if not value.get("description"):
+                definition = FILE_SCHEMA["definitions"].get(value.get("$ref", "").rpartition("/")[2], {})
+                if not value.get("description", definition.get("description")):
                     undescribed.append(f"{path}.{key}")
             for key, value in node.items():
                 visit(value, f"{path}.{key}")
@@ -72,7 +77,9 @@ def test_every_key_is_described() -> None:
 
 def test_a_new_condition_is_in_it() -> None:
     """Every condition of CONDITIONS, and every key of the file, is a property."""
-    assert set(FILE_SCHEMA["definitions"]["match"]["properties"]) == set(CONDITIONS)
+    definitions = FILE_SCHEMA["definitions"]
+    assert set(definitions["match-1"]["properties"]) == set(CONDITIONS)
+    assert set(definitions[f"match-{DEEPEST}"]["properties"]) == set(CONDITIONS) - {"any", "all", "not"}
     assert set(FILE_SCHEMA["properties"]) == set(KEYS)
 
 
@@ -131,6 +138,63 @@ def test_the_rule_of_other_patterns(pattern: str) -> None:
     wrong = globs.text_fault(pattern)
     assume(wrong is None or "range" not in wrong)
     assert _accepts(dict(TEXTS.schema), pattern) is (wrong is None)
+
+
+# What the reader refuses though the schema allows it; each is a reason that the reference gives.
+BEYOND = (
+    "is empty: it should be",  # a range such as [z-a]
+    "at most half of lease",
+    "install a version that it allows",
+    "must be an absolute path",
+)
+
+
+def _agree(folder: Path, content: Any) -> None:
+    """The schema and the reader give one answer about a content, but for what a schema cannot say."""
+    file = folder / "generated.toml"
+    file.write_text(tomli_w.dumps(content), encoding="utf-8")
+    messages: list[str] = []
+    try:
+        read_file(Source(SYSTEM, str(file)))
+    except ConfigError as error:
+        messages = [diagnostic.message for diagnostic in error.diagnostics]
+    allowed = VALIDATOR.is_valid(content)
+    assert not messages or not allowed or all(any(reason in message for reason in BEYOND) for message in messages), (
+        f"the schema allows it: {messages}"
+    )
+    assert allowed or messages, "only the schema refuses it"
+
+
+def test_the_reader_and_the_schema_agree(tmp_path: Path) -> None:
+    """Of 2,000 files, right and wrong ones, the schema and the reader refuse the same."""
+    for seed in range(2_000):
+        _agree(tmp_path, odd(seed))
+
+
+@pytest.mark.soak
+def test_the_reader_and_the_schema_agree_for_long(tmp_path: Path) -> None:
+    """Of 100,000 files, right and wrong ones, the schema and the reader refuse the same."""
+    for seed in range(100_000):
+        _agree(tmp_path, odd(seed))
+
+
+def test_generated_files_are_right_and_wrong() -> None:
+    """Among the generated files some are refused and some are not, and those that should be right are."""
+    answers = [VALIDATOR.is_valid(odd(seed)) for seed in range(300)]
+    assert 50 < sum(answers) < 250
+    assert all(VALIDATOR.is_valid(right(seed)) for seed in range(300))
+
+
+@given(st.text(" ,<>=!~.*+-_v0123456789abcdeprost", max_size=14))
+@settings(max_examples=2_000)
+def test_specifiers(text: str) -> None:
+    """What the pattern takes for a version specifier, packaging reads; of what packaging reads it takes all but ===."""
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        assert not re.match(SPECIFIERS, text)
+    else:
+        assert re.match(SPECIFIERS, text) or "===" in text
 
 
 @pytest.mark.slow

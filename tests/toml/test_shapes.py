@@ -181,3 +181,39 @@ def test_reader_and_schema_agree(value: object, shape: Shape) -> None:
     except ConfigError:
         accepted = False
     assert jsonschema.Draft7Validator(dict(shape.schema)).is_valid(value) == accepted
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("a", True),
+        ("a b é 中 🔒", True),
+        ("", False),
+        ("a\n", False),
+        ("a\u202eb", False),
+        ("a\u00adb", False),
+        ("a,b", False),
+    ],
+)
+def test_line(text: str, *, allowed: bool) -> None:
+    """A line has no control, none that hides or moves others, and none that is forbidden; so says the schema."""
+    shape = shapes.line(20, ",", "a comma")
+    assert jsonschema.Draft7Validator(dict(shape.schema)).is_valid(text) is allowed
+    if allowed:
+        assert shape.parse(text, HERE) == text
+    else:
+        assert diagnostics(shape, text) == [((), "must be 1 to 20 printable characters without a comma")]
+    assert diagnostics(shape, "a" * 21)
+
+
+@pytest.mark.parametrize("value", [1, 3])
+def test_whole(value: int) -> None:
+    """A whole number is within its bounds."""
+    assert shapes.whole(1, 3).parse(value, HERE) == value
+
+
+@pytest.mark.parametrize("value", [0, 4, True, 2.0, "2"])
+def test_not_whole(value: object) -> None:
+    """A number beyond the bounds, a fraction, a boolean and a text are refused."""
+    ((keys, message),) = diagnostics(shapes.whole(1, 3), value)
+    assert (keys, message.partition(", found")[0]) == ((), "expected a whole number from 1 to 3")
