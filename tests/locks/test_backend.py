@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,7 @@ def holding(environ: dict[str, str], root: Path, command: Sequence[str] = HOLD) 
 def test_explain(root: Path, environ: dict[str, str]) -> None:
     """A lock of another kind says in its own words what it is, and JSON has its entry."""
     address = environ[socket_lock.SERVER]
-    assert f"{address}  held by a little server" in run(environ, "explain", root).stdout
+    assert re.search(f"{re.escape(address)} +held by a little server", run(environ, "explain", root).stdout)
     shown = json.loads(run(environ, "explain", root, "--output-format", "json").stdout)
     assert {"purpose": "cluster", "kind": "socket", "key": address} in shown["plan"]
     assert address not in run(environ, "explain", root, "--output-format", "path").stdout
