@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict, evolve, frozen
 
 from policy.commands import options
-from policy.errors import LockUnavailable
+from policy.errors import LockUnavailable, UsageError
 from policy.escape import printable
-from policy.locks import holders
+from policy.locks import holders, proc
 from policy.locks.file import prune
 from policy.locks.holders import Found
 from policy.render.layout import fit, width
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from policy.commands.reading import Arguments, Parser
     from policy.config.loading import Rules
+    from policy.locks.holders import Holder
     from policy.rules.request import Caller
 
 
@@ -38,12 +39,14 @@ class Row:
         environment: The root of the environment that it locks, "" where that cannot be known.
         pruned: Whether it was removed.
         kind: What it is: `file`, ...
+        waiters: Who waits for it, the next one first.
     """
 
     lock: Found
     environment: str = ""
     pruned: bool = False
     kind: str = "file"
+    waiters: tuple[Holder, ...] = ()
 
     @property
     def state(self) -> str:
@@ -60,6 +63,9 @@ def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--prune", action="store_true", help="remove files of ours that nobody holds, while holding them; implies --all"
     )
+    parser.add_argument(
+        "--watch", action="store_true", help="go on, and show what changes; as JSON a line for each change"
+    )
     parser.add_argument("--output-format", choices=("text", "json"), default="text", help="default: text")
     options.environment(parser)
     options.configuration(parser)
@@ -67,7 +73,30 @@ def arguments(parser: Parser) -> None:
 
 
 def main(arguments: Arguments) -> int:
-    """Lists lock files."""
+    """Lists lock files.
+
+    Raises:
+        UsageError: When files are to be removed again and again.
+    """
+    if arguments.watch:
+        if arguments.prune:
+            raise UsageError("--watch only looks; run `policy locks --prune` by itself")
+        from policy.commands.live import watch
+
+        return watch(lambda: _collect(arguments), arguments)
+    found = _collect(arguments)
+    if arguments.prune:
+        found = [_pruned(row) for row in found]
+    if arguments.output_format == "json":
+        text = json.dumps({"version": 1, "locks": [record(row) for row in found]}, indent=2)
+    else:
+        text = fit(shown(found, color=wanted(arguments.color, sys.stdout)), width(sys.stdout))
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+def _collect(arguments: Arguments) -> list[Row]:
+    """The locks that the options ask for, with those who hold them and wait for them."""
     caller = options.caller(arguments)
     rules = options.rules(arguments)
     if arguments.environment or arguments.python or arguments.target or arguments.prefix:
@@ -76,14 +105,15 @@ def main(arguments: Arguments) -> int:
         found = [*_of_server(caller, rules), *_of_host(caller, _directory(rules, caller))]
         if not (arguments.all or arguments.prune):
             found = [row for row in found if row.lock.locked is not False]
-    if arguments.prune:
-        found = [_pruned(row) for row in found]
-    if arguments.output_format == "json":
-        text = json.dumps({"version": 1, "locks": [_record(row) for row in found]}, indent=2)
-    else:
-        text = fit(_text(found, color=wanted(arguments.color, sys.stdout)), width(sys.stdout))
-    sys.stdout.write(text + "\n")
-    return 0
+    waiting = proc.waiters()
+    return [evolve(row, waiters=_waiters(row, waiting)) for row in found]
+
+
+def _waiters(row: Row, waiting: Mapping[proc.Identity, tuple[int, ...]]) -> tuple[Holder, ...]:
+    """Who waits for a lock file; a server says it of its own locks."""
+    file = proc.identity(row.lock.name) if waiting and row.kind == "file" else None
+    known = (holders.process(pid) for pid in waiting.get(file, ())) if file else ()
+    return tuple(one for one in known if one is not None)
 
 
 def _of_environment(arguments: Arguments, caller: Caller, rules: Rules) -> list[Row]:
@@ -158,20 +188,23 @@ def _pruned(row: Row) -> Row:
         return row
 
 
-def _record(row: Row) -> Mapping[str, Any]:
+def record(row: Row) -> Mapping[str, Any]:
+    """A lock as JSON has it."""
     return {
         "kind": row.kind,
         "path" if row.kind == "file" else "key": row.lock.name,
         "state": row.state,
         "environment": row.environment or None,
         "holders": [asdict(holder) for holder in row.lock.holders],
+        "waiters": [asdict(waiter) for waiter in row.waiters],
     }
 
 
 STATES = {"locked": GREEN, "removed": YELLOW}
 
 
-def _text(found: Iterable[Row], *, color: bool) -> str:
+def shown(found: Iterable[Row], *, color: bool) -> str:
+    """Locks as text: each with its state, then who holds it, then who waits for it."""
     lines = []
     for row in found:
         state = paint(row.state.ljust(7), BOLD, STATES.get(row.state, DIM), color=color)
@@ -180,4 +213,5 @@ def _text(found: Iterable[Row], *, color: bool) -> str:
         lines += [f"         {printable(str(holder))}" for holder in row.lock.holders]
         if row.lock.locked and not row.lock.holders:
             lines.append("         held by a process that cannot be seen from here")
+        lines += [f"         waits: {printable(str(waiter))}" for waiter in row.waiters]
     return "\n".join(lines) if lines else "no environment is locked"

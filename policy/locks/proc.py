@@ -57,6 +57,18 @@ def flocks() -> dict[Identity, tuple[int, ...]]:
     return found
 
 
+def waiters() -> dict[Identity, tuple[int, ...]]:
+    """The processes that wait for a flock of each file, in the kernel's order: the first is next (fs/locks.c)."""
+    found: dict[Identity, tuple[int, ...]] = {}
+    for line in lines("/proc/locks"):
+        fields = line.split()  # "1: -> FLOCK  ADVISORY  WRITE 4712 fe:00:2146403 0 EOF"
+        if len(fields) > 6 and fields[1:3] == ["->", "FLOCK"]:  # noqa: PLR2004  (as many as are read)
+            file = _identity(fields[6])
+            if file is not None and int(fields[5]) > 0:
+                found[file] = (*found.get(file, ()), int(fields[5]))
+    return found
+
+
 def locked_through(pid: int | str, descriptor: int | str, *, shared: bool = False) -> Identity | None:
     """Which file a process has locked through one of its descriptors; None when it has not, or may not be asked.
 

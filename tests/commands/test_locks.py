@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     pytest.skip("needs flock", allow_module_level=True)
 
-KEYS = {"kind", "path", "state", "environment", "holders"}
+KEYS = {"kind", "path", "state", "environment", "holders", "waiters"}
 HOLDER_KEYS = {"pid", "user", "command", "since", "host"}
 
 
@@ -166,7 +166,14 @@ def test_one_environment(host: Host, running: subprocess.Popen[str]) -> None:
     for words in ([root], [f"{root}/bin/python"], ["--python", root]):
         assert host.states(*words) == {host.place.lock: "locked"}
     (row,) = host.rows(other)
-    assert row == {"kind": "file", "path": f"{other}/.lock", "state": "free", "environment": other, "holders": []}
+    assert row == {
+        "kind": "file",
+        "path": f"{other}/.lock",
+        "state": "free",
+        "environment": other,
+        "holders": [],
+        "waiters": [],
+    }
     assert not os.path.exists(f"{other}/.lock")
 
 

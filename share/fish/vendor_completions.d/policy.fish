@@ -163,6 +163,7 @@ complete -c policy -n '__policy_is init' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is init' -r -F
 complete -c policy -n '__policy_is locks' -s a -l all -d 'files that nobody holds, too'
 complete -c policy -n '__policy_is locks' -l prune -d 'remove files of ours that nobody holds, while holding them; implies --all'
+complete -c policy -n '__policy_is locks' -l watch -d 'go on, and show what changes; as JSON a line for each change'
 complete -c policy -n '__policy_is locks' -l output-format -x -a 'text json' -d 'default: text'
 complete -c policy -n '__policy_is locks' -l python -r -F -d 'an interpreter, or the root of an environment'
 complete -c policy -n '__policy_is locks' -l target -x -a '(__fish_complete_directories)' -d 'a directory that packages are installed into, as pip\'s --target'
