@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 
-from benchmarks import contending, deciding, locking, measure, memory, plot, report, scenarios, starting
+from benchmarks import cluster, contending, deciding, locking, measure, memory, plot, report, scenarios, starting
 
 DOCS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs")
 
@@ -37,11 +37,12 @@ def main() -> None:
             decisions, decisions_tables, curves = deciding.run(effort, room("decisions"), absent)
             locks, locks_tables = locking.run(effort, room("locks"), absent)
             contests, contests_tables = contending.run(effort, room("contests"), absent)
+            servers, servers_tables = cluster.run(effort, room("servers"), absent)
             memories, memories_tables = memory.run(room("memory"), absent)
         finally:
             os.chdir("/")
-    rows = [*starts, *decisions, *locks, *contests, *memories]
-    tables = [*starts_tables, *decisions_tables, *locks_tables, *contests_tables, *memories_tables]
+    rows = [*starts, *decisions, *locks, *contests, *servers, *memories]
+    tables = [*starts_tables, *decisions_tables, *locks_tables, *contests_tables, *servers_tables, *memories_tables]
     absent = list(dict.fromkeys(absent))
     report.say(report.text(rows, tables))
     for reason in absent:

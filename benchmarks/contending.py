@@ -16,16 +16,19 @@ from typing import IO, TYPE_CHECKING, Any
 from benchmarks import measure, scenarios
 from benchmarks.engines import missing
 from benchmarks.report import Row, Table
+from policy.locks.hold import hold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from benchmarks.measure import Effort
+    from policy.locks.postgresql import PostgresqlLock
 
 PROCESSES = 8
 HOLD = 0.001  # seconds that each of them holds the lock
 GATHER = 0.4  # seconds in which all of them have come to wait
 
+CLUSTER = "a lock on a server"
 FLOCK, OURS, TIMED = "blocking flock", "`policy.lock()`", "`policy.lock(timeout=60)`"
 MODES = {FLOCK: "", OURS: "", TIMED: "", "filelock": "filelock", "fasteners": "fasteners", "portalocker": "portalocker"}
 
@@ -34,6 +37,15 @@ def bare(path: str) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     return descriptor
+
+
+def cluster_lock(root: str) -> PostgresqlLock:
+    """A lock on the server to which the variables of libpq lead."""
+    from policy.locks.cluster_key import ClusterKey
+    from policy.locks.postgresql import PostgresqlLock
+    from policy.locks.session import Server
+
+    return PostgresqlLock(ClusterKey(root, "benchmark"), Server(lease=3, margin=1))
 
 
 def way(mode: str, root: str) -> Callable[[], Callable[[], object]]:
@@ -46,6 +58,13 @@ def way(mode: str, root: str) -> Callable[[], Callable[[], object]]:
 
     if mode == FLOCK:
         return plainly
+    if mode == CLUSTER:
+        kept = cluster_lock(root)
+
+        def on_server() -> Callable[[], object]:
+            return hold([kept]).give_up
+
+        return on_server
     if mode in {OURS, TIMED}:
         import policy
 
@@ -102,11 +121,11 @@ class Queue:
     longest: float
 
 
-def queues(mode: str, project: scenarios.Project, number: int) -> list[Queue]:
+def queues(mode: str, project: scenarios.Project, number: int, more: Mapping[str, str] | None = None) -> list[Queue]:
     """Lets the processes queue up behind this one, so many times."""
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     command = [sys.executable, "-m", "benchmarks.contending", mode, project.root]
-    environ = {**project.environ, "PYTHONPATH": here}
+    environ = {**project.environ, "PYTHONPATH": here, **(more or {})}
     workers = [
         subprocess.Popen(
             command, env=environ, cwd=project.directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

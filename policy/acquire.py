@@ -79,6 +79,8 @@ def steps(
         except (LockUnavailable, LockTimeout) as error:
             held.give_up()
             held.locks = ()
+            if isinstance(error, LockTimeout):
+                error.timeout = limit or 0.0  # of all locks together, not what was left for the last
             again = after(error, decision, rules, warn)
             if again is None:
                 return decision

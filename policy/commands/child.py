@@ -7,7 +7,7 @@ import signal
 import sys
 
 from policy.commands.options import complain, note
-from policy.errors import LockLost
+from policy.errors import LockLost, LockUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,12 @@ def stay_guarded(command: Sequence[str], environ: Mapping[str, str], held: Held,
 
     if not close:
         held.inherit()
-    guard = Guard(confirmable(held.taken), note)
+    locks = confirmable(held.taken)
+    gone = [lock for lock in locks if not lock.is_current()]  # whatever was waited for since it was confirmed
+    if gone:
+        held.give_up()
+        raise LockUnavailable(gone[0].name, 0, "it was lost before the command could start", remedy="try again")
+    guard = Guard(locks, note)
     code = _run(command, environ, guard)
     if guard.lost:
         complain(f"{guard.lost}; the command was killed")

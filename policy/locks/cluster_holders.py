@@ -63,18 +63,16 @@ def comment(said: dict[str, Any]) -> str:
     Args:
         said: The lock's key, since when it is held, and its socket.
     """
-    record = {
-        "host": host_name(),
-        "pid": os.getpid(),
-        "user": _user(),
-        "since": said["since"],
-        "socket": said["socket"],
-        "boot": boot(),
-        "key": said["key"][:_KEY_LENGTH],
-        "command": process_command(),
-    }
+    pid = os.getpid()
+    if pid not in _SELF:
+        _SELF.clear()  # of the process that forked
+        _SELF[pid] = {"host": host_name(), "pid": pid, "user": _user(), "boot": boot(), "command": process_command()}
+    record = {**said, **_SELF[pid], "key": said["key"][:_KEY_LENGTH]}
     text = json.dumps(record, separators=(",", ":")).replace("/", "\\u002f")  # neither end nor begin of a comment
     return f"{_PREFIX}{text}{_SUFFIX}".replace("{", "{{").replace("}", "}}")
+
+
+_SELF: dict[int, dict[str, Any]] = {}  # what this process says of itself, by its number
 
 
 def _user() -> str:

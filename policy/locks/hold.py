@@ -252,13 +252,14 @@ def take(
                     held.note("timeout", lock, seconds=timeout)
                     raise LockTimeout(lock.name, timeout or 0.0, deadline.look())
             # `uv venv` may have deleted it meanwhile: others lock the new one by now, so that one is needed.
-            if lock.is_current():
+            if lock.deadline is not None or lock.is_current():
                 held.note("acquired", lock, seconds=round(time.monotonic() - start, 3))
                 break
             lock.release()
         else:
             raise LockUnavailable(lock.name, 0, "it is replaced again and again", remedy="find out who replaces it")
-    _confirm(held)
+    if deadline is not None:
+        _confirm(held)
 
 
 def _journal(environ: Mapping[str, str] | None) -> Journal | None:

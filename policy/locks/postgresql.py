@@ -43,9 +43,10 @@ _HELD = """(select count(*) from pg_locks where locktype = 'advisory' and grante
  and database = (select oid from pg_database where datname = current_database())
  and classid = {high} and objid = {low} and objsubid = 1)"""
 
-_TRY = f"select {_HELD}; select pg_try_advisory_lock{{shared}}({{number}}), extract(epoch from clock_timestamp())"  # noqa: S608  (numbers)
-_WAIT = "select pg_advisory_lock{shared}({number}); select extract(epoch from clock_timestamp())"
 _CONFIRM = f"select pg_backend_pid(), coalesce(current_setting('lock_policy.session', true), ''), {_HELD}"
+_TRY = f"select {_HELD}; select pg_try_advisory_lock{{shared}}({{number}}), extract(epoch from clock_timestamp())"  # noqa: S608  (numbers)
+_TRY += f"; {_CONFIRM}"
+_WAIT = "select pg_advisory_lock{shared}({number}); select extract(epoch from clock_timestamp()); " + _CONFIRM  # noqa: S608  (numbers)
 # A transaction that only has a number does not wait for the standby; one that wrote something does.
 _REPLICATED = "select pg_logical_emit_message(true, 'lock-policy', '{number}') is null; "
 
@@ -156,11 +157,12 @@ class PostgresqlLock:
             yield from self._open()
         if self._young > 0:
             return False
+        sent = clock()
         rows = yield from self._ask(_TRY)
         if rows[0][0] != "0":
             raise SessionError(f"this session holds it already: {POOLER}", DIRECT)
         if rows[1][0] == "t":
-            yield from self._granted(rows[1][1])
+            yield from self._granted(rows[1][1], rows[2], sent)
             return True
         return False
 
@@ -209,24 +211,37 @@ class PostgresqlLock:
         session = self._session
         if session is None:
             return False
+        sent = clock()
         session.send(self._text(_WAIT))
         while not deadline.over:
             try:
                 rows = yield from session.receive(time.monotonic() + deadline.pause())
             except Overdue:
                 continue
-            yield from self._granted(rows[1][0])
+            yield from self._granted(rows[1][0], rows[2], sent)
             return True
         return False
 
-    def _granted(self, since: str) -> Generator[Pause, None, None]:
-        """It is ours as soon as the server, and its standby, say so once more."""
+    def _granted(self, since: str, said: Row, sent: float) -> Generator[Pause, None, None]:
+        """It is ours as the server says, and with a synchronous standby as soon as that has heard of it."""
         self._since = float(since)
         self._seen = ()
-        if not (yield from self.confirm(time.monotonic() + self.server.lease)):
-            raise SessionError(
-                "its synchronous standby does not answer" if self._synchronous else "it does not answer any more"
-            )
+        self._believe(said, sent)
+        if self._synchronous and not (yield from self.confirm(time.monotonic() + self.server.lease)):
+            raise SessionError("its synchronous standby does not answer")
+
+    def _believe(self, said: Row, sent: float) -> None:
+        """Takes the server's word for it, as of the moment when it was asked.
+
+        Raises:
+            SessionError: It is lost.
+        """
+        pid, token, held = said
+        if (pid, token) != (self._pid, self._token):
+            raise SessionError(f"the session became another one: {POOLER}", DIRECT)
+        if held == "0":
+            raise SessionError("the server has it no more")
+        self._confirmed = sent
 
     def _leave(self) -> None:
         """Gives up waiting, so that the server's queue is shorter by one when this returns."""
@@ -256,12 +271,7 @@ class PostgresqlLock:
         except Overdue:
             return False
         sent, self._pending = self._pending, None
-        pid, token, held = rows[-1]
-        if (pid, token) != (self._pid, self._token):
-            raise SessionError(f"the session became another one: {POOLER}", DIRECT)
-        if held == "0":
-            raise SessionError("the server has it no more")
-        self._confirmed = sent
+        self._believe(rows[-1], sent)
         return True
 
     def is_current(self) -> bool:

@@ -89,13 +89,15 @@ class Watch:
 
     def _run(self) -> None:
         pause = min(lock.server.lease for lock in self._locks) / BEATS
-        while not self._stopped.wait(pause):
+        while not self._lost:
             for lock in self._locks:
                 try:
                     self._confirm(lock)
                 except SessionError as error:
                     self._lost.set(f"{lock.name}: the lock was lost: {error.reason}")
                     return
+            if self._stopped.wait(pause):
+                return
 
     def _confirm(self, lock: PostgresqlLock) -> None:
         """Asks, and waits for the answer in small steps, so that `stop` need not wait for a server that is silent."""

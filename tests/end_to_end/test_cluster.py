@@ -308,6 +308,32 @@ def test_server_that_restarts(tmp_path: Path, number: int) -> None:
             team.end()
 
 
+def test_promotion_of_a_synchronous_standby(tmp_path: Path) -> None:
+    """A primary that lost its standby confirms nothing: its holder is stopped before another enters at the new one."""
+    with servers.cluster() as primary, servers.standby(primary) as standby:
+        primary.sql("alter system set synchronous_standby_names = 'standby'")
+        primary.sql("select pg_reload_conf()")
+        servers.wait_until(primary.is_old, "the server stays young")
+        team = Team(primary, tmp_path)
+        try:
+            first = team.journal("first")
+            team.wait_for("first", 3)
+            time.sleep(servers.LEASE)
+            assert first.poll() is None
+            team.wait_for("first", 3)
+            servers.promote(standby)
+            team.server = standby
+            team.configure()
+            second = team.journal("second")
+            team.wait_for("second", 3)
+            assert first.wait(factories.PATIENCE) == 125
+            assert second.poll() is None
+            lines = team.lines()
+            assert "first" not in lines[lines.index("second") :]
+        finally:
+            team.end()
+
+
 def test_all_that_the_command_started_is_stopped(team: Team) -> None:
     """What left the command's group and its parent is killed with it when the lock is lost."""
     daemon = f'setsid {sys.executable} -S -c "$0" {team.log} daemon & sleep 60'

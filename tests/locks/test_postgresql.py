@@ -15,6 +15,7 @@ import pytest
 from policy.errors import LockUnavailable
 from policy.locks import hold as holding
 from policy.locks.cluster_key import ClusterKey
+from policy.locks.wait import Deadline
 from tests import processes
 
 if sys.platform == "win32":
@@ -460,6 +461,38 @@ def test_full_server(stage: Stage) -> None:
         lock.release()
     finally:
         stage.server.sql(f"alter role {servers.ROLE} connection limit -1")
+
+
+def test_as_many_waiters_as_connections(stage: Stage) -> None:
+    """With all connections taken by waiters the last gets a clear error, and nobody is inside twice."""
+    ((most,),) = stage.server.sql("select current_setting('max_connections')::int")
+    waiting: list[PostgresqlLock] = []
+    queues = []
+    try:
+        reason = ""
+        while not reason and len(waiting) <= most:
+            lock = stage.lock()
+            try:
+                held = lock.attempt()
+            except LockUnavailable as error:
+                reason = str(error)
+                break
+            assert held == (not waiting), "two are inside"
+            waiting.append(lock)
+        assert "each holder and each waiter needs one connection" in reason
+        assert len(waiting) > most / 2
+        for lock in waiting[1:]:
+            queue = lock.wait(Deadline(time.monotonic(), None))
+            next(queue)
+            queues.append(queue)
+        servers.wait_until(lambda: len(sessions(stage)) == len(waiting), "they do not queue")
+        waiting[0].release()
+        servers.wait_until(lambda: sum(granted for granted, _ in sessions(stage)) == 1, "nobody is served")
+    finally:
+        for lock in waiting:
+            lock.release()
+        for queue in queues:
+            queue.close()
 
 
 def test_role_that_sees_too_little(stage: Stage) -> None:

@@ -1,0 +1,85 @@
+"""A lock on a PostgreSQL server: what a cycle costs, and how soon the next one has it, against flock."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import contending, measure, scenarios
+from benchmarks.engines import missing
+from benchmarks.locking import BARE, bare
+from benchmarks.report import Row, Table, ratio, told
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from benchmarks.measure import Effort
+
+NEW, KEPT = "a lock on a server, a connection for each", "the same on one connection, by hand"
+MOST = 10  # times flock's hand-off
+
+
+def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list[Table]]:
+    if missing("psycopg") or missing("pytest"):
+        absent.append("locks on a server: psycopg and pytest are not installed here")
+        return [], []
+    from tests import servers
+
+    if not servers.binaries():
+        absent.append("locks on a server: PostgreSQL is not installed here")
+        return [], []
+    measure.progress("locks on a server")
+    project = scenarios.project(folder, effort.small)
+    with servers.cluster() as server:
+        address = {"PGHOST": server.address, "PGPORT": str(server.port), "PGUSER": servers.ROLE}
+        address |= {"PGDATABASE": servers.DATABASE, **server.passfile(Path(folder))}
+        os.environ.update(address)
+        servers.wait_until(server.is_old, "the server stays young")
+        rows, table = _cycles(effort, project)
+        more, contest = _contest(effort, project, address)
+        for name in address:
+            del os.environ[name]
+    return [*rows, more], [table, contest]
+
+
+def _cycles(effort: Effort, project: scenarios.Project) -> tuple[list[Row], Table]:
+    import psycopg
+
+    path = os.path.join(project.root, ".lock")
+    names: dict[str, Any] = {"lock": contending.cluster_lock(project.root)}
+    with psycopg.connect(autocommit=True) as connection:
+        kept = {"ask": connection.execute, "take": "select pg_advisory_lock(1)", "give": "select pg_advisory_unlock(1)"}
+        times = measure.calls(
+            {
+                BARE: ("bare(path)", {"bare": bare, "path": path}),
+                NEW: ("lock.attempt(); lock.release()", names),
+                KEPT: ("ask(take); ask(give)", kept),
+            },
+            effort,
+        )
+    table = Table("A lock on a server and its release, uncontended", ("lock", "µs", f"against {BARE}"))
+    for name, samples in sorted(times.items(), key=lambda item: item[1].median):
+        table.lines.append((name, told(samples), f"{samples.against(times[BARE]):,.0f}"))
+    table.notes.append("The server runs on this machine; a network adds its round trips: five for a new connection.")
+    return [ratio(f"{NEW}, against {BARE}", times[NEW], times[BARE], None)], table
+
+
+def _contest(effort: Effort, project: scenarios.Project, address: Mapping[str, str]) -> tuple[Row, Table]:
+    found: dict[str, list[contending.Queue]] = {contending.FLOCK: [], contending.CLUSTER: []}
+    for _ in range(effort.contests):
+        for mode, several in found.items():
+            several.extend(contending.queues(mode, project, effort.queues, address))
+    table = Table(
+        f"{contending.PROCESSES} processes that wait for one lock on a server",
+        ("lock", "release to next holder: median, ms", "wait of the last one, ms"),
+    )
+    hand_off = {}
+    for mode, several in found.items():
+        hand_off[mode] = statistics.median(seconds for one in several for seconds in one.hand_offs)
+        longest = statistics.median(one.longest for one in several)
+        table.lines.append((mode, f"{hand_off[mode] * 1e3:,.2f}", f"{longest * 1e3:,.2f}"))
+    times = hand_off[contending.CLUSTER] / hand_off[contending.FLOCK]
+    what = f"{contending.CLUSTER}, {contending.PROCESSES} processes wait, hand-off, against a blocking flock"
+    return Row(what, f"≤ {MOST}", f"{times:.2f}", times <= MOST), table
