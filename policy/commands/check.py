@@ -6,11 +6,15 @@ import os
 import sys
 
 from policy.commands import files, options
+from policy.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from policy.checks.finding import Report
     from policy.commands.reading import Arguments, Parser
+    from policy.config.layers import Source
 
 FINDING, INVALID = 1, 2
 
@@ -21,6 +25,8 @@ def arguments(parser: Parser) -> None:
 
     files.arguments(parser, "judge these, each as if it were alone; absent: those that apply here, together")
     parser.add_argument("--strict", action="store_true", help="a warning is a finding: exit code 1")
+    parser.add_argument("--fix", action="store_true", help="correct in FILE what needs no thought, then check it")
+    parser.add_argument("--diff", action="store_true", help="print what --fix would change, and change nothing")
     parser.add_argument("--output-format", choices=("text", *FINDING_FORMATS), default="text", help="default: text")
     options.configuration(parser)
     options.color(parser)
@@ -28,11 +34,21 @@ def arguments(parser: Parser) -> None:
 
 
 def main(arguments: Arguments) -> int:
-    """Prints what was found."""
+    """Prints what was found.
+
+    Raises:
+        UsageError: When --fix or --diff is given without a file, or a file cannot be written.
+    """
     from policy.checks.codes import ERROR, WARNING
     from policy.checks.lint import check
 
+    if (arguments.fix or arguments.diff) and not arguments.files:
+        raise UsageError("--fix and --diff need the name of a FILE")
     sources, notices = files.chosen(arguments)
+    if arguments.diff:
+        return _diff(sources)
+    if arguments.fix:
+        _fix(sources, arguments)
     report = check(sources, together=not arguments.files, notices=notices)
     if not report.complete and not arguments.quiet:
         options.note("there are so many rules that not all of them were compared")
@@ -45,6 +61,40 @@ def main(arguments: Arguments) -> int:
     except BrokenPipeError:  # who reads has seen enough, and the exit code is what it was
         options.silence(sys.stdout)
     return code
+
+
+def _diff(sources: Sequence[Source]) -> int:
+    """Prints what --fix would change; something to change is a finding."""
+    from difflib import unified_diff
+
+    from policy.checks.fixes import fixed
+
+    code = 0
+    for source in sources:
+        before, after = fixed(source)
+        lines = unified_diff(
+            before.splitlines(keepends=True), after.splitlines(keepends=True), source.path, f"{source.path} (fixed)"
+        )
+        for line in lines:
+            code = FINDING
+            sys.stdout.write(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n")
+    return code
+
+
+def _fix(sources: Sequence[Source], arguments: Arguments) -> None:
+    """Writes what --diff shows."""
+    from policy.checks.fixes import fixed, write
+
+    for source in sources:
+        before, after = fixed(source)
+        if before == after:
+            continue
+        try:
+            write(source.path, after)
+        except OSError as error:
+            raise UsageError(f"{source.path}: cannot be written: {error.strerror}") from None
+        if not arguments.quiet:
+            options.note(f"{source.path}: corrected")
 
 
 def _print(report: Report, arguments: Arguments) -> None:

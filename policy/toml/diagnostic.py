@@ -35,6 +35,8 @@ class Diagnostic:
         width: How many characters the caret underlines.
         excerpt: The line of the file, without its end.
         code: Which kind of thing is wrong, as `policy rule` describes it.
+        suggested_for: The name that is not known.
+        suggestion: The known name that was probably meant.
     """
 
     location: Location
@@ -45,3 +47,5 @@ class Diagnostic:
     width: int = 1
     excerpt: str = ""
     code: str = "wrong-value"
+    suggested_for: str = ""
+    suggestion: str = ""

@@ -30,12 +30,29 @@ class Shape:
         self.schema: Mapping[str, Any] = schema
 
 
-def refuse(location: Location, message: str, *, of_key: bool = False, code: str = "wrong-value") -> ConfigError:
-    """One fault as an error that can be raised."""
+def refuse(
+    location: Location,
+    message: str,
+    *,
+    of_key: bool = False,
+    code: str = "wrong-value",
+    unknown: tuple[object, Iterable[str]] = ("", ()),
+) -> ConfigError:
+    """One fault as an error that can be raised.
+
+    Args:
+        location: Where it is.
+        message: What is wrong and what to do about it.
+        of_key: Whether the key is at fault, not its value.
+        code: Which kind of thing is wrong.
+        unknown: A name that is not known, and those that are.
+    """
     from policy.errors import ConfigError
     from policy.toml.diagnostic import Diagnostic
 
-    return ConfigError([Diagnostic(location, message, of_key, code=code)])
+    meant = closest(*unknown) if unknown[0] else ""
+    name = str(unknown[0]) if meant else ""
+    return ConfigError([Diagnostic(location, message, of_key, code=code, suggested_for=name, suggestion=meant)])
 
 
 MOST = 1_000  # faults of one file; a file of 256 KiB could have 120,000, which take 200 MB to tell
@@ -161,6 +178,7 @@ def choice(names: Iterable[str]) -> Shape:
                 location,
                 f"expected {listed(allowed)}, found {shown(value)}{nearest(value, allowed)}",
                 code=_code(value, str),
+                unknown=(value, allowed),
             )
         return value
 
@@ -283,7 +301,13 @@ def keyed(
             if name not in shapes:
                 close = nearest(name, shapes)
                 known = close or f"; known here: {', '.join(shapes)}"
-                raise refuse(location.at(name), f'unknown key "{name}"{known}', of_key=True, code="unknown-key")
+                raise refuse(
+                    location.at(name),
+                    f'unknown key "{name}"{known}',
+                    of_key=True,
+                    code="unknown-key",
+                    unknown=(name, shapes),
+                )
             return name, shapes[name].parse(value[name], location.at(name))
 
         def missing(name: str) -> tuple[str, Any]:
@@ -315,9 +339,15 @@ def listed(names: Iterable[str]) -> str:
     return " or ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]]))
 
 
-def nearest(name: object, known: Iterable[str]) -> str:
-    """`; did you mean "…"?` where a known name is close, else nothing."""
+def closest(name: object, known: Iterable[str]) -> str:
+    """The known name that is close to another one, "" where none is."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, list(known), 1) if isinstance(name, str) else []
-    return f'; did you mean "{close[0]}"?' if close else ""
+    return close[0] if close else ""
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """`; did you mean "…"?` where a known name is close, else nothing."""
+    close = closest(name, known)
+    return f'; did you mean "{close}"?' if close else ""

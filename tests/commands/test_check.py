@@ -241,3 +241,29 @@ def test_strict_and_an_ignored_file(here: Path, capsys: pytest.CaptureFixture[st
     out, err = capsys.readouterr()
     assert out == "Found 1 warning; no configuration file applies here: the built-in rules decide\n"
     assert err.startswith("lock-policy.toml: warning: is ignored: everyone can write it")
+
+
+def test_fix(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--diff shows what --fix would write, and writes nothing; --fix writes that, and checks what is left."""
+    text = "# mine\ntimout = 60\nxyz = 1\n"
+    file = _write(here / "a.toml", text)
+    assert main(["check", "--diff", "a.toml"]) == 1
+    out, err = capsys.readouterr()
+    assert "-timout = 60\n+timeout = 60\n xyz = 1\n" in out
+    assert err == ""
+    assert file.read_text(encoding="utf-8") == text
+    assert main(["check", "--fix", "a.toml"]) == 2
+    err = capsys.readouterr().err
+    assert f"policy: {file}: corrected\n" in err
+    assert 'a.toml:3:1: error: unknown key "xyz"' in err
+    assert file.read_text(encoding="utf-8") == text.replace("timout", "timeout")
+    assert main(["check", "--diff", "a.toml"]) == 0
+    assert main(["check", "--fix", "-q", "a.toml"]) == 2
+
+
+@pytest.mark.parametrize("option", ["--fix", "--diff"])
+def test_fix_needs_a_file(here: Path, capsys: pytest.CaptureFixture[str], option: str) -> None:
+    """Files that merely apply here are not changed: they may be everybody's."""
+    _write(here / "lock-policy.toml", "timout = 1\n")
+    assert main(["check", option]) == 2
+    assert capsys.readouterr().err == "policy: error: --fix and --diff need the name of a FILE\n"
