@@ -17,6 +17,7 @@ sys.path.insert(0, str(REPOSITORY))  # a script finds what lies beside it, and t
 from policy.uv.command import parse  # noqa: E402  (after the path)
 from policy.uv.environment import environment, works_on_none  # noqa: E402  (the path is set above)
 from policy.uv.locks import certain, locks  # noqa: E402  (the path is set above)
+from policy.uv.release import version  # noqa: E402  (the path is set above)
 from tests import real_uv  # noqa: E402  (the path is set above)
 from tests.end_to_end.test_uv_traced import Stage, built, locked, traced  # noqa: E402  (the path is set above)
 
@@ -124,17 +125,21 @@ def judged(stage: Stage, base: Path, line: str, name: str) -> tuple[str, str]:
             raise AssertionError(line)
         works_on = environment(command)
         predicted = set(locks(command, works_on))
+        by_release = locks(command, works_on, version(command.launch, environ))
         sure = certain(command, works_on) or works_on_none(command)
-        trace, _ = traced(argv, environ, copied.project, folder / "trace")
+        trace, code = traced(argv, environ, copied.project, folder / "trace")
         # What is in the environment, or stands for a system interpreter, is what a plan can hold.
         seen = {plain(path, copied) for path in locked(trace, copied.base / "home" / "uv-cache")}
         expected = {plain(path, copied) for path in predicted}
         missed = sorted(seen - expected)
-        if not missed:
-            return (RIGHT if sure else UNCERTAIN), ""
-        return (
-            WRONG if sure else UNCERTAIN
-        ), f"locks {', '.join(missed)}, predicted {', '.join(sorted(expected)) or 'nothing'}"
+        # Of a system interpreter's spellings uv takes one; what fails may fail before it locks anything.
+        surely = {plain(path, copied) for path in by_release if os.path.basename(path) == ".lock"}
+        idle = sorted(surely - seen) if code == 0 else []
+        if not sure:
+            return UNCERTAIN, ""
+        if missed:
+            return WRONG, f"locks {', '.join(missed)}, predicted {', '.join(sorted(expected)) or 'nothing'}"
+        return (WRONG, f"does not lock {', '.join(idle)}") if idle else (RIGHT, "")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -162,8 +167,10 @@ def prepared(stage: Stage, changes: dict[str, str]) -> dict[str, str]:
             path.write_text(text, encoding="utf-8")
         elif name.startswith("+"):
             path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
-        else:
+        elif text:
             environ[name] = text
+        else:
+            environ.pop(name, None)
     return environ
 
 

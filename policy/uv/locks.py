@@ -29,7 +29,7 @@ from policy.uv import names
 from policy.uv.command import parse
 from policy.uv.environment import environment as works_on
 from policy.uv.environment import in_project, metadata_script, only_interpreter
-from policy.uv.projects import has_metadata, project_environment, venv_file
+from policy.uv.projects import has_metadata, odd_settings, project_environment, venv_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -171,6 +171,8 @@ def _is_unsettled(command: Command) -> bool:
         any(command.environ.get(name) for name in _UNSETTLED)
         or any(name.startswith("preview") for name in command.options)
         or any(venv_file(folder) for folder in _above(command.cwd))
+        or (command.operation in _LOCK_ENVIRONMENT and odd_settings(command))
+        or bool(command.options.get("env-file") or command.environ.get("UV_ENV_FILE"))
     )
 
 
@@ -232,7 +234,7 @@ def _of_project(command: Command, environment: Environment | None, release: Rele
         return _of_script(command, environment, script)
     root = in_project(command)
     operation = command.operation
-    if root is None or (operation in {"run", "check"} and command.flag("isolated")):
+    if root is None or (operation in {"run", "check"} and command.flag("isolated", "UV_ISOLATED")):
         return ()
     workspace, of_environment = True, True
     if operation == "run":

@@ -23,6 +23,8 @@ _MULTIPLIER = 0x6EED0E9DA4D94A4F
 _U64 = 0xFFFFFFFFFFFFFFFF
 _WORD = 8
 
+_FOLDERS = ("/bin", "/usr/bin")  # one of them is a link to the other where /usr is merged
+
 # What `derive(Hash)` writes for a variant of `std::path::Prefix` on Windows: its number.
 _UNC = 4
 _DISK = 5
@@ -149,37 +151,43 @@ def interpreter_lock(sys_executable: str, environ: Mapping[str, str], cwd: str |
     return path_lock(sys_executable, environ, cwd)
 
 
-def spellings(interpreter: str) -> tuple[str, ...]:
-    """All names of an interpreter in its folder, links and hard links included.
+def spellings(interpreter: str, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """All names of an interpreter in its folder, links and hard links included, by each known name of the folder.
 
-    uv was given one of them, and no one can know which: `python3` and `python3.11` in one folder have two locks. The
-    whole folder is read, since any name may be given to uv.
+    uv was given one of them, and no one can know which: `python3` and `python3.11` in one folder have two locks, and so
+    have `/bin/python3` and `/usr/bin/python3` where one folder is a link to the other. The whole folder is read, since
+    any name may be given to uv. A name with `..` in it, or through a link that is not on PATH, cannot be foreseen.
 
     Args:
         interpreter: An absolute path.
+        environ: Variables, whose PATH may name the folder differently.
 
     Returns:
         Absolute paths in their sorted order, which is the order in which all who hold several take them; that of the
         interpreter is among them, even if it does not exist.
     """
     folder = os.path.dirname(interpreter)
-    found = {interpreter}
+    found = {os.path.basename(interpreter)}
+    folders = {folder}
     try:
         wanted = os.stat(interpreter)
         with os.scandir(folder) as entries:
             for entry in entries:
                 # The listing has the number of a file, but not of what a link leads to: only links need a call each.
-                if (entry.is_symlink() or entry.inode() == wanted.st_ino) and _same_file(entry, wanted):
-                    found.add(os.path.join(folder, entry.name))
+                if (entry.is_symlink() or entry.inode() == wanted.st_ino) and _same_file(entry.path, wanted):
+                    found.add(entry.name)
+        here = os.stat(folder)
+        others = (os.path.realpath(folder), *_FOLDERS, *((environ or {}).get("PATH") or "").split(os.pathsep))
+        folders.update(other for other in others if os.path.isabs(other) and _same_file(other, here))
     except OSError:
         # A folder that may be entered but not listed, or an interpreter that is gone: what was asked for is left.
         pass
-    return tuple(sorted(found))
+    return tuple(sorted(os.path.join(folder, name) for folder in folders for name in found))
 
 
-def _same_file(entry: os.DirEntry[str], wanted: os.stat_result) -> bool:
+def _same_file(path: str, wanted: os.stat_result) -> bool:
     try:
-        return os.path.samestat(os.stat(entry.path), wanted)
+        return os.path.samestat(os.stat(path), wanted)
     except OSError:
         return False  # a broken link, or one into a folder that may not be entered
 
@@ -195,7 +203,7 @@ def interpreter_locks(interpreter: str, environ: Mapping[str, str], cwd: str | N
     Returns:
         Absolute paths, in the order in which everyone takes them.
     """
-    return tuple(sorted({path_lock(spelling, environ, cwd) for spelling in spellings(interpreter)}))
+    return tuple(sorted({path_lock(spelling, environ, cwd) for spelling in spellings(interpreter, environ)}))
 
 
 def environment_lock(root: str) -> str:

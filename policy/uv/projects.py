@@ -6,6 +6,7 @@ import os
 import sys
 
 from policy import host
+from policy.variables import boolean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +15,22 @@ if TYPE_CHECKING:
     from policy.uv.command import Command
 
 _LARGEST = 8 * 1024 * 1024
+
+
+# The keys of `[tool.uv]` that 0.7.13 knows, as its own message lists them.
+_KNOWN = frozenset(
+    (  # noqa: SIM905  (a line for each of 60 names tells nothing more)
+        "required-version native-tls offline no-cache cache-dir preview python-preference python-downloads "
+        "concurrent-downloads concurrent-builds concurrent-installs index index-url extra-index-url no-index "
+        "find-links index-strategy keyring-provider allow-insecure-host resolution prerelease fork-strategy "
+        "dependency-metadata config-settings no-build-isolation no-build-isolation-package exclude-newer link- "
+        "mode compile-bytecode no-sources upgrade upgrade-package reinstall reinstall-package no-build no-build- "
+        "package no-binary no-binary-package python-install-mirror pypy-install-mirror python-downloads-json-url "
+        "publish-url trusted-publishing check-url add-bounds pip cache-keys override-dependencies constraint- "
+        "dependencies build-constraint-dependencies environments required-environments conflicts workspace "
+        "sources managed package default-groups dev-dependencies build-backend"
+    ).split()
+)
 
 
 def _read(path: str) -> bytes:
@@ -140,16 +157,35 @@ def pip_settings(command: Command) -> dict[str, Any]:
     Returns:
         Each key that one of uv's files sets; the strongest file wins.
     """
+    named = command.options.get("config-file") or command.environ.get("UV_CONFIG_FILE")
+    if named:  # even with --no-config
+        return _pip(os.path.join(command.cwd, named), own=True) or {}
     if command.flag("no-config", "UV_NO_CONFIG") or command.flag("isolated", "UV_ISOLATED"):
         return {}
-    named = command.options.get("config-file") or command.environ.get("UV_CONFIG_FILE")
-    if named:
-        return _pip(os.path.join(command.cwd, named), own=True) or {}
     found: dict[str, Any] = {}
     for path in (*_system_files(command), *_user_files(command)):
         found.update(_pip(path, own=True) or {})
-    found.update(_nearest(command.project))
+    found.update(_nearest(workspace(command) or command.project))  # of a member's files none is read
     return found
+
+
+def odd_settings(command: Command) -> bool:
+    """Whether `[tool.uv]` has a key that some release does not know: such a release ignores the whole table.
+
+    Args:
+        command: A uv command.
+    """
+    folder = os.path.abspath(workspace(command) or command.project)
+    while not os.path.isfile(os.path.join(folder, "uv.toml")):
+        content = _read(os.path.join(folder, "pyproject.toml"))
+        uv = _uv(_table(os.path.join(folder, "pyproject.toml"))) if b"uv" in content else None
+        if uv is not None:
+            return not _KNOWN.issuperset(uv)
+        above = os.path.dirname(folder)
+        if above == folder:
+            return False
+        folder = above
+    return False
 
 
 def _nearest(folder: str) -> dict[str, Any]:
@@ -191,6 +227,8 @@ def _user_files(command: Command) -> tuple[str, ...]:
 
 def _system_files(command: Command) -> tuple[str, ...]:
     environ = command.environ
+    if boolean(environ.get("UV_NO_SYSTEM_CONFIG", "")):
+        return ()
     if sys.platform == "win32":
         return (os.path.join(environ.get("PROGRAMDATA", ""), "uv", "uv.toml"),)
     # The first of these that exists, then the one below /etc.

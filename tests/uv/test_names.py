@@ -100,6 +100,21 @@ def test_all_spellings_in_the_folder(tmp_path: Path) -> None:
     assert {names.spellings(spelling) for spelling in expected} == {expected}
 
 
+def test_spellings_of_the_folder(tmp_path: Path) -> None:
+    """A folder that PATH names through a link has both names, as `/bin` and `/usr/bin` have."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3").touch()
+    (tmp_path / "link").symlink_to("bin")
+    (tmp_path / "other").mkdir()
+    environ = {"PATH": f"relative:{tmp_path}/link:{tmp_path}/other:/bin"}
+    both = (f"{tmp_path}/bin/python3", f"{tmp_path}/link/python3")
+    for path in both:
+        assert names.spellings(path, environ) == both
+    assert names.spellings(both[0]) == both[:1]
+    if os.path.islink("/bin") and os.path.exists("/usr/bin/python3"):
+        assert {"/bin/python3", "/usr/bin/python3"} <= set(names.spellings("/usr/bin/python3"))
+
+
 def test_spellings_of_an_interpreter_that_is_gone(tmp_path: Path) -> None:
     """What was asked for is always among the spellings."""
     assert names.spellings(str(tmp_path / "no" / "python")) == (str(tmp_path / "no" / "python"),)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.uv.command import Command, parse
-from policy.uv.projects import pip_settings, project_environment, workspace
+from policy.uv.locks import certain
+from policy.uv.projects import odd_settings, pip_settings, project_environment, venv_file, workspace
 from tests import real_uv
 
 if TYPE_CHECKING:
@@ -77,3 +78,49 @@ def test_uvs_own_configuration(tmp_path: Path) -> None:
     assert found == {"python": "user", "prefix": "weak", "system": True}
     assert pip_settings(parsed("uv pip list --no-config", environ, str(project))) == {}
     assert pip_settings(parsed("uv pip list --config-file uv.toml", environ, str(project))) == {"system": True}
+
+
+def test_file_in_the_place_of_an_environment(tmp_path: Path) -> None:
+    """A file named `.venv` leads to the environment; which releases read it is uncertain."""
+    project = real_uv.project(tmp_path / "p")
+    assert venv_file(str(project)) == ""
+    (project / ".venv").write_text("../env\n", encoding="utf-8")
+    assert venv_file(str(project)) == f"{project}/../env"
+    command = parse(["uv", "sync"], {}, str(project))
+    assert command
+    assert project_environment(command, str(project)) == (f"{project}/../env", ".venv")
+    assert not certain(command, None)
+
+
+def test_settings_that_count(tmp_path: Path) -> None:
+    """--config-file counts with --no-config, a member's uv.toml does not, and system files can be left out."""
+    root = real_uv.project(tmp_path / "w", workspace='[tool.uv.workspace]\nmembers = ["m"]')
+    member = real_uv.project(root / "m")
+    (member / "uv.toml").write_text('[pip]\npython = "member"\n', encoding="utf-8")
+    named = tmp_path / "named.toml"
+    named.write_text('[pip]\npython = "named"\n', encoding="utf-8")
+
+    def settings(line: str, environ: dict[str, str] | None = None) -> dict[str, object]:
+        given = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/none", **(environ or {})}
+        command = parse(line.split(), given, str(member))
+        assert command
+        return pip_settings(command)
+
+    assert settings("uv pip list") == {}
+    assert settings(f"uv --no-config --config-file {named} pip list") == {"python": "named"}
+    assert settings("uv pip list", {"UV_CONFIG_FILE": str(named), "UV_NO_CONFIG": "1"}) == {"python": "named"}
+    system = tmp_path / "xdg" / "uv" / "uv.toml"
+    system.parent.mkdir(parents=True)
+    system.write_text('[pip]\npython = "system"\n', encoding="utf-8")
+    environ = {"XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
+    assert settings("uv pip list", environ) == {"python": "system"}
+    assert settings("uv pip list", {**environ, "UV_NO_SYSTEM_CONFIG": "1"}) == {}
+
+
+def test_odd_settings(tmp_path: Path) -> None:
+    """A key of `[tool.uv]` that some release does not know makes it uncertain what counts."""
+    for table, odd in (("offline = true", False), ("unknown = 1", True), ("torch-backend = 'cpu'", True)):
+        project = real_uv.project(tmp_path / table.split()[0], uv=f"[tool.uv]\n{table}\n")
+        command = parse(["uv", "pip", "install", "x"], {}, str(project))
+        assert command
+        assert odd_settings(command) is odd
