@@ -13,6 +13,8 @@ def main(environment: str, wheels: list[str]) -> int:
     """Installs wheels with pip while the environment is locked."""
     try:
         with policy.lock(environment, operation="pip install", timeout=60) as held:
+            if not held.decision.environment.exists:  # what does not exist yet can be locked, too
+                raise policy.EnvironmentNotFound(f"{environment}: no such environment")
             print(f"holding {', '.join(lock.name for lock in held.locks)}", file=sys.stderr)
             python = held.decision.environment.interpreter
             command = [python, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", *wheels]

@@ -88,6 +88,7 @@ def alone(tmp_path: Path) -> dict[str, str]:
         "XDG_CONFIG_DIRS": str(tmp_path / "etc"),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "PATH": os.environ["PATH"],
+        **COVERAGE,
     }
 
 
@@ -130,9 +131,8 @@ def as_nobody(
     code: str, *arguments: str | Path, environ: Mapping[str, str], cwd: Path
 ) -> subprocess.CompletedProcess[str]:
     """Runs code as a real user without privileges: another one if the test runs as root, itself if not."""
-    return policy(
-        *arguments, environ=environ, cwd=cwd, program=[sys.executable, "-c", _AS_NOBODY % {"user": NOBODY} + code]
-    )
+    program = [sys.executable, "-c", _AS_NOBODY % {"user": NOBODY} + code]
+    return policy(*arguments, environ={**environ, **UNMEASURED}, cwd=cwd, program=program)  # it cannot write here
 
 
 def open_to_all(directory: Path) -> Path:
