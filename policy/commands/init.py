@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from policy.commands.reading import Arguments, Parser
 
+SCHEMA = "lock-policy.schema.json"
 MODE = 0o644  # a file that everyone can write is ignored
 
 STARTER = """\
@@ -72,6 +73,9 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", nargs="?", default=FILE, help=f"what to write; absent: {FILE}")
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
     parser.add_argument(
+        "--schema", action="store_true", help=f"write {SCHEMA} beside it, too, for an editor that knows `#:schema`"
+    )
+    parser.add_argument(
         "--pyproject", action="store_true", help=f"print the same as tables for {PYPROJECT}, and write nothing"
     )
 
@@ -82,14 +86,22 @@ def main(arguments: Arguments) -> int:
     Raises:
         UsageError: When it cannot be written.
     """
+    if arguments.pyproject and arguments.schema:
+        raise UsageError("--schema is for a file of its own, not for --pyproject")
     if arguments.pyproject:
         sys.stdout.write(for_pyproject())
         return 0
     file = arguments.file
     if os.path.basename(file) == PYPROJECT:
         raise UsageError(f"{file}: `policy init --pyproject` prints tables that can be pasted there")
+    text = f"#:schema ./{SCHEMA}\n\n{STARTER}" if arguments.schema else STARTER
     try:
-        (_replace if arguments.force else _create)(file, STARTER.encode())
+        (_replace if arguments.force else _create)(file, text.encode())
+        if arguments.schema:
+            from policy.config.schema import as_text, file_schema
+
+            # made by us, and to be made again for a newer release
+            _replace(os.path.join(os.path.dirname(file), SCHEMA), as_text(file_schema()).encode())
     except FileExistsError:
         raise UsageError(f"{file}: exists already; --force replaces it") from None
     except (OSError, ValueError) as error:

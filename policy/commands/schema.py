@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from policy.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from policy.commands.reading import Arguments, Parser
@@ -12,13 +14,21 @@ if TYPE_CHECKING:
 def arguments(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument(
-        "--pyproject", action="store_true", help="of the table [tool.lock-policy] in pyproject.toml instead"
+        "--pyproject", action="store_true", help="of the table [tool.lock-policy], for validate-pyproject"
     )
+    parser.add_argument("--pyproject-file", action="store_true", help="of a whole pyproject.toml, for an editor")
 
 
 def main(arguments: Arguments) -> int:
-    """Prints it."""
-    from policy.config.schema import as_text, file_schema, tool_schema
+    """Prints it.
 
-    sys.stdout.write(as_text(tool_schema() if arguments.pyproject else file_schema()))
+    Raises:
+        UsageError: When two schemas are asked for.
+    """
+    from policy.config.schema import as_text, file_schema, tool_schema, whole_schema
+
+    if arguments.pyproject and arguments.pyproject_file:
+        raise UsageError("--pyproject and --pyproject-file cannot be used together")
+    schema = whole_schema() if arguments.pyproject_file else tool_schema() if arguments.pyproject else file_schema()
+    sys.stdout.write(as_text(schema))
     return 0

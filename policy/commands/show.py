@@ -6,10 +6,14 @@ import os
 import sys
 
 from policy.commands import files, options
+from policy.config import layers
+from policy.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from policy.commands.reading import Arguments, Parser
+    from policy.config.layers import Source
+    from policy.rules.chain import Chain
 
 FORMATS = ("toml", "json")
 
@@ -19,6 +23,9 @@ def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--show-origin", action="store_true", help="say of each setting and rule in which file and line it stands"
     )
+    parser.add_argument(
+        "--merged", metavar="DIR", help="of the system files below another host's /etc, which DIR is a copy of"
+    )
     parser.add_argument("--output-format", choices=FORMATS, default="toml", help="default: toml")
     options.configuration(parser)
     options.settings(parser)
@@ -26,15 +33,39 @@ def arguments(parser: Parser) -> None:
 
 
 def main(arguments: Arguments) -> int:
-    """Prints it."""
-    from policy.config.read import load_chain
-    from policy.render import effective
+    """Prints it.
 
+    Raises:
+        UsageError: When --merged finds nothing, or is used with an option that it has no use for.
+    """
+    from policy.config.read import load_chain
+
+    if arguments.merged is not None:
+        return _show(load_chain(_merged(arguments)), arguments)
     sources, notices = files.applying(arguments)
     for notice in [] if arguments.quiet else notices:
         options.warn(str(notice))
     chain = load_chain(sources)
     chain = chain.with_settings(options.rules(arguments).forced(os.environ, chain.setting("cluster")))
+    return _show(chain, arguments)
+
+
+def _merged(arguments: Arguments) -> tuple[Source, ...]:
+    """The system files of another host, of which this one's variables and options change nothing."""
+    named = ("config_file", "no_config", "project", "timeout", "global_dir", "cluster_service")
+    if any(getattr(arguments, name) for name in named):
+        raise UsageError("--merged shows what stands below DIR alone, and goes with no option that changes it")
+    found = layers.system_below(arguments.merged)
+    if not found:
+        raise UsageError(
+            f"{arguments.merged}: neither lock-policy/{layers.FILE} nor xdg/lock-policy/{layers.FILE} in it"
+        )
+    return found
+
+
+def _show(chain: Chain, arguments: Arguments) -> int:
+    from policy.render import effective
+
     if arguments.output_format == "json":
         sys.stdout.write(effective.as_json(chain))
     else:

@@ -412,6 +412,21 @@ LAYERS: tuple[Layer, ...] = (NAMED, PROJECT, USER, SYSTEM)
 """Every layer, the strongest first; a new one is an object here."""
 
 
+def system_below(etc: str) -> tuple[Source, ...]:
+    """The system files of a host, of whose /etc somebody has a copy.
+
+    Args:
+        etc: The copy.
+    """
+    found: list[Source] = []
+    for folder in ("xdg", ""):
+        path = os.path.abspath(os.path.join(etc, folder, "lock-policy", FILE))
+        identity = _identity(path)
+        if identity is not None:
+            found.append(Source(SYSTEM, path, (), identity, movable=bool(folder), partly=bool(found)))
+    return tuple(found)
+
+
 def layer(name: str) -> Layer:
     """The layer of a name.
 

@@ -11,6 +11,7 @@ DRAFT = "http://json-schema.org/draft-07/schema#"
 # URNs: an address would have to lead somewhere
 FILE_ID = "urn:lock-policy:schema"
 PYPROJECT_ID = "urn:lock-policy:pyproject"
+WHOLE_ID = "urn:lock-policy:pyproject-file"
 
 
 BEYOND = {
@@ -48,6 +49,20 @@ def tool_schema(tool_name: str = "lock-policy") -> dict[str, Any]:
     """
     schema = _schema(PYPROJECT_ID, f"[tool.{tool_name}]", "What lock-policy.toml holds, as a table of pyproject.toml.")
     return _written_out(schema)  # type: ignore[no-any-return]  # a schema is a table
+
+
+def whole_schema() -> dict[str, Any]:
+    """The schema of a whole pyproject.toml, in which all but `[tool.lock-policy]` may be anything."""
+    table = {"description": "What lock-policy.toml holds.", **CONFIGURATION.schema}
+    tool = {"type": "object", "properties": {"lock-policy": table}}
+    return {
+        "$schema": DRAFT,
+        "$id": WHOLE_ID,
+        "title": "pyproject.toml with [tool.lock-policy]",
+        "type": "object",
+        "properties": {"tool": tool},
+        "definitions": definitions(),
+    }
 
 
 def _schema(identity: str, title: str, description: str) -> dict[str, Any]:

@@ -200,18 +200,39 @@ def test_a_text_cannot_fool_the_terminal(here: Path, capsys: pytest.CaptureFixtu
         assert not {"\x1b", "\u202e"} & set(out + err)
 
 
-def test_the_hook(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What pre-commit would run exists, passes a good file and fails one that is warned of."""
-    (hook,) = YAML(typ="safe").load(ROOT / ".pre-commit-hooks.yaml")
-    entry = [*hook["entry"].split(), *hook["args"]]
-    names = ["lock-policy.toml", "pyproject.toml", "sub/lock-policy.toml", "lock-policy.toml.orig"]
-    assert [name for name in names if re.search(hook["files"], name)] == names[:2]
+def _hook(name: str) -> list[str]:
+    """The words after `policy` of what pre-commit would run, and which files it would name."""
+    (hook,) = [one for one in YAML(typ="safe").load(ROOT / ".pre-commit-hooks.yaml") if one["id"] == name]
+    entry = [*hook["entry"].split(), *hook.get("args", ())]
     assert entry[0] in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    names = [
+        "lock-policy.toml",
+        "pyproject.toml",
+        "a/b/lock-policy.toml",
+        "lock-policy.toml.orig",
+        "my-lock-policy.toml",
+    ]
+    assert [name for name in names if re.search(hook["files"], name)] == names[:3]
+    return entry[1:]
+
+
+FAILING = '[[tests]]\nname = "t"\nexpect.lock = "global"\n'
+HOOKS = [
+    ("policy-check", "", 0),
+    ("policy-check", WARNED, 1),
+    ("policy-test", "", 0),
+    ("policy-test", FAILING, 1),
+]  # fmt: skip  (a table)
+
+
+@pytest.mark.parametrize(("name", "text", "code"), HOOKS)
+def test_the_hooks(here: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, code: int) -> None:
+    """What pre-commit would run exists, in sub-folders too, passes a good file and fails a bad one."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    for text, code in (("", 0), (WARNED, 1)):
-        _write(here / "lock-policy.toml", text)
-        command = [sys.executable, "-m", "policy", *entry[1:], "lock-policy.toml"]
-        assert subprocess.run(command, check=False, capture_output=True).returncode == code
+    _write(here / "sub/lock-policy.toml", text)
+    _write(here / "pyproject.toml", '[project]\nname = "x"\n')
+    command = [sys.executable, "-m", "policy", *_hook(name), "pyproject.toml", "sub/lock-policy.toml"]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == code
 
 
 @pytest.mark.parametrize("arguments", [[], ["--output-format", "json"], ["--output-format", "github"]])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
 import tomllib
 from typing import TYPE_CHECKING
 
+import jsonschema
 import pytest
 
 from policy.__main__ import main
@@ -107,3 +109,24 @@ def test_where_nothing_can_be_written(arguments: list[str], capsys: pytest.Captu
     assert captured.out == ""
     assert captured.err.count("\n") == 1
     assert os.listdir() == []
+
+
+def test_schema(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--schema writes the schema beside the file, and a line with which editors find it."""
+    (here / "sub").mkdir()
+    assert main(["init", "--schema", "sub/lock-policy.toml"]) == 0
+    text = (here / "sub/lock-policy.toml").read_text(encoding="utf-8")
+    assert text == f"#:schema ./lock-policy.schema.json\n\n{STARTER}"
+    schema = json.loads((here / "sub/lock-policy.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft7Validator(schema).validate(tomllib.loads(text))
+    assert main(["check", "--strict", "sub/lock-policy.toml"]) == 0
+    capsys.readouterr()
+    assert main(["init", "--schema", "sub/lock-policy.toml"]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main(["init", "--schema", "--force", "sub/lock-policy.toml"]) == 0
+
+
+def test_schema_of_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    """Tables for pyproject.toml have no schema line, for others use that file too."""
+    assert main(["init", "--schema", "--pyproject"]) == 2
+    assert capsys.readouterr().err == "policy: error: --schema is for a file of its own, not for --pyproject\n"

@@ -185,3 +185,39 @@ def test_round_trip_of_layers(here: Path, capsys: pytest.CaptureFixture[str]) ->
     saved = here / "saved.toml"
     saved.write_text(first, encoding="utf-8")
     assert _shown(capsys, "--config-file", str(saved)) == first
+
+
+def test_merged(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands below another host's /etc is shown alone, the hidden host file's mandatory rules too."""
+    etc = here / "hosts" / "a"
+    for folder, name, mandatory in (("xdg/", "x", ""), ("", "plain", ""), ("", "site", "mandatory = true\n")):
+        (etc / folder / "lock-policy").mkdir(parents=True, exist_ok=True)
+        with (etc / folder / "lock-policy/lock-policy.toml").open("a", encoding="utf-8") as file:
+            file.write(f'[[rules]]\nname = "{name}"\nmatch.host = "{name}"\nlock = "both"\n{mandatory}')
+    monkeypatch.setenv("LOCK_POLICY_TIMEOUT", "5")
+    text = _shown(capsys, "--merged", "hosts/a")
+    assert [rule["name"] for rule in tomllib.loads(text)["rules"]] == ["site", "x"]
+    assert "timeout" not in text
+    (etc / "xdg/lock-policy/lock-policy.toml").unlink()
+    assert [rule["name"] for rule in tomllib.loads(_shown(capsys, "--merged", "hosts/a"))["rules"]] == ["site", "plain"]
+
+
+def test_two_hosts_are_compared(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is shown of two hosts differs where their rules do, and wherever the copies lie it is the same."""
+    shown = []
+    for name, rule in (("a", "one"), ("b", "one"), ("c", "other")):
+        file = here / name / "etc/lock-policy/lock-policy.toml"
+        file.parent.mkdir(parents=True)
+        file.write_text(f'# {name}\n[[rules]]\nname = "{rule}"\nlock = "both"\n', encoding="utf-8")
+        shown.append(_shown(capsys, "--merged", str(here / name / "etc")))
+    assert shown[0] == shown[1] != shown[2]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--merged", "."], ["--merged", ".", "--no-config"], ["--merged", "x", "--timeout", "1"]]
+)
+def test_nothing_to_merge(here: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    """A folder without a system file, and options that would change what is shown, are refused in one line."""
+    assert here.exists()
+    assert main(["show", *arguments]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

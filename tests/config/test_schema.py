@@ -34,7 +34,11 @@ from tests.generated import VALIDATOR, odd, right
 from tests.strategies import files
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
-FILES = {"lock-policy.schema.json": [], "pyproject.schema.json": ["--pyproject"]}
+FILES = {
+    "lock-policy.schema.json": [],
+    "pyproject.schema.json": ["--pyproject"],
+    "pyproject-file.schema.json": ["--pyproject-file"],
+}
 FILE_SCHEMA = schema.file_schema()
 
 
@@ -104,6 +108,17 @@ def test_validate_pyproject_takes_it() -> None:
     validator(_pyproject(right))
     with pytest.raises(ValidationError, match="lock-policy"):
         validator(_pyproject(wrong))
+
+
+def test_whole_pyproject() -> None:
+    """The schema of a whole pyproject.toml judges our table, at any depth, and lets everything else be."""
+    validator = jsonschema.Draft7Validator(schema.whole_schema())
+    right = {"rules": [{"lock": "both", "match": {"any": [{"not": {"env": {"CI": True}}}]}}]}
+    wrong = {"rules": [{"lock": "both", "match": {"any": [{"not": {"writable": "no"}}]}}]}
+    assert validator.is_valid(_pyproject(right))
+    assert not validator.is_valid(_pyproject(wrong))
+    assert validator.is_valid({"project": 5, "tool": {"other": {"x": 1}}, "build-system": {}})
+    assert validator.is_valid({})
 
 
 def test_validate_pyproject_finds_it() -> None:

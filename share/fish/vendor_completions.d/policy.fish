@@ -8,7 +8,7 @@ function __policy_words # the command, then the words of the command line that f
         switch $words[1]
             case --
                 contains -- "$command" explain run once; and printf '%s\n' $command $words[2..]; and return
-            case --config-file --project --color --output-format --python --target --prefix --operation --env --unset --assume --timeout --global-dir --cluster-service --unless --layer --min-coverage --host --port --dbname --user --sslmode --sslrootcert
+            case --config-file --project --color --output-format --python --target --prefix --operation --env --unset --assume --timeout --global-dir --cluster-service --unless --layer --min-coverage --merged --host --port --dbname --user --sslmode --sslrootcert
                 set -e words[1]
             case '-*'
             case '*'
@@ -148,6 +148,7 @@ complete -c policy -n '__policy_is test' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is test' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is test' -r -F
 complete -c policy -n '__policy_is show' -l show-origin -d 'say of each setting and rule in which file and line it stands'
+complete -c policy -n '__policy_is show' -l merged -x -a '(__fish_complete_directories)' -d 'of the system files below another host\'s /etc, which DIR is a copy of'
 complete -c policy -n '__policy_is show' -l output-format -x -a 'toml json' -d 'default: toml'
 complete -c policy -n '__policy_is show' -l config-file -r -F -d 'read this file alone (also LOCK_POLICY_CONFIG_FILE)'
 complete -c policy -n '__policy_is show' -l no-config -d 'read no file at all (also LOCK_POLICY_NO_CONFIG)'
@@ -159,6 +160,7 @@ complete -c policy -n '__policy_is show' -s q -l quiet -d 'no notes and no warni
 complete -c policy -n '__policy_is show' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is show' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is init' -l force -d 'replace a file that is there'
+complete -c policy -n '__policy_is init' -l schema -d 'write lock-policy.schema.json beside it, too, for an editor that knows `#:schema`'
 complete -c policy -n '__policy_is init' -l pyproject -d 'print the same as tables for pyproject.toml, and write nothing'
 complete -c policy -n '__policy_is init' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is init' -s V -l version -d 'show the version'
@@ -223,7 +225,8 @@ complete -c policy -n '__policy_is cluster' -l color -x -a 'auto always never' -
 complete -c policy -n '__policy_is cluster' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is cluster' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is cluster' -x -a 'init status'
-complete -c policy -n '__policy_is schema' -l pyproject -d 'of the table [tool.lock-policy] in pyproject.toml instead'
+complete -c policy -n '__policy_is schema' -l pyproject -d 'of the table [tool.lock-policy], for validate-pyproject'
+complete -c policy -n '__policy_is schema' -l pyproject-file -d 'of a whole pyproject.toml, for an editor'
 complete -c policy -n '__policy_is schema' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is schema' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is completions' -s h -l help -d 'show this help'
