@@ -1,3 +1,5 @@
+"""What a shim calls; what comes of it is tests/end_to_end/test_shims.py's."""
+
 from __future__ import annotations
 
 import os
@@ -6,62 +8,89 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import factories
+from policy import shim
 
 if TYPE_CHECKING:
-    import subprocess
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 if sys.platform == "win32":
-    pytest.skip("starts shell scripts", allow_module_level=True)
+    pytest.skip("there another program is started", allow_module_level=True)
 
-TOOL = """#!/bin/sh
-echo "real $*"
-test -n "$LOCK_POLICY_HELD" && echo locked
-exit 7
-"""
+
+class Became(Exception):  # noqa: N818  (an event)
+    """This process would have been replaced."""
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A directory with an environment, a real `pip` that says whether it runs under a lock, and a shim of it."""
-    factories.virtualenv(tmp_path / ".venv")
-    tool = factories.written(tmp_path / "bin" / "pip", TOOL)
-    tool.chmod(0o755)
-    return tmp_path
+def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A real pip on PATH, and an exec that only says what it would start."""
+    path = tmp_path / "pip"
+    path.write_text("#!/bin/sh\n", encoding="utf-8")
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("LOCK_POLICY_SHIMS", raising=False)
+
+    def become(program: str, words: Sequence[str], _: Mapping[str, str]) -> None:
+        raise Became(program, list(words))
+
+    monkeypatch.setattr(os, "execve", become)
+    return str(path)
 
 
-def run(place: Path, *words: str, name: str = "pip", **environ: str) -> subprocess.CompletedProcess[str]:
-    """Runs a shim to its end."""
-    code = f"from policy.shim import main; main({name!r})"
-    path = {"PATH": f"{place}/bin:{os.environ['PATH']}"}
-    return factories.policy(
-        *words,
-        environ={**factories.alone(place), **path, **environ},
-        cwd=place,
-        program=[sys.executable, "-P", "-c", code],
+def run(monkeypatch: pytest.MonkeyPatch, *words: str, hold_runs: bool = False) -> tuple[list[str], ...]:
+    """The command lines of `policy` that a shim runs, or nothing where it becomes the program at once."""
+    called: list[list[str]] = []
+    monkeypatch.setattr(sys, "argv", ["-c", *words[1:]])
+
+    def main(line: list[str]) -> int:
+        called.append(line)
+        return 7
+
+    monkeypatch.setattr("policy.__main__.main", main)
+    with pytest.raises((SystemExit, Became)):
+        shim.main(words[0], hold_runs=hold_runs)
+    return tuple(called)
+
+
+def test_what_is_locked(tool: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What changes an environment goes through `policy run -q`; what changes nothing does not."""
+    assert run(monkeypatch, "pip", "install", "x") == (["run", "-q", "--", tool, "install", "x"],)
+    assert run(monkeypatch, "pip", "list") == ()
+
+
+def test_runs(tool: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs something is started as it is, or as a reader where that is wanted."""
+    poetry = os.path.join(os.path.dirname(tool), "poetry")
+    os.rename(tool, poetry)
+    assert run(monkeypatch, "poetry", "run", "x") == ()
+    assert run(monkeypatch, "poetry", "run", "x", hold_runs=True) == (
+        ["run", "-q", "--shared", "--", poetry, "run", "x"],
     )
 
 
-def test_changes_are_locked(place: Path) -> None:
-    """What may change an environment runs under the lock, with its own words and exit code."""
-    done = run(place, "install", "x y", VIRTUAL_ENV=str(place / ".venv"))
-    assert (done.stdout, done.returncode) == ("real install x y\nlocked\n", 7)
+@pytest.mark.parametrize("value", ["0", "no", "FALSE"])
+def test_switched_off(tool: str, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """LOCK_POLICY_SHIMS, a boolean as uv's, turns all of it off."""
+    monkeypatch.setenv("LOCK_POLICY_SHIMS", value)
+    assert run(monkeypatch, "pip", "install", "x") == ()
+    monkeypatch.setenv("LOCK_POLICY_SHIMS", "")
+    assert len(run(monkeypatch, "pip", "install", "x")) == 1
+    assert tool
 
 
-@pytest.mark.parametrize("words", [["--version"], ["list"], ["help"]])
-def test_questions_are_not(place: Path, words: list[str]) -> None:
-    """What changes nothing is started as it is."""
-    done = run(place, *words)
-    assert (done.stdout, done.returncode) == (f"real {' '.join(words)}\n", 7)
+def test_cannot_be_started(tool: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that cannot be started is 126 and one line, one that is not there 127."""
 
+    def refuse(*_: object) -> None:
+        raise OSError(8, "Exec format error")
 
-def test_switched_off(place: Path) -> None:
-    """With LOCK_POLICY_SHIMS=0 the real program is started without a lock."""
-    assert run(place, "install", "x", LOCK_POLICY_SHIMS="0").stdout == "real install x\n"
-
-
-def test_no_such_program(place: Path) -> None:
-    """Without a real program the exit code is the shell's, with one line."""
-    done = run(place, "install", "x", name="pdm", PATH=f"{place}/bin")
-    assert (done.returncode, done.stderr) == (127, "policy: error: pdm: command not found\n")
+    monkeypatch.setattr(os, "execve", refuse)
+    monkeypatch.setattr(sys, "argv", ["-c", "list"])
+    with pytest.raises(SystemExit) as ended:
+        shim.main("pip")
+    assert ended.value.code == 126
+    assert capsys.readouterr().err == f"policy: error: {tool}: cannot be started: Exec format error\n"
+    with pytest.raises(SystemExit) as ended:
+        shim.main("uv")
+    assert ended.value.code == 127

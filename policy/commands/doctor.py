@@ -113,16 +113,16 @@ def _show(results: Mapping[str, Sequence[Finding]], arguments: Arguments) -> Non
     from policy.render.layout import fit, width
     from policy.render.style import BOLD, DIM, GREEN, RED, paint, wanted
 
-    color = wanted(arguments.color, sys.stdout)
+    color, columns = wanted(arguments.color, sys.stdout), width(sys.stdout)
     lines = []
     for name, found in results.items():
         if not found and not arguments.quiet:
             lines.append(f"{paint('ok', BOLD, GREEN, color=color)}     {name}")
         for finding in found:
-            lines.append(f"{paint('wrong', BOLD, RED, color=color)}  {printable(finding.message)}")
+            lines.append(fit(f"{paint('wrong', BOLD, RED, color=color)}  {printable(finding.message)}", columns))
             lines.append(f"       {paint(finding.code, BOLD, color=color)}: {finding.anchor}")
-            lines.append(f"       to mend it: {printable(finding.remedy)}")
+            lines.append(f"       {printable(finding.remedy)}")  # in one line, so that it can be copied
     count = sum(map(len, results.values()))
     total = "nothing is wrong" if not count else f"{count} finding{'s' if count > 1 else ''}"
     lines.append(paint(total, DIM, color=color))
-    sys.stdout.write(fit("\n".join(lines), width(sys.stdout)) + "\n")
+    sys.stdout.write("\n".join(lines) + "\n")

@@ -167,7 +167,7 @@ def test_text(place: Place, fakes: Path) -> None:
     lines = done.stdout.splitlines()
     at = lines.index("wrong  /tmp: two processes hold the same lock at once")
     assert lines[at + 1] == "       flock-does-not-exclude: docs/reference.md#doctor-flock-does-not-exclude"
-    assert lines[at + 2].startswith("       to mend it: printf ")
+    assert lines[at + 2].startswith("       printf ")
     assert lines[-1] == "2 findings"
 
 
