@@ -7,7 +7,19 @@ import os
 import tempfile
 import time
 
-from benchmarks import cluster, contending, deciding, locking, measure, memory, plot, report, scenarios, starting
+from benchmarks import (
+    cluster,
+    contending,
+    deciding,
+    locking,
+    measure,
+    memory,
+    operations,
+    plot,
+    report,
+    scenarios,
+    starting,
+)
 
 DOCS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs")
 
@@ -39,10 +51,19 @@ def main() -> None:
             contests, contests_tables = contending.run(effort, room("contests"), absent)
             servers, servers_tables = cluster.run(effort, room("servers"), absent)
             memories, memories_tables = memory.run(room("memory"), absent)
+            operated, operated_tables = operations.run(effort, room("operations"), absent)
         finally:
             os.chdir("/")
-    rows = [*starts, *decisions, *locks, *contests, *servers, *memories]
-    tables = [*starts_tables, *decisions_tables, *locks_tables, *contests_tables, *servers_tables, *memories_tables]
+    rows = [*starts, *decisions, *locks, *contests, *servers, *memories, *operated]
+    tables = [
+        *starts_tables,
+        *decisions_tables,
+        *locks_tables,
+        *contests_tables,
+        *servers_tables,
+        *memories_tables,
+        *operated_tables,
+    ]
     absent = list(dict.fromkeys(absent))
     report.say(report.text(rows, tables))
     for reason in absent:
