@@ -154,6 +154,12 @@ _CODES = (
         'global-dir = "."\n',
     ),
     Code(
+        "missing-server",
+        WARNING,
+        "A rule locks on a server, and no file says which one.",
+        "Write [cluster] into the user's or the system file, or set LOCK_POLICY_CLUSTER_SERVICE.",
+    ),
+    Code(
         "impossible",
         WARNING,
         "The conditions of a rule can never hold together.",

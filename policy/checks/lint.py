@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from policy.checks.finding import Finding, Report
 from policy.checks.implication import Effort, TooMuchError, certain, divided, flat, implies, impossible
-from policy.checks.surroundings import ignored, missing_directories
+from policy.checks.surroundings import ignored, missing_directories, missing_servers
 from policy.config.read import BUILT_IN, read_file
 from policy.errors import ConfigError
 from policy.rules.conditions import CONDITIONS, Combinator, asks_caller
@@ -128,6 +129,8 @@ def check(sources: Sequence[Source], *, together: bool, notices: Sequence[Notice
             findings += [Finding(diagnostic.code, diagnostic) for diagnostic in error.diagnostics]
     for file in files:
         findings += missing_directories(file, here=together)
+    if together and len(files) == len(sources):
+        findings += missing_servers(files, os.environ)
     chains = [[file] for file in files]
     if together:
         chains = [files] if len(files) == len(sources) else []  # rules that could not be read may stand in between

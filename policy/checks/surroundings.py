@@ -6,11 +6,12 @@ import os
 from typing import TYPE_CHECKING
 
 from policy.checks.finding import Finding
+from policy.config.read import chain
 from policy.toml.diagnostic import Diagnostic, Location
 from policy.toml.document import locate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from policy.config.layers import Notice
     from policy.config.read import Configuration
@@ -44,3 +45,21 @@ def missing_directories(file: Configuration, *, here: bool) -> Iterator[Finding]
             location = Location(file.document.file, (*file.source.keys, name))
             message = f"{setting.value} is no directory, so every lock in it fails; create it"
             yield Finding("missing-directory", locate(file.document, Diagnostic(location, message)))
+
+
+def missing_servers(files: Sequence[Configuration], environ: Mapping[str, str]) -> Iterator[Finding]:
+    """The rules that lock on a server where nothing says which one.
+
+    Args:
+        files: All that apply here, the strongest first.
+        environ: The caller's environment variables.
+    """
+    setting = chain(files).settings.get("cluster")
+    for file in files:
+        for index, rule in enumerate(file.rules):
+            of_caller = "LOCK_POLICY_CLUSTER_SERVICE" in environ and not rule.mandatory
+            if "cluster" in rule.lock and not of_caller and not (setting and setting.for_rule(rule)):
+                location = Location(file.document.file, (*file.source.keys, "rules", index, "lock"))
+                message = "no [cluster] says where the server is, so this rule fails: write it into the user's or the "
+                message += "system file"
+                yield Finding("missing-server", locate(file.document, Diagnostic(location, message)))

@@ -46,6 +46,18 @@ def no_boolean(decision: Decision, trace: Trace) -> str | None:
     return "UV_ONLY_GLOBAL_LOCKS is set, but to no boolean, so it asks for nothing: use true or false"
 
 
+def confined(decision: Decision, trace: Trace) -> str | None:
+    """A rule of a checkout that would go on without a lock where it has no say."""
+    del trace
+    rule = decision.matched
+    if rule.required or not decision.required:
+        return None
+    return (
+        f"`required = false` of rule {rule.label} counts below {os.path.dirname(rule.file)} only, and this environment "
+        "lies elsewhere: the lock is required"
+    )
+
+
 def private_temporary_directory(decision: Decision, trace: Trace) -> str | None:
     """Uv's own locks of a system interpreter in a directory that only this shell uses."""
     del trace
@@ -106,6 +118,7 @@ HINTS: tuple[Callable[[Decision, Trace], str | None], ...] = (
     unwritable,
     local_system,
     no_boolean,
+    confined,
     private_temporary_directory,
     remote,
     nearest_miss,

@@ -48,3 +48,27 @@ def test_directories_of_another_host(tmp_path: Path) -> None:
     source = Source(SYSTEM, str(factories.written(tmp_path / "lock-policy.toml", text)))
     assert check([source], together=False).findings == ()
     assert [finding.code for finding in check([source], together=True).findings] == ["missing-directory"] * 2
+
+
+SERVER = '[cluster]\nengine = "postgresql"\nservice = "x"\n'
+ON_SERVER = '[[rules]]\nname = "{}"\nlock = ["cluster", "local"]\nmatch.writable = true\n'
+
+
+def codes(tmp_path: Path, project: str, system: str) -> list[str]:
+    """What is found in a project's and the system file that apply here."""
+    texts = (("project", project), ("system", system))
+    sources = [factories.source(tmp_path / layer / "lock-policy.toml", text, layer) for layer, text in texts]
+    return [finding.code for finding in check(sources, together=True).findings]
+
+
+def test_missing_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that locks on a server is found where no file says which one, and no variable does."""
+    rule = ON_SERVER.format("p")
+    assert codes(tmp_path, rule, "") == ["missing-server"]
+    assert codes(tmp_path, rule, SERVER) == []
+    (finding,) = check([factories.source(tmp_path / "a.toml", rule)], together=True).findings
+    assert (finding.diagnostic.line, finding.diagnostic.column) == (3, 8)
+    assert check([factories.source(tmp_path / "a.toml", rule)], together=False).findings == ()
+    monkeypatch.setenv("LOCK_POLICY_CLUSTER_SERVICE", "x")
+    assert codes(tmp_path, rule, "") == []
+    assert codes(tmp_path, "", ON_SERVER.format("s") + "mandatory = true\n") == ["missing-server"]

@@ -157,7 +157,7 @@ def test_the_rule_of_other_patterns(pattern: str) -> None:
 
 # What the reader refuses though the schema allows it; each is a reason that the reference gives.
 BEYOND = (
-    "is empty: it should be",  # a range such as [z-a]
+    "is empty: its ends are in the wrong order",  # a range such as [z-a]
     "at most half of lease",
     "install a version that it allows",
     "must be an absolute path",

@@ -41,7 +41,7 @@ def test_none(tmp_path: Path) -> None:
 
 def test_in_run(tmp_path: Path) -> None:
     """`policy run` tells what may keep its lock from excluding, not what is merely good to know."""
-    assert set(hints.IN_RUN) == set(hints.HINTS) - {hints.unwritable, hints.nearest_miss}
+    assert set(hints.IN_RUN) == set(hints.HINTS) - {hints.unwritable, hints.nearest_miss, hints.confined}
     decision = PlainChain(BUILT_IN).decide(plain(tmp_path, {"UV_ONLY_GLOBAL_LOCKS": "maybe"}))
     assert hints.hints_in_run(decision) == [
         "UV_ONLY_GLOBAL_LOCKS is set, but to no boolean, so it asks for nothing: use true or false"
@@ -108,5 +108,14 @@ def test_nearest_miss(tmp_path: Path) -> None:
 
 def test_every_hint_is_asked() -> None:
     """Hints are one line each, and each is a function of the module."""
-    assert len(set(hints.HINTS)) == len(hints.HINTS) == 6
+    assert len(set(hints.HINTS)) == len(hints.HINTS) == 7
     assert all(hint.__doc__ for hint in hints.HINTS)
+
+
+def test_confined(tmp_path: Path) -> None:
+    """A rule of a checkout that would go on without a lock of an environment elsewhere is told to have no say there."""
+    rule = Rule("local", name="lax", required=False, file=f"{tmp_path}/p/lock-policy.toml", line=1, confined=True)
+    (tmp_path / "p").mkdir()
+    assert told(plain(tmp_path / "p" / "env"), rule) == []
+    (hint,) = told(plain(tmp_path / "elsewhere"), rule)
+    assert hint.startswith(f"`required = false` of rule lax counts below {tmp_path}/p only")
