@@ -109,13 +109,14 @@ def _make_streams_usable() -> None:
 def _show_faults(error: ConfigError) -> None:
     from attrs import evolve
 
+    from policy.render.layout import fit_messages, width
     from policy.render.record import shorten
     from policy.toml.diagnostic import Location
     from policy.toml.document import show
 
     for diagnostic in error.diagnostics:
         location = Location(shorten(diagnostic.location.file), diagnostic.location.keys)
-        sys.stderr.write(show(evolve(diagnostic, location=location)) + "\n")
+        sys.stderr.write(fit_messages(show(evolve(diagnostic, location=location)), width(sys.stderr)) + "\n")
 
 
 if __name__ == "__main__":

@@ -138,6 +138,18 @@ def test_faults(policy: factories.Run, root: Path) -> None:
     failed(policy("run", "--python", root, "--", "echo", "hi"), 125, *lines)
 
 
+def test_narrow_faults(policy: factories.Run, root: Path) -> None:
+    """At a narrow terminal the message of a fault is broken between words, and the line of the file is not."""
+    factories.written(root.parent / "lock-policy.toml", "tiemout = 5 # a comment that is longer than the terminal\n")
+    seen = policy("explain", root, COLUMNS="50")
+    assert seen.stderr.splitlines() == [
+        "lock-policy.toml:1:1: error: unknown key",
+        '  "tiemout"; did you mean "timeout"?',
+        "  tiemout = 5 # a comment that is longer than the terminal",
+        "  ^^^^^^^",
+    ]
+
+
 def test_hostile_faults(policy: factories.Run, root: Path) -> None:
     """A fault shows the line of a file with control characters escaped."""
     factories.written(root.parent / "lock-policy.toml", '"\\u001B[31m\u202e" = 1\n')

@@ -100,12 +100,14 @@ def _fix(sources: Sequence[Source], arguments: Arguments) -> None:
 def _print(report: Report, arguments: Arguments) -> None:
     """Text: faults and warnings where every command says them, the sum where results go; else all where results go."""
     from policy.render import findings
+    from policy.render.layout import fit_messages, width
     from policy.render.style import wanted
 
     if arguments.output_format != "text":
         sys.stdout.write(findings.FINDING_FORMATS[arguments.output_format](report))
         return
-    sys.stderr.write(findings.text(report, color=wanted(arguments.color, sys.stderr, os.environ)))
+    text = findings.text(report, color=wanted(arguments.color, sys.stderr, os.environ))
+    sys.stderr.write(fit_messages(text, width(sys.stderr)))
     sys.stderr.flush()
     if not arguments.quiet:
         sys.stdout.write(findings.summary(report) + "\n")

@@ -15,6 +15,7 @@ from policy.errors import UsageError
 from policy.locks.cluster import cluster_server
 from policy.locks.cluster_checks import SEEN, Seen, check, check_encryption, check_pooler, is_loopback, opening, wanted
 from policy.locks.session import Server, Session, SessionError, drive
+from policy.render.layout import fit, width
 from policy.render.style import BOLD, GREEN, RED, YELLOW, paint
 from policy.render.style import wanted as color_wanted
 
@@ -167,7 +168,7 @@ def status(arguments: Arguments) -> int:
         records = [asdict(finding) for finding in found]
         text = json.dumps({"version": 1, "server": str(server), "findings": records}, indent=2) + "\n"
     else:
-        text = _text(found, color=color_wanted(arguments.color, sys.stdout))
+        text = fit(_text(found, color=color_wanted(arguments.color, sys.stdout)), width(sys.stdout))
     sys.stdout.write(text)
     return int(any(finding.level == "error" for finding in found))
 

@@ -38,8 +38,11 @@ def main(arguments: Arguments) -> int:
 
         sys.stdout.write(json.dumps([asdict(code) for code in codes], indent=2) + "\n")
     elif arguments.code is None:
-        width = max(map(len, CODES))
-        sys.stdout.writelines(f"{code.name:{width}}  {code.severity:7}  {code.summary}\n" for code in codes)
+        from policy.render.layout import fit, width
+
+        left = max(map(len, CODES))
+        lines = (f"{code.name:{left}}  {code.severity:7}  {code.summary}" for code in codes)
+        sys.stdout.write(fit("\n".join(lines), width(sys.stdout)) + "\n")
     else:
         sys.stdout.write(_page(codes[0]))
     return 0

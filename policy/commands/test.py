@@ -38,6 +38,7 @@ def main(arguments: Arguments) -> int:
     from policy.checks import run_cases
     from policy.config.read import read_file
     from policy.render import cases as rendered
+    from policy.render.layout import fit, width
     from policy.render.style import wanted
     from policy.toml.shapes import gather
 
@@ -48,7 +49,8 @@ def main(arguments: Arguments) -> int:
     results = [run_cases.run(configuration) for configuration in gather(read_file, sources)]
     if arguments.output_format == "text":
         color = wanted(arguments.color, sys.stdout)
-        sys.stdout.write(rendered.as_text(results, color=color, verbose=arguments.verbose))
+        text = rendered.as_text(results, color=color, verbose=arguments.verbose)
+        sys.stdout.write(fit(text, width(sys.stdout)))
     else:
         sys.stdout.write(rendered.CASE_FORMATS[arguments.output_format](results))
     covered = rendered.shares(results)[0].percent

@@ -46,6 +46,16 @@ def fit(text: str, columns: int) -> str:
     return "\n".join(_fit(line, columns, _hang(line, columns)) for line in text.split("\n"))
 
 
+def fit_messages(text: str, columns: int) -> str:
+    """Breaks the lines that are too long and begin at the margin; those that are indented are quoted from a file.
+
+    Args:
+        text: Lines.
+        columns: As for `fit`.
+    """
+    return "\n".join(line if line[:1] == " " else fit(line, columns) for line in text.split("\n"))
+
+
 def _fit(line: str, columns: int, hang: int) -> str:
     if len(line) <= columns:
         return line

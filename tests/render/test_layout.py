@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.render.layout import NARROWEST, fit, listing, visible, width
+from policy.render.layout import NARROWEST, fit, fit_messages, listing, visible, width
 from policy.render.style import BOLD, paint
 
 if TYPE_CHECKING:
@@ -70,6 +70,14 @@ def test_hangs_below_a_painted_column() -> None:
 def test_nobody_looks() -> None:
     """Where no terminal reads, lines stay whole."""
     assert fit("word " * 100, 0) == "word " * 100
+
+
+def test_quoted_lines_stay() -> None:
+    """Of a message about a file only the message is broken, never the line of the file nor the caret below it."""
+    quoted = "  a line of a file that is long\n       ^^^^ ^^^^^^^^^^^^^^^^^^^^"
+    text = f"file.toml:1:1: error: a message that is long\n{quoted}"
+    assert fit_messages(text, 30) == f"file.toml:1:1: error: a\n  message that is long\n{quoted}"
+    assert fit_messages(text, 0) == text
 
 
 def test_visible() -> None:
