@@ -141,16 +141,26 @@ def _of_another(subject: Subject, decision: Decision) -> Treatment:
     if not plan:
         return Treatment()
     environ = subject.environ if subject.environ is not None else decision.request.caller.environ
-    from policy.uv.release import inside
+    for program, is_on_path in _uvs(environ, decision.environment.root):
+        from policy.uv.release import known  # where there is a uv at all
 
-    for program, release in inside(environ, decision.environment.root, decision.request.caller.cwd):
+        release = known(program, environ, decision.request.caller.cwd, ask=is_on_path)
         if release and release < _TIMES_OUT:
             note = (
-                f"{program} is uv {'.'.join(map(str, release))}, which waits forever for a lock that its own caller "
+                f"{program} is uv {'.'.join(map(str, release))}, which waits for ever for a lock that its own caller "
                 f"holds: {', '.join(sorted(plan))} is left to it"
             )
             return Treatment(plan, {}, (note,))
     return Treatment(frozenset(), {"UV_LOCK_TIMEOUT": NOT_AT_ALL})
+
+
+def _uvs(environ: Mapping[str, str], root: str) -> list[tuple[str, bool]]:
+    """The uvs that another command would start: the first on PATH, and the environment's own; which one it is."""
+    name = "uv.exe" if os.name == "nt" else "uv"
+    paths = (f"{folder}{os.sep}{name}" for folder in environ.get("PATH", "").split(os.pathsep) if os.path.isabs(folder))
+    found = [(path, True) for path in paths if os.access(path, os.X_OK)][:1]
+    own = os.path.join(root, "Scripts" if os.name == "nt" else "bin", name)
+    return [*found, (own, False)] if os.path.exists(own) else found
 
 
 def _of_uv(command: Command, decision: Decision) -> Treatment:

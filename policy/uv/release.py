@@ -7,7 +7,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 TIMEOUT = 10.0
 """Seconds that uv has to say its version; it needs some hundredths."""
@@ -45,26 +45,19 @@ def version(launch: str | Sequence[str], environ: Mapping[str, str], cwd: str | 
     return tuple(int(number) for number in found.groups()) if found else None
 
 
-def inside(environ: Mapping[str, str], root: str, cwd: str) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The uvs that a command which is none of them would start: the first on PATH, and the environment's own.
+def known(program: str, environ: Mapping[str, str], cwd: str, *, ask: bool = True) -> tuple[int, ...]:
+    """The release of a uv, by the metadata of the environment that it stands in, or as it once said itself.
 
     Args:
-        environ: The variables of the command; they say where answers are cached, too.
-        root: The environment's root.
-        cwd: Where the command starts; what lies below it is not executed.
+        program: Its path, absolute.
+        environ: Its variables; they say where answers are cached, too.
+        cwd: The working directory; what lies below it is not executed.
+        ask: Whether it may be executed at all.
 
     Returns:
-        Each program and its release, () where that cannot be known.
+        `(0, 7, 13)`, or () where that cannot be known.
     """
-    name = "uv.exe" if sys.platform == "win32" else "uv"
-    for folder in environ.get("PATH", "").split(os.pathsep):
-        path = f"{folder}{os.sep}{name}"
-        if os.path.isabs(folder) and os.access(path, os.X_OK):
-            yield path, _installed(folder) or _cached(path, environ, cwd)
-            break
-    own = os.path.join(root, "Scripts" if sys.platform == "win32" else "bin")
-    if os.path.exists(os.path.join(own, name)):
-        yield os.path.join(own, name), _installed(own)
+    return _installed(os.path.dirname(program)) or (_cached(program, environ, cwd) if ask else ())
 
 
 def _installed(folder: str) -> tuple[int, ...]:
