@@ -61,7 +61,10 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("environment", metavar="ENV", nargs="?", help="only the locks of this environment")
     parser.add_argument("-a", "--all", action="store_true", help="files that nobody holds, too")
     parser.add_argument(
-        "--prune", action="store_true", help="remove files of ours that nobody holds, while holding them; implies --all"
+        "--prune",
+        action="store_true",
+        help="remove files of ours that nobody holds, while holding them, and with ENV uv's own .lock in it, too, as the "
+        "last step of an image's build; implies --all",
     )
     parser.add_argument(
         "--watch", action="store_true", help="go on, and show what changes; as JSON a line for each change"
@@ -86,7 +89,8 @@ def main(arguments: Arguments) -> int:
         return watch(lambda: _collect(arguments), arguments)
     found = _collect(arguments)
     if arguments.prune:
-        found = [_pruned(row) for row in found]
+        named = arguments.environment is not None or arguments.python is not None
+        found = [_pruned(row, named=named) for row in found]
     if arguments.output_format == "json":
         text = json.dumps({"version": 1, "locks": [record(row) for row in found]}, indent=2)
     else:
@@ -179,10 +183,11 @@ def _named(root: str) -> tuple[str, ...]:
         return ()
 
 
-def _pruned(row: Row) -> Row:
-    """Removes a file of ours that nobody holds."""
+def _pruned(row: Row, *, named: bool) -> Row:
+    """Removes a file of ours that nobody holds, of a named environment uv's own, too."""
     try:
-        return evolve(row, pruned=row.kind == "file" and row.lock.locked is False and prune(row.lock.name))
+        free = row.kind == "file" and row.lock.locked is False
+        return evolve(row, pruned=free and prune(row.lock.name, named=named))
     except LockUnavailable as error:
         options.warn(str(error))
         return row

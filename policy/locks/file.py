@@ -178,11 +178,13 @@ def attempt(descriptor: int, *, shared: bool = False) -> bool:
     return True
 
 
-def prune(path: str) -> bool:
-    """Removes a lock file of ours that nobody holds, while holding it: a waiter then takes the next one.
+def prune(path: str, *, named: bool = False) -> bool:
+    """Removes a lock file that nobody holds, while holding it: a waiter of ours then takes the next one.
 
     Args:
         path: Named `lock-policy-*.lock`. uv does not look whether what it waited for is still there, so its files stay.
+        named: Whether the environment was named, so that uv's own `.lock` in it goes, too: at the end of an image's
+            build no uv waits for it.
 
     Returns:
         Whether it was removed; False when it is held, is another user's, or is not there.
@@ -191,11 +193,12 @@ def prune(path: str) -> bool:
         LockUnavailable: It cannot be opened or removed.
     """
     name = os.path.basename(path)
-    if not (name.startswith("lock-policy-") and name.endswith(".lock") and os.path.lexists(path)):
+    local = named and name == ".lock"
+    if not (local or (name.startswith("lock-policy-") and name.endswith(".lock"))) or not os.path.lexists(path):
         return False
     file = OpenFile(path)
     try:
-        opening.open_file(file)
+        opening.open_file(file, near=local)
         seen = os.fstat(file.descriptor)
         ours = sys.platform == "win32" or seen.st_uid == os.geteuid()
         if not ours or seen.st_size or not attempt(file.descriptor):

@@ -281,6 +281,21 @@ def test_prune(host: Host) -> None:
     assert host.states("--prune")[taken] == "removed"
 
 
+def test_prune_of_an_environment(host: Host) -> None:
+    """With ENV --prune takes uv's own `.lock` away, too, unless somebody holds it; without ENV it stays."""
+    need_proc()
+    lock = host.place.lock
+    holder = processes.holder(lock)
+    try:
+        assert host.states("--prune", str(host.place.root))[lock] == "locked"
+    finally:
+        processes.end(holder)
+    host.states("--prune")
+    assert os.path.exists(lock)
+    assert host.states("--prune", str(host.place.root))[lock] == "removed"
+    assert not os.path.exists(lock)
+
+
 def test_nothing_is_removed_without_prune(host: Host) -> None:
     """Listing removes nothing."""
     path = host.file()
@@ -313,7 +328,7 @@ def test_prune_leaves_another_user_s_files(host: Host) -> None:
 
 
 def test_prune_of_one_environment(host: Host) -> None:
-    """With ENV only its files are removed, and never uv's own `.lock`."""
+    """With ENV only its files are removed."""
     need_proc()
     factories.written(host.place.root / "lock-policy.toml", '[[rules]]\nlock = "both"\n')
     os.environ["LOCK_POLICY_GLOBAL_DIR"] = str(host.directory)
@@ -323,9 +338,7 @@ def test_prune_of_one_environment(host: Host) -> None:
         states = host.states(str(host.place.root), "--prune")
     finally:
         del os.environ["LOCK_POLICY_GLOBAL_DIR"]
-    assert sorted(states.values()) == ["free", "removed"]
-    assert states[host.place.lock] == "free"
-    assert os.path.exists(host.place.lock)
+    assert sorted(states.values()) == ["removed", "removed"]
     assert os.path.exists(other)
 
 
