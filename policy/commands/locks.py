@@ -63,8 +63,8 @@ def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--prune",
         action="store_true",
-        help="remove files of ours that nobody holds, while holding them, and with ENV uv's own .lock in it, too, as the "
-        "last step of an image's build; implies --all",
+        help="remove files of ours that nobody holds, while holding them, and with ENV uv's own .lock in it, too, as "
+        "the last step of an image's build; implies --all",
     )
     parser.add_argument(
         "--watch", action="store_true", help="go on, and show what changes; as JSON a line for each change"
