@@ -206,8 +206,16 @@ class Lock:
 
     @property
     def environ(self) -> dict[str, str]:
-        """Variables for a command that works under this lock: with them `policy run` and `policy.lock()` join it."""
+        """Variables for a command that works under this lock: `policy run` and `policy.lock()` in it join the lock.
+
+        A uv in it does not wait for the file that is held here (0.9.16 and later; older ones know no such variable, and
+        wait: give these `lock = "global"`).
+        """
+        from policy.wrap import NOT_AT_ALL, lockable
+
         environ = dict(self.decision.request.caller.environ)
+        if any(lockable(lock.name) for lock in self._held.taken):
+            environ["UV_LOCK_TIMEOUT"] = NOT_AT_ALL
         marker = self._held.marker
         if marker:
             environ[MARKER] = marker

@@ -253,3 +253,16 @@ def test_two_runs_side_by_side(world: World) -> None:
             reader.communicate(timeout=PATIENCE)
     writer = world.run(*world.policy("run", "--", *INSTALL.split()))
     assert writer.returncode == 0, writer.stderr
+
+
+@pytest.mark.parametrize("world", ["0.9.30", NEWEST], indirect=True)
+def test_inside_a_program(world: World) -> None:
+    """A uv that a program starts with `held.environ` works under the program's lock."""
+    code = (
+        "import policy, subprocess, sys\n"
+        "with policy.lock(sys.argv[1]) as held:\n"
+        "    sys.exit(subprocess.run(sys.argv[2:], env=held.environ).returncode)"
+    )
+    done = world.run(sys.executable, "-c", code, world.root, *INSTALL.split())
+    assert done.returncode == 0, done.stderr
+    assert list(world.root.glob("**/tiny.py"))
