@@ -36,7 +36,7 @@ MEMORY = 100
 """Megabytes that all inputs together may take on top of what the program takes anyway."""
 
 LAYERS = ("project", "system", "user", "file")
-FORMATS = ("text", "json", "github")
+FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit")
 
 WORDS = (
     b"[[rules]]\n",
@@ -330,7 +330,7 @@ def run_atheris(target: str, inputs: int, seconds: float, seed: int) -> None:
     """Fuzzes with atheris, which looks for inputs that reach other code; ends the process, as libFuzzer does."""
     atheris = importlib.import_module("atheris")
     with atheris.instrument_imports(include=["policy", "tomllib"]):
-        for name in ("configuration", "documents", "index", "globs", "__main__", "commands.check", "render.findings"):
+        for name in ("config.read", "toml.document", "rules.index", "rules.globs", "commands.check", "render.findings"):
             importlib.import_module(f"policy.{name}")
     for data in seeds(target):
         attempt(target, data)
