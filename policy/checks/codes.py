@@ -160,6 +160,14 @@ _CODES = (
         "Write [cluster] into the user's or the system file, or set LOCK_POLICY_CLUSTER_SERVICE.",
     ),
     Code(
+        "unnamed-key",
+        WARNING,
+        "A lock on a server is named after what the mount table calls the file server, and a server may have aliases.",
+        "Give the rule a cluster-key, whose name all hosts share.",
+        '[[rules]]\nlock = "cluster"\n',
+        '[[rules]]\nlock = "cluster"\ncluster-key = { name = "team-envs", root = "/mnt/envs" }\n',
+    ),
+    Code(
         "impossible",
         WARNING,
         "The conditions of a rule can never hold together.",

@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from policy.checks.finding import Finding, Report
 from policy.checks.implication import Effort, TooMuchError, certain, divided, flat, implies, impossible
-from policy.checks.surroundings import ignored, missing_directories, missing_servers
+from policy.checks.surroundings import ignored, missing_directories, missing_servers, unnamed_keys
 from policy.config.read import BUILT_IN, read_file
 from policy.errors import ConfigError
 from policy.rules.conditions import CONDITIONS, Combinator, asks_caller
@@ -129,6 +129,7 @@ def check(sources: Sequence[Source], *, together: bool, notices: Sequence[Notice
             findings += [Finding(diagnostic.code, diagnostic) for diagnostic in error.diagnostics]
     for file in files:
         findings += missing_directories(file, here=together)
+        findings += unnamed_keys(file)
     if together and len(files) == len(sources):
         findings += missing_servers(files, os.environ)
     chains = [[file] for file in files]

@@ -63,3 +63,16 @@ def missing_servers(files: Sequence[Configuration], environ: Mapping[str, str]) 
                 message = "no [cluster] says where the server is, so this rule fails: write it into the user's or the "
                 message += "system file"
                 yield Finding("missing-server", locate(file.document, Diagnostic(location, message)))
+
+
+def unnamed_keys(file: Configuration) -> Iterator[Finding]:
+    """The rules whose lock on a server is named after whatever the mount table calls the file server.
+
+    Args:
+        file: A configuration file.
+    """
+    for number, rule in enumerate(file.rules):
+        if "cluster" in rule.lock and rule.cluster_key is None:
+            message = "hosts that mount by another name of the file server take another lock: write a cluster-key"
+            location = Location(file.document.file, (*file.source.keys, "rules", number, "lock"))
+            yield Finding("unnamed-key", locate(file.document, Diagnostic(location, message)))

@@ -61,13 +61,13 @@ class Pulse:
         now = time.monotonic()
         if self._steps is None and (readable or now >= self._due):
             self._steps = self.lock.confirm(now + 2 * self.lock.server.lease)
+            self._due = now + self.lock.server.lease / BEATS  # an answer that comes late is followed by a question
         if self._steps is None:
             return
         try:
             next(self._steps)
         except StopIteration:
             self._steps = None
-            self._due = now + self.lock.server.lease / BEATS
 
 
 class Guard:

@@ -51,7 +51,8 @@ def test_directories_of_another_host(tmp_path: Path) -> None:
 
 
 SERVER = '[cluster]\nengine = "postgresql"\nservice = "x"\n'
-ON_SERVER = '[[rules]]\nname = "{}"\nlock = ["cluster", "local"]\nmatch.writable = true\n'
+KEY = 'cluster-key = {{ name = "envs", root = "/mnt" }}\n'
+ON_SERVER = '[[rules]]\nname = "{}"\nlock = ["cluster", "local"]\nmatch.writable = true\n' + KEY
 
 
 def codes(tmp_path: Path, project: str, system: str) -> list[str]:
@@ -72,3 +73,11 @@ def test_missing_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("LOCK_POLICY_CLUSTER_SERVICE", "x")
     assert codes(tmp_path, rule, "") == []
     assert codes(tmp_path, "", ON_SERVER.format("s") + "mandatory = true\n") == ["missing-server"]
+
+
+def test_unnamed_key(tmp_path: Path) -> None:
+    """A lock on a server without a name of its own is a finding; with a name it is none, nor is a local lock."""
+    named, unnamed = ON_SERVER.format("p"), ON_SERVER.replace(KEY, "").format("p")
+    for text, found in ((unnamed, ["unnamed-key"]), (named, []), ('[[rules]]\nlock = "local"\n', [])):
+        source = factories.source(tmp_path / "lock-policy.toml", text)
+        assert [finding.code for finding in check([source], together=False).findings] == found
