@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import datetime as dt
 import importlib.metadata
+import importlib.util
 import io
 import itertools
 import os
@@ -26,7 +27,7 @@ sys.path.insert(0, str(REPOSITORY))  # a script finds what lies beside it, and t
 
 from attrs import evolve  # noqa: E402  (after the path)
 
-from tests import exclusion_cases, hostile_cases, processes, real_uv  # noqa: E402  (the path is set above)
+from tests import exclusion_cases, hostile_cases, processes, real_uv, servers  # noqa: E402  (the path is set above)
 from tests.exclusion import violations  # noqa: E402  (the path is set above)
 from tests.outcomes import Case, Effort, NotHere  # noqa: E402  (the path is set above)
 from tests.subjects import CONTESTANTS, FILELOCK, FLOCK, UV, Contestant, Stage  # noqa: E402  (the path is set above)
@@ -65,6 +66,16 @@ subprocess.run(PROGRAM)`, lock-policy as `policy run -- PROGRAM`, or `policy.loc
 again and again or forks. FILE is the file that uv locks, as far as its name can be known. *Excludes*: a second one
 waited until the first had left, and then got in. *Nothing ran*: the program was not started. *Silent*: nothing about
 a lock on stderr. k of n: so often out of so many times."""
+
+HOSTS = """\
+Locks on a PostgreSQL server of the tests' own, with a lease of 3 s. Hosts are network namespaces on a bridge, and a
+cut is the port that leaves it. The witness is an independent `flock -n` inside of the command.
+
+The tests of each run hold more: a holder and its guard stopped for two leases, a server that restarts fast, immediately
+or after `kill -9`, a backend that is killed, a synchronous standby that is promoted: the next one never enters beside
+the first. What is not safe: an asynchronous standby that is promoted while the old primary lives;
+`pg_terminate_backend`, as deleting a lock file; a virtual machine that is paused, since nobody can stop what it does
+when it wakes. [Several hosts](how-to/cluster.md) has the whole list."""
 
 PROSE = """\
 ## What is guaranteed
@@ -278,6 +289,39 @@ def state_machine(*, full: bool) -> tuple[str, str]:
     )
 
 
+def hosts(*, full: bool) -> list[tuple[str, str]]:
+    """Locks on a PostgreSQL server, by the tests' own code: killed holders, and hosts that are cut off."""
+    from tests.end_to_end import test_cluster
+
+    kills, cuts = (400, 20) if full else (40, 5)
+    found = []
+    with servers.cluster() as server:
+        servers.wait_until(server.is_old, "the server stays young")
+        for what, options in (("", ()), (" which did not inherit the socket (`--close`)", ("--close",))):
+            say(f"killed holders{what}")
+            with tempfile.TemporaryDirectory() as directory:
+                team = test_cluster.Team(server, Path(directory))
+                try:
+                    killed, overlaps = test_cluster.kill_holders(team, kills, options)
+                finally:
+                    team.end()
+            found.append(
+                (f"`policy run` killed while its command{what} runs", f"{killed} kills; {overlaps} overlaps seen")
+            )
+    for what, test in (
+        (
+            "holder cut off: its command is stopped before the next host enters",
+            test_cluster.test_holder_that_is_cut_off,
+        ),
+        ("holder cut off for half of the lease: its command goes on", test_cluster.test_short_cut),
+    ):
+        say(what)
+        with tempfile.TemporaryDirectory() as directory:
+            good = holds(test, Path(directory), cuts)
+        found.append((what, f"{cuts} of {cuts}" if good else f"**not each of {cuts} times**"))
+    return found
+
+
 def holds(test: Any, *arguments: Any) -> bool:
     """Whether a test passes."""
     try:
@@ -334,6 +378,8 @@ def main() -> None:
         few_descriptors(full=wanted.full),
         state_machine(full=wanted.full),
     ]
+    able = os.geteuid() == 0 and servers.binaries() and importlib.util.find_spec("psycopg")
+    several = hosts(full=wanted.full) if able else []
     intro = INTRODUCTION.format(
         command=f"python docs/reliability.py{' --full' if wanted.full else ''}",
         date=dt.datetime.now(dt.UTC).date().isoformat(),
@@ -348,6 +394,9 @@ def main() -> None:
         "## The suites",
         "By the code of the tests themselves, at the size of this run.",
         table(("suite", "seen"), suites),
+        "## Several hosts",
+        HOSTS,
+        *([table(("event", "seen"), several)] if several else [f"{NOT_HERE}: it needs root, PostgreSQL and psycopg"]),
         PROSE,
     ]
     wanted.output.write_text("\n\n".join(parts), encoding="utf-8")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import factories, requirements, running
+from tests import factories, real_uv, requirements, running
 
 if sys.platform != "linux":
     pytest.skip("needs Linux's network namespaces", allow_module_level=True)
@@ -33,11 +33,11 @@ WITNESS = """
 flock -n "$1" sh -c "echo in $PPID >> $2; sleep 0.1; echo out $PPID >> $2" || echo "overlap $PPID" >> "$2"
 """
 
-# Writes its name into a log each 50 ms, and never ends.
+# Writes its name into a log each 50 ms, for longer than any test takes.
 JOURNAL = """
 import os, sys, time
 log = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-while True:
+for _ in range(6000):
     os.write(log, (sys.argv[2] + "\\n").encode())
     time.sleep(0.05)
 """
@@ -79,12 +79,14 @@ class Team:
             rule + self.server.table(**cluster),
         )
 
-    def words(self, *command: str | Path, host: Host | None = None, options: Sequence[str] = ()) -> list[str]:
-        """The command line that runs a command under the lock."""
-        wrapper = [*(host.wrapper if host else []), *self._apart()]
+    def words(
+        self, *command: str | Path, host: Host | None = None, options: Sequence[str] = (), gate: str = ""
+    ) -> list[str]:
+        """The command line that runs a command under the lock; those with the name of one gate share it."""
+        wrapper = [*(host.wrapper if host else []), *self._apart(gate)]
         return [*wrapper, *map(str, (*factories.PROGRAM, "run", "--python", self.root, *options, "--", *command))]
 
-    def _apart(self) -> list[str]:
+    def _apart(self, gate: str) -> list[str]:
         """What gives a command a gate of its own: no two hosts share `/tmp`, and the gate would hide other faults."""
         if self._gate is None:
             seen = factories.policy(
@@ -94,7 +96,7 @@ class Team:
             self._gate = next((entry["path"] for entry in plan if entry["purpose"] == "gate"), "")
         if not self._gate:
             return []
-        own = self.directory / f"gate-{next(self._numbers)}"
+        own = self.directory / f"gate-{gate or next(self._numbers)}"
         for path in (own, Path(self._gate)):
             path.touch()
             path.chmod(0o666)
@@ -129,7 +131,7 @@ class Team:
 
     def end(self) -> None:
         """Ends whatever runs, and what it started."""
-        for process in self.running:
+        for process in reversed(self.running):  # a waiter first, else it would begin
             for pid in _tree(process.pid):
                 running.killed(pid)
             process.wait()
@@ -332,6 +334,54 @@ def test_promotion_of_a_synchronous_standby(tmp_path: Path) -> None:
             assert "first" not in lines[lines.index("second") :]
         finally:
             team.end()
+
+
+# Builds a package whose build is what is inside of uv's lock.
+BACKEND = """
+import os, subprocess
+def prepare_metadata_for_build_wheel(directory, settings=None):
+    subprocess.check_call(["sh", "-c", os.environ["WITNESS"], "sh", os.environ["LOCK"], os.environ["LOG"]])
+    os.mkdir(os.path.join(directory, "inside-1.0.dist-info"))
+    with open(os.path.join(directory, "inside-1.0.dist-info", "METADATA"), "w") as file:
+        file.write("Metadata-Version: 2.1\\nName: inside\\nVersion: 1.0\\n")
+    return "inside-1.0.dist-info"
+"""
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "inside"
+dynamic = ["version"]
+"""
+
+
+@pytest.mark.slow
+def test_two_hosts_beside_bare_uv(team: Team) -> None:
+    """Three `policy run` on each of two hosts, with gate, cluster and local lock, beside three uv: one at a time."""
+    source = team.directory / "source"
+    factories.written(source / "backend.py", BACKEND)
+    factories.written(source / "pyproject.toml", PROJECT)
+    team.lock = '["cluster", "local"]'
+    team.configure()
+    witness = str(team.directory / "witness")
+    environ = real_uv.clean_environ(team.directory / "uv", WITNESS=WITNESS, LOCK=witness, LOG=str(team.log))
+    options = ["--dry-run", "--no-cache", "--python", str(team.root / "bin" / "python"), str(source)]
+    bare = [str(real_uv.installed()), "pip", "install", *options]
+    rounds = 2
+    for _ in range(rounds):
+        begun = [team.start("sh", "-c", WITNESS, "sh", witness, team.log, gate=host) for host in ("a", "b") * 3]
+        begun += [
+            subprocess.Popen(bare, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for _ in range(3)
+        ]
+        team.running += begun[6:]
+        for process in begun:
+            _, told = process.communicate(timeout=2 * factories.PATIENCE)
+            assert process.returncode == 0, told
+    inside = [line.split()[0] for line in team.lines()]
+    assert inside == ["in", "out"] * (9 * rounds)
 
 
 def test_all_that_the_command_started_is_stopped(team: Team) -> None:
