@@ -101,7 +101,7 @@ def _files() -> str:
 
 
 def _schema() -> str:
-    intro = "The schema and the reader refuse the same files, but for what a schema cannot say:"
+    intro = "The schema and the reader refuse the same files, except for what a schema cannot say:"
     return _table("What the schema cannot say", ("the reader refuses", "because"), list(BEYOND.items()), intro)
 
 

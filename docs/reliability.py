@@ -43,7 +43,7 @@ FULL = {"times": 10, "acquisitions": 2000, "starts": 50, "seconds": 30, "races":
 GROUPS: dict[str, tuple[str, Mapping[str, Case]]] = {
     "Exclusion and waiting": ("", exclusion_cases.CASES),
     "In place of the lock file": (
-        "In a directory like `/tmp`, put there by another user than the one who then locks; the hard link by root.",
+        "In a directory like `/tmp`, planted by a different user from the lock's; the hard link by root.",
         hostile_cases.HOSTILE_FILES,
     ),
     "Where no lock is possible": (

@@ -54,7 +54,7 @@ def subject(words: Sequence[str], caller: Caller, found: Callable[[], Environmen
     Args:
         words: The command.
         caller: Who starts it; its operation is set where the command says one and the caller none.
-        found: Finds the environment that options name, or else the one that is active, near or on PATH.
+        found: Finds the environment that options name, or else an active one, a near one or one on PATH.
         named: Whether options name an environment, which is stronger than the command.
 
     Returns:

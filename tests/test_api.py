@@ -236,7 +236,7 @@ def test_broken_file(root: Path, environ: dict[str, str]) -> None:
 
 
 def test_timeout(root: Path, environ: dict[str, str]) -> None:
-    """A lock that is held elsewhere is not had in time: LockTimeout, a TimeoutError that says who holds it."""
+    """A lock held elsewhere until time is up: LockTimeout, a TimeoutError that says who holds it."""
     holder = processes.holder(str(root / ".lock"))
     try:
         start = time.monotonic()

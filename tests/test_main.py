@@ -188,7 +188,7 @@ def test_variables(policy: factories.Run, root: Path, environ: dict[str, str], m
 
 
 def test_timeout(policy: factories.Run, root: Path) -> None:
-    """A lock that is not had in time: 124 and who holds it; the command has not run."""
+    """Timed out waiting for the lock: 124 and who holds it; the command has not run."""
     holder = processes.holder(str(root / ".lock"))
     try:
         seen = policy("run", "--timeout", "0.2", "--python", root, "--", "echo", "hi")

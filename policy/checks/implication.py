@@ -198,7 +198,7 @@ def _names(key: str) -> set[str]:
 
 
 def _always(key: str, expected: Any) -> bool:
-    """Whether a condition holds for every request."""
+    """Whether a condition holds forevery request."""
     if key == "any":
         return any(certain(table) for table in expected)
     if key == "not":

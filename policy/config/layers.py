@@ -176,7 +176,7 @@ class Query:
         self.root: str = root
         self.project: str | None = project
         if config_file is not None and no_config:
-            raise UsageError("a configuration file is named, and none is to be read: leave one of the two out")
+            raise UsageError("--config-file and --no-config cannot be used together")
         named = (environ.get("LOCK_POLICY_CONFIG_FILE") or None) if config_file is None else config_file
         self.config_file: str | None = named
         self.no_config: bool = no_config or (config_file is None and flag(environ, "LOCK_POLICY_NO_CONFIG"))
@@ -357,7 +357,7 @@ def user_files(environ: Mapping[str, str]) -> list[str]:
 
 
 def host_file() -> str:
-    """The system file that no variable leads to: the same for every user of this host."""
+    """The system file that no variable leads to: the same forevery user of this host."""
     base = os.environ.get("PROGRAMDATA", r"C:\ProgramData") if sys.platform == "win32" else "/etc"
     return os.path.join(base, "lock-policy", FILE)
 

@@ -50,7 +50,7 @@ _CLAUSE = (
     rf"|~=[ \t]*{_RELEASE}(\.[0-9]+)+{_PRE}{_POST}{_DEV})"
 )
 SPECIFIERS = rf"^[ \t]*({_CLAUSE}[ \t]*)?(,[ \t]*({_CLAUSE}[ \t]*)?)*{END}"
-"""A version specifier of PEP 440, but for `===`, which asks for a spelling and not for a version."""
+"""A version specifier of PEP 440, except for `===`, which asks for a spelling and not for a version."""
 
 MAX_SPECIFIERS = 200  # characters; Python reads no number of more than 4,300 digits
 

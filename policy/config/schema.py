@@ -23,7 +23,7 @@ BEYOND = {
         "one schema serves the files of every layer"
     ),
     "a path that is absolute on another platform only": "one schema serves every platform",
-    "a release that is not the one that runs, in `required-version`": "the schema does not know which one runs",
+    "a release other than the running one, in `required-version`": "the schema does not know which one runs",
 }
 """What the reader refuses though the schema allows it, and why; in everything else they agree, as a test holds."""
 

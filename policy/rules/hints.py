@@ -43,7 +43,7 @@ def no_boolean(decision: Decision, trace: Trace) -> str | None:
     value = decision.request.caller.environ.get("UV_ONLY_GLOBAL_LOCKS")
     if value is None or boolean(value) is not None:
         return None
-    return "UV_ONLY_GLOBAL_LOCKS is set, but to no boolean, so it asks for nothing: use true or false"
+    return "UV_ONLY_GLOBAL_LOCKS is not a boolean and is ignored: use true or false"
 
 
 def confined(decision: Decision, trace: Trace) -> str | None:

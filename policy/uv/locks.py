@@ -208,7 +208,7 @@ def inner(command: Command, environment: Environment | None) -> Command | None:
 
     Args:
         command: A uv command.
-        environment: What it works on; the one that it starts finds it active.
+        environment: What it works on; a uv that it starts finds it active.
     """
     if not command.child:
         return None

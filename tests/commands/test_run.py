@@ -53,7 +53,7 @@ def test_command_killed_by_a_signal(place: Place, number: signal.Signals) -> Non
 
 @modes
 def test_lock_not_had_in_time(place: Place, mode: str) -> None:
-    """124 when the lock is not had in time: the file and who holds it are named, and the command has not run."""
+    """124 after timing out waiting for the lock: the file and its holder are named, and the command has not run."""
     holder = processes.holder(place.lock)
     try:
         done = place.run("touch", "ran", options=("--timeout", "0.1"), mode=mode)

@@ -206,7 +206,7 @@ def test_a_third_party_stays_out(world: World, form: str) -> None:
         assert third.returncode == 124, third.stderr
         plain = subprocess.run(["flock", "-n", world.root / ".lock", "true"], check=False)
         assert plain.returncode == 1
-        # Real uv waits for that file: the older ones for ever, so that it is given up here.
+        # Real uv waits for that file: the older ones forever, so that it is given up here.
         words = ("timeout", "2", str(world.uv), "pip", "install", "tiny")
         assert world.run(*words).returncode == 124
     finally:

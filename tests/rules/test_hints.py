@@ -43,9 +43,7 @@ def test_in_run(tmp_path: Path) -> None:
     """`policy run` tells what may keep its lock from excluding, not what is merely good to know."""
     assert set(hints.IN_RUN) == set(hints.HINTS) - {hints.unwritable, hints.nearest_miss, hints.confined}
     decision = PlainChain(BUILT_IN).decide(plain(tmp_path, {"UV_ONLY_GLOBAL_LOCKS": "maybe"}))
-    assert hints.hints_in_run(decision) == [
-        "UV_ONLY_GLOBAL_LOCKS is set, but to no boolean, so it asks for nothing: use true or false"
-    ]
+    assert hints.hints_in_run(decision) == ["UV_ONLY_GLOBAL_LOCKS is not a boolean and is ignored: use true or false"]
 
 
 def test_local_file_systems(tmp_path: Path) -> None:
@@ -81,9 +79,9 @@ def test_local_system(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["", "2", "maybe"])
 def test_no_boolean(tmp_path: Path, value: str) -> None:
-    """A UV_ONLY_GLOBAL_LOCKS that is no boolean asks for nothing, and that is said without its value."""
+    """A UV_ONLY_GLOBAL_LOCKS that is no boolean is ignored, and a hint says so without its value."""
     assert told(plain(tmp_path, {"UV_ONLY_GLOBAL_LOCKS": value})) == [
-        "UV_ONLY_GLOBAL_LOCKS is set, but to no boolean, so it asks for nothing: use true or false"
+        "UV_ONLY_GLOBAL_LOCKS is not a boolean and is ignored: use true or false"
     ]
     assert told(plain(tmp_path, {"UV_ONLY_GLOBAL_LOCKS": "off"})) == []
 

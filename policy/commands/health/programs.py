@@ -1,4 +1,4 @@
-"""The programs and files that take part: uv, the package itself, the configuration, the server of a cluster."""
+"""The programs and files involved: uv, the package itself, the configuration, the server of a cluster."""
 
 from __future__ import annotations
 

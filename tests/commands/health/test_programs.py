@@ -61,7 +61,7 @@ def test_uv(tmp_path: Path, version: str, writable: bool, expected: list[str], m
 
 
 def test_uv_timeout(tmp_path: Path) -> None:
-    """From 0.9.16 on a uv with UV_LOCK_TIMEOUT goes on without its lock after that."""
+    """From 0.9.16 on a uv with UV_LOCK_TIMEOUT continues without its lock after that."""
     new = here(tmp_path, PATH=uv(tmp_path, "0.9.16"), UV_LOCK_TIMEOUT="5")
     assert codes(programs.uv(new)) == ["uv-gives-up"]
     old = here(tmp_path, PATH=uv(tmp_path, "0.9.15"), UV_LOCK_TIMEOUT="5")
