@@ -75,10 +75,10 @@ COMMAND = "[options] COMMAND [ARG ...]"
         ),
         (
             ("explain", "--asume", "x"),
-            "explain [options] [ENV] -- COMMAND [ARG ...]",
+            "explain [options] [ENV] [-- COMMAND [ARG ...]]",
             'unknown option "--asume"; did you mean "--assume"?',
         ),
-        (("explain", "a", "b"), "explain [options] [ENV] -- COMMAND [ARG ...]", 'unexpected argument "b"'),
+        (("explain", "a", "b"), "explain [options] [ENV] [-- COMMAND [ARG ...]]", 'unexpected argument "b"'),
         (
             ("--color", "alwys", "explain"),
             COMMAND,

@@ -99,7 +99,7 @@ def _of_program(columns: int) -> str:
     common = listing([_row(option) for option in options_of(parser)], columns)
     sections = [
         f"usage: {parser.synopsis}",
-        fit(DESCRIPTION, columns),
+        fit(DESCRIPTION, columns, hang=0),
         f"commands:\n{listing(list(COMMANDS.items()), columns)}",
         f"{fit('options, before or after the name of a command that has them:', columns)}\n{common}",
         fit("`policy help COMMAND` shows all options of a command.", columns),
@@ -108,7 +108,7 @@ def _of_program(columns: int) -> str:
 
 
 def _of_command(parser: Parser, columns: int) -> str:
-    sections = ["usage: " + "\n       ".join(parser.synopsis.split("\n")), fit(parser.description, columns)]
+    sections = ["usage: " + "\n       ".join(parser.synopsis.split("\n")), fit(parser.description, columns, hang=0)]
     named = [option for option in parser.positionals if option.help]
     if named:
         sections.append(f"arguments:\n{listing([(option.value, option.help) for option in named], columns)}")

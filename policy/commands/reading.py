@@ -149,6 +149,8 @@ class Parser:
             return self.usage
         options = ["[options]"] if any(group.options for group in self.groups.values()) else []
         positionals = [_SHAPES[option.nargs].format(option.value) for option in self.positionals]
+        if len(positionals) > 1 and self.positionals[-1].nargs == REMAINDER:
+            positionals[-1] = f"[{positionals[-1]}]"
         return " ".join([self.program, *options, *positionals])
 
     def read(self, argv: Sequence[str]) -> Arguments:

@@ -32,18 +32,17 @@ def width(stream: TextIO, environ: Mapping[str, str] | None = None) -> int:
     return max(columns, NARROWEST) if columns else 0  # a terminal of no size says 0
 
 
-def fit(text: str, columns: int) -> str:
+def fit(text: str, columns: int, *, hang: int | None = None) -> str:
     """Breaks the lines that are too long.
-
-    What follows hangs below the second of two columns where a line has them, else two columns further in than the line.
 
     Args:
         text: Lines.
         columns: How long a line may be; 0: as long as it is.
+        hang: Where what follows begins; absent: below the last column that a line has, else two further in than it.
     """
     if not columns or len(text) <= columns:
         return text
-    return "\n".join(_fit(line, columns, _hang(line, columns)) for line in text.split("\n"))
+    return "\n".join(_fit(line, columns, _hang(line, columns) if hang is None else hang) for line in text.split("\n"))
 
 
 def fit_messages(text: str, columns: int) -> str:

@@ -188,7 +188,7 @@ def test_remainder_after_another() -> None:
     assert (read.environment, read.command) == (None, ["uv", "sync"])
     with pytest.raises(CommandLineError, match='unexpected argument "uv"'):
         parser.read(["/env", "uv"])
-    assert parser.synopsis == "policy x [ENV] -- COMMAND [ARG ...]"
+    assert parser.synopsis == "policy x [ENV] [-- COMMAND [ARG ...]]"
 
 
 def test_options_stand_where_they_count() -> None:
