@@ -8,7 +8,7 @@ project = "lock-policy"
 author = "the lock-policy developers"
 release = version = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "llms.txt"]
 
 # Sphinx warns of a link that leads nowhere, and `-W` makes an error of it.
 nitpicky = True
@@ -30,6 +30,7 @@ napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = f"lock-policy {release}"
+html_extra_path = ["llms.txt"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {

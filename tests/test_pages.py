@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -42,6 +44,22 @@ def test_page(page: Path) -> None:
     """Every command on the page prints what stands below it."""
     shown = page.read_text(encoding="utf-8")
     assert pages.fresh(page) == shown, f"stale: python -m tests.pages {page.relative_to(pages.ROOT)}, and read the diff"
+
+
+def test_llms() -> None:
+    """docs/llms.txt lists every page of the documentation, by its title."""
+    run = subprocess.run(
+        [sys.executable, "-c", "import llms, sys; sys.stdout.write(llms.text())"],
+        cwd=pages.ROOT / "docs",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (pages.ROOT / "docs" / "llms.txt").read_text(encoding="utf-8") == run.stdout, "stale: python docs/llms.py"
+    listed = set(re.findall(r"\]\(([^)]+)\.html\)", run.stdout))
+    docs = pages.ROOT / "docs"
+    found = {str(page.relative_to(docs).with_suffix("")) for page in docs.rglob("*.md") if "_build" not in str(page)}
+    assert found - listed == {"index", "changes", "contributing"}
 
 
 def test_runner(tmp_path: Path) -> None:
