@@ -19,8 +19,10 @@ def text() -> str:
     """The whole file: what this is, then each page with its address below the site and its title."""
     parts = [
         "# lock-policy",
-        "> Rules in TOML decide which locks a Python environment gets. The command `policy` explains them, and holds "
-        "them while a command runs; `import policy` does the same for a block of Python.",
+        (
+            "> Rules in TOML decide which locks a Python environment gets. The command `policy` explains them, and holds "
+            "them while a command runs; `import policy` does the same for a block of Python."
+        ),
     ]
     for kind, patterns in KINDS.items():
         pages = [page for pattern in patterns for page in sorted(DOCS.glob(pattern))]
