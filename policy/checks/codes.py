@@ -34,7 +34,7 @@ _CODES = (
     Code(
         "syntax",
         ERROR,
-        "The file is no TOML, or larger or deeper than a configuration file may be.",
+        "The file is not valid TOML, or larger or deeper than a configuration file may be.",
         "Correct the line; a TOML file is UTF-8 text.",
         "timeout = \n",
         "timeout = 60\n",

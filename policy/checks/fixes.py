@@ -58,7 +58,7 @@ def fixed(source: Source) -> tuple[str, str]:
         source: The file, which stays as it is.
 
     Raises:
-        ConfigError: When it cannot be read, or is no TOML.
+        ConfigError: When it cannot be read, or is not valid TOML.
     """
     before = after = read(source.path, limit=source.limit).text
     with TemporaryDirectory() as folder:

@@ -106,7 +106,7 @@ def _collect(arguments: Arguments) -> list[Row]:
     if arguments.environment or arguments.python or arguments.target or arguments.prefix:
         found = _of_environment(arguments, caller, rules)
     else:
-        found = [*_of_server(caller, rules), *_of_host(caller, _directory(rules, caller))]
+        found = [*_of_server(caller, rules), *_of_host(caller, rules)]
         if not (arguments.all or arguments.prune):
             found = [row for row in found if row.lock.locked is not False]
     waiting = proc.waiters()
@@ -129,15 +129,10 @@ def _of_environment(arguments: Arguments, caller: Caller, rules: Rules) -> list[
     ]
 
 
-def _directory(rules: Rules, caller: Caller) -> str:
-    """Where the caller's rules put global locks."""
-    configured = rules.setting("global-dir", caller)
-    return configured or default_directory(caller.environ)
-
-
-def _of_host(caller: Caller, directory: str) -> list[Row]:
+def _of_host(caller: Caller, rules: Rules) -> list[Row]:
     """Every lock that is held, and the files in the directories for locks."""
-    directories = (directory, default_directory(caller.environ), names.temporary_directory(caller.environ))
+    configured = [*rules.values("global-dir", caller), *rules.values("gate-dir", caller)]
+    directories = (*configured, default_directory(caller.environ), names.temporary_directory(caller.environ))
     places = tuple(dict.fromkeys(os.path.join(caller.cwd, place) for place in directories))
     held = {lock.name: lock for lock in holders.locked()}
     there = {lock.name: lock for lock in holders.locks(places)}

@@ -378,7 +378,7 @@ _paths_known: dict[tuple[str | None, ...], Sequence[str]] = {}
 
 
 def _paths(one: Layer, environ: Mapping[str, str]) -> Sequence[str]:
-    """Where the file of a layer may stand, made out once for the variables that say so."""
+    """Where the file of a layer may stand, computed once for the variables that decide it."""
     key = (one.name, *[environ.get(name) for name in _VARIABLES])
     try:
         return _paths_known[key]

@@ -114,6 +114,23 @@ class Rules:
         """
         return self._chain(caller, caller.cwd)[0].setting(name)
 
+    def values(self, name: str, caller: Caller) -> list[Any]:
+        """Every value of a single setting, the strongest layer's first: each counts for the rules of some layers.
+
+        Args:
+            name: Its key in TOML.
+            caller: Who asks.
+
+        Raises:
+            ConfigError: With every fault of the files.
+        """
+        found = self._chain(caller, caller.cwd)[0].settings.get(name)
+        values = []
+        while found is not None:
+            values.append(found.value)
+            found = found.weaker
+        return values
+
     @property
     def chain(self) -> Chain:
         """The rules that apply in the working directory, as attrs values; `decide` of the chain evaluates them.
@@ -142,8 +159,9 @@ class Rules:
             if len(self._compiled) >= MANY:
                 self._compiled.clear()
             chain = self._compiled[key] = compiled.chain(found, environ)
-        if found and found[0].layer is layers.PROJECT:
-            query.project = query.project or found[0].directory
+        own = next((source for source in found if source.layer is layers.PROJECT), None)
+        if own is not None:
+            query.project = query.project or own.directory
         forced = self.forced(environ, chain.setting("cluster"))
         if forced:
             chain = chain.with_settings(forced)

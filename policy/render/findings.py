@@ -32,12 +32,12 @@ def text(report: Report, *, color: bool) -> str:
 
 def _text(finding: Finding, *, color: bool) -> str:
     diagnostic, severity = finding.diagnostic, finding.severity
-    told = show(
+    shown = show(
         evolve(diagnostic, location=Location(shorten(diagnostic.location.file), diagnostic.location.keys)), severity
     )
     if not color:
-        return told
-    where, word, rest = told.partition(f" {severity}: ")
+        return shown
+    where, word, rest = shown.partition(f" {severity}: ")
     return paint(where, BOLD, color=True) + paint(word, BOLD, COLORS[severity], color=True) + rest
 
 

@@ -54,7 +54,7 @@ def read(path: str, *, limit: int = LIMIT) -> Document:
         limit: How many bytes it may have.
 
     Raises:
-        ConfigError: The file is not there, cannot be read or is no TOML, with one located fault.
+        ConfigError: The file is not there, cannot be read or is not valid TOML, with one located fault.
     """
     try:
         content, identity = _content(path, limit)

@@ -199,7 +199,7 @@ _ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b", 
 
 
 class _Lost(Exception):  # noqa: N818  (it never leaves this module)
-    """Something that is no TOML.
+    """Something that is not valid TOML.
 
     Args:
         at: Its offset; the end of the text when something is not closed.

@@ -322,3 +322,13 @@ def test_cluster_service(tmp_path: Path) -> None:
     assert dict(Rules(cluster_service="o").setting("cluster", caller))["service"] == "o"
     with pytest.raises(UsageError, match=r"^--cluster-service must be the name of a service in pg_service\.conf$"):
         Rules(cluster_service="").setting("cluster", caller)
+
+
+def test_every_value(tmp_path: Path) -> None:
+    """Of a directory that each layer has, every value is known, the strongest layer's first."""
+    factories.written(tmp_path / "lock-policy.toml", 'global-dir = "locks"\n')
+    factories.written(tmp_path / "home/.config/lock-policy/lock-policy.toml", 'global-dir = "/u"\n')
+    factories.written(tmp_path / "etc/lock-policy/lock-policy.toml", 'global-dir = "/s"\n')
+    caller = Caller(factories.alone(tmp_path), str(tmp_path))
+    assert Rules(global_dir="/o").values("global-dir", caller) == ["/o", f"{tmp_path}/locks", "/u", "/s"]
+    assert Rules().values("gate-dir", caller) == []
