@@ -194,12 +194,34 @@ _CODES = (
         '[[rules]]\nlock = "both"\nmatch.environment = "/opt/**"\n',
     ),
     Code(
-        "disagreement",
+        "covered",
         WARNING,
-        "A rule asks about the caller, and a caller it does not match may take a lock that does not exclude its.",
-        'Give the rule lock = "both", or decide by something that every caller shares.',
+        "A rule stands after several of which one matches whenever it does.",
+        "Move it before them, or delete it.",
+        '[[rules]]\nlock = "local"\nmatch.writable = true\n\n[[rules]]\nlock = "global"\nmatch.writable = false\n\n'
+        '[[rules]]\nlock = "both"\nmatch.kind = "target"\n',
+        '[[rules]]\nlock = "both"\nmatch.kind = "target"\n\n[[rules]]\nlock = "local"\nmatch.writable = true\n\n'
+        '[[rules]]\nlock = "global"\nmatch.writable = false\n',
+    ),
+    Code(
+        "contradiction",
+        WARNING,
+        "Rules of two files match the same requests and take different locks.",
+        "Delete one of the two: the stronger file decides.",
+    ),
+    Code(
+        "kept-out-by-caller",
+        WARNING,
+        "A rule asks about the caller, and keeps out fewer than other callers of the same environment do.",
+        "Give the rule a lock that keeps out the same, or decide by something that every caller shares.",
         '[[rules]]\nlock = "global"\nmatch.env.CI = true\n',
         '[[rules]]\nlock = "both"\nmatch.env.CI = true\n',
+    ),
+    Code(
+        "not-proven",
+        WARNING,
+        "What a rule does could not be found out with a bounded effort.",
+        "Split the rule, or write its patterns more plainly.",
     ),
     Code(
         "duplicate-name",

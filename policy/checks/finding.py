@@ -20,10 +20,12 @@ class Finding:
     Args:
         code: Which kind, as `policy rule` describes it.
         diagnostic: Where and what.
+        examples: Command lines that show it.
     """
 
     code: str
     diagnostic: Diagnostic
+    examples: tuple[str, ...] = ()
 
     @property
     def severity(self) -> str:
@@ -39,13 +41,16 @@ class Report:
         sources: The files that were checked.
         findings: In the order of the files, then of the lines.
         rules: How many rules the files have that could be read.
-        complete: False when the rules were so many that comparing all of them was given up.
     """
 
     sources: tuple[Source, ...]
     findings: tuple[Finding, ...]
     rules: int
-    complete: bool = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was left open."""
+        return all(finding.code != "not-proven" for finding in self.findings)
 
     def count(self, severity: str) -> int:
         """How many findings are errors, or warnings."""

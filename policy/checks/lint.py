@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import evolve, frozen
 
 from policy.checks.finding import Finding, Report
-from policy.checks.implication import Effort, TooMuchError, certain, divided, flat, implies, impossible
+from policy.checks.reach import Reach
 from policy.checks.surroundings import ignored, missing_directories, missing_servers, unnamed_keys
 from policy.config.read import BUILT_IN, read_file
 from policy.errors import ConfigError
-from policy.rules.conditions import CONDITIONS, Combinator, asks_caller
+from policy.rules.conditions import CONDITIONS, Combinator, Environ, asks_caller
+from policy.rules.excludes import reached
+from policy.rules.supposition import DEFAULTS
 from policy.toml.diagnostic import Diagnostic, Location
 from policy.toml.document import locate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from policy.checks.regions import Example
     from policy.config.layers import Notice, Source
     from policy.config.read import Configuration
     from policy.rules.condition import Match
     from policy.rules.rule import Rule
-
-STEPS = 2_000  # of one question about two rules; the hardest that people write takes some dozens
-ALL_STEPS = 200_000  # of a whole check: about a second
 
 
 @frozen(eq=False)
@@ -36,34 +36,24 @@ class Entry:
         rule: It.
         configuration: Its file; None for a built-in rule.
         index: Which rule of its file it is.
-        conditions: Those of its `match` that can fail.
-        keys: What they ask about.
     """
 
     rule: Rule
     configuration: Configuration | None = None
     index: int = 0
-    conditions: Match = field(init=False, repr=False)
-    keys: frozenset[str] = field(init=False, repr=False)
 
-    @conditions.default
-    def _flat(self) -> Match:
-        return tuple(condition for condition in flat(self.rule.match) if not certain((condition,)))
-
-    @keys.default
-    def _keys(self) -> frozenset[str]:
-        return frozenset(key for key, _ in self.conditions)
-
-    def finding(self, code: str, message: str, *keys: str | int) -> Finding:
+    def finding(self, code: str, message: str, *keys: str | int, examples: Sequence[Example] = ()) -> Finding:
         """A warning about the rule.
 
         Args:
             code: Which.
             message: What is wrong and what to do.
             keys: Which value inside the rule is meant.
+            examples: Requests that show it.
         """
         assert self.configuration is not None  # noqa: S101  (nothing is said of built-in rules)
-        return _finding(self.configuration, code, message, "rules", self.index, *keys)
+        found = _finding(self.configuration, code, message, "rules", self.index, *keys)
+        return evolve(found, examples=tuple(map(str, examples)))
 
     def named(self, other: Entry) -> str:
         """This rule, as a message about another one names it."""
@@ -82,34 +72,11 @@ def _finding(configuration: Configuration, code: str, message: str, *keys: str |
     return Finding(code, locate(document, Diagnostic(location, message, of_key)))
 
 
-@frozen
-class Chain:
-    """The rules of some files in the order in which they are asked, and what may be spent on judging them.
-
-    Args:
-        entries: All of them, the built-in ones at the end.
-        effort: What is left.
-    """
-
-    entries: tuple[Entry, ...]
-    effort: Effort = field(factory=lambda: Effort(STEPS, ALL_STEPS))
-
-    @classmethod
-    def of(cls, files: Sequence[Configuration]) -> Chain:
-        """The chain that the files make together, as configuration.chain orders it."""
-        entries = [Entry(rule, file, index) for file in files for index, rule in enumerate(file.rules)]
-        entries.sort(key=lambda entry: not entry.rule.mandatory)
-        return cls((*entries, *map(Entry, BUILT_IN)))
-
-    def proven(self, question: Callable[..., bool], *matches: Match) -> bool | None:
-        """The answer to a question of policy.entailment; None when it costs too much."""
-        if not self.effort.total:
-            return None
-        self.effort.renew()
-        try:
-            return question(*matches, self.effort)
-        except TooMuchError:
-            return None
+def _chain(files: Sequence[Configuration]) -> tuple[Entry, ...]:
+    """The rules of some files in the order in which they are asked, the built-in ones at the end."""
+    entries = [Entry(rule, file, index) for file in files for index, rule in enumerate(file.rules)]
+    entries.sort(key=lambda entry: not entry.rule.mandatory)
+    return (*entries, *map(Entry, BUILT_IN))
 
 
 def check(sources: Sequence[Source], *, together: bool, notices: Sequence[Notice] = ()) -> Report:
@@ -135,11 +102,8 @@ def check(sources: Sequence[Source], *, together: bool, notices: Sequence[Notice
     chains = [[file] for file in files]
     if together:
         chains = [files] if len(files) == len(sources) else []  # rules that could not be read may stand in between
-    complete = True
     for group in chains:
-        warnings, all_compared = judge(group)
-        findings += warnings
-        complete = complete and all_compared
+        findings += judge(group)
     order = {source.path: number for number, source in enumerate(sources)}
     findings.sort(
         key=lambda finding: (
@@ -148,121 +112,105 @@ def check(sources: Sequence[Source], *, together: bool, notices: Sequence[Notice
             finding.diagnostic.column,
         )
     )
-    return Report(tuple(sources), tuple(findings), sum(len(file.rules) for file in files), complete)
+    return Report(tuple(sources), tuple(findings), sum(len(file.rules) for file in files))
 
 
-def judge(files: Sequence[Configuration]) -> tuple[list[Finding], bool]:
+def judge(files: Sequence[Configuration]) -> list[Finding]:
     """The warnings about files whose rules make one chain.
 
     Args:
         files: The strongest first.
-
-    Returns:
-        The warnings, and whether all rules could be compared.
     """
-    chain = Chain.of(files)
-    dead, findings = _unreachable(chain)
-    findings += [finding for entry in chain.entries if entry not in dead for finding in _disagreement(chain, entry)]
-    findings += [finding for file in files for finding in (*_names(file), *_tests(file))]
-    return findings, chain.effort.total > 0
+    entries = _chain(files)
+    everything = Reach([entry.rule for entry in entries])
+    dead: dict[int, Finding] = {}
+    for file in files:
+        # a rule of a stronger file stands before one of a weaker file on purpose; a mandatory one is held against it
+        numbers = [
+            number
+            for number, entry in enumerate(entries)
+            if entry.rule.mandatory or entry.configuration is file or entry.configuration is None
+        ]
+        scope = [entries[number] for number in numbers]
+        reach = Reach([entry.rule for entry in scope])
+        for at, number in enumerate(numbers):
+            if entries[number].configuration is file:
+                found = _unreachable(scope, at, reach)
+                if found:
+                    dead[number] = found
+    findings = list(dead.values())
+    for number, entry in enumerate(entries):
+        if entry.configuration is not None and number not in dead:
+            findings += [found for ask in (_contradiction, _by_caller) if (found := ask(entries, number, everything))]
+    return findings + [finding for file in files for finding in (*_names(file), *_tests(file))]
 
 
-_SPLIT = {"any", "not"}  # conditions that can follow from others than their like
-
-
-@frozen(eq=False)
-class _Earlier:
-    """Rules that stand before others, which a later one is held against.
-
-    Args:
-        same: By their conditions.
-        by_keys: By what they ask about.
-        certain: The first that matches everything, if there is one.
-    """
-
-    same: dict[frozenset[tuple[str, Any]], Entry] = field(factory=dict)
-    by_keys: dict[frozenset[str], list[Entry]] = field(factory=dict)
-    certain: list[Entry] = field(factory=list)
-
-    def add(self, entry: Entry) -> None:
-        """One more."""
-        self.by_keys.setdefault(entry.keys, []).append(entry)
-        self.same.setdefault(frozenset(entry.conditions), entry)
-        if not entry.conditions:
-            self.certain.append(entry)
-
-    def covering(self, entry: Entry, chain: Chain) -> Entry | None:
-        """One that matches whenever a later one does."""
-        same = self.same.get(frozenset(entry.conditions))
-        if same:
-            return same
-        for keys, others in self.by_keys.items():
-            if keys <= entry.keys or keys & _SPLIT or entry.keys & _SPLIT:  # else it asks for something more
-                for other in others:
-                    if not chain.effort.total:
-                        return None
-                    if chain.proven(implies, entry.conditions, other.conditions):
-                        return other
+def _unreachable(entries: Sequence[Entry], number: int, reach: Reach) -> Finding | None:
+    """Why a rule never decides, or that it could not be found out."""
+    entry, answer = entries[number], reach.of(number)
+    if not answer.proven:
+        return entry.finding("not-proven", "whether this rule ever decides was not found out: too much depends on it")
+    others = [entries[one] for one in answer.rules]
+    if answer.decides:
         return None
-
-
-def _unreachable(chain: Chain) -> tuple[set[Entry], list[Finding]]:
-    """The rules that never decide, with the reason.
-
-    A rule of a stronger file stands before one of a weaker file on purpose; only a mandatory one is held against it.
-    """
-    dead: set[Entry] = set()
-    findings: list[Finding] = []
-    mandatory = _Earlier()
-    own: dict[int, _Earlier] = {}
-    for entry in chain.entries:
-        if entry.configuration is None:
-            break
-        mine = own.setdefault(id(entry.configuration), _Earlier())
-        found = _why_unreachable(chain, entry, (mandatory, mine))
-        if found:
-            dead.add(entry)
-            findings.append(found)
-        else:
-            (mandatory if entry.rule.mandatory else mine).add(entry)
-    return dead, findings
-
-
-def _why_unreachable(chain: Chain, entry: Entry, scopes: Sequence[_Earlier]) -> Finding | None:
-    if chain.proven(impossible, entry.conditions):
+    if not others:
         return entry.finding("impossible", "this rule never decides: its conditions can never hold together", "match")
-    for scope in scopes:
-        for other in scope.certain:
-            message = f"this rule is never reached: {other.named(entry)} matches everything; move it before that"
-            return entry.finding("unreachable", message)
-        covering = scope.covering(entry, chain)
-        if covering:
-            message = f"this rule is never reached: {covering.named(entry)} matches whenever it does"
-            return entry.finding("subsumed", f"{message}; move this one before it, or delete it", "match")
-    return None
+    names = " and ".join(other.named(entry) for other in others)
+    if len(others) == 1 and reach.always(answer.rules[0]):
+        message = f"this rule is never reached: {names} matches everything; move it before that"
+        return entry.finding("unreachable", message, examples=answer.examples)
+    match = ("match",) if entry.rule.match else ()
+    if len(others) == 1:
+        message = f"this rule is never reached: {names} matches whenever it does; move this one before it, or delete it"
+        return entry.finding("subsumed", message, *match, examples=answer.examples)
+    message = f"this rule is never reached: whenever it matches, one of {names} does; move this one up, or delete it"
+    return entry.finding("covered", message, *match, examples=answer.examples)
 
 
-def _disagreement(chain: Chain, entry: Entry) -> Iterator[Finding]:
-    """A rule that decides for some callers only, where others of one environment would hold no file of its plan."""
-    match, lock = entry.rule.match, entry.rule.lock
-    if entry.configuration is None or len(lock) > 1 or not asks_caller(match):
-        return
-    # an environment for which this rule can decide, and a caller for whom it does not
-    others = (*divided(match), *flat((("not", match),)))
-    for other in chain.entries[chain.entries.index(entry) + 1 :]:
-        if not chain.effort.total:
-            return
-        if chain.proven(impossible, (*others, *other.conditions)) is not False:
-            continue
-        if not set(lock) & set(other.rule.lock):
-            message = (
-                f"callers may disagree: where this does not hold, {other.named(entry)} can decide, and its "
-                f'{other.rule.lock[0]} lock does not exclude this {lock[0]} one; lock = "both" here excludes either'
-            )
-            yield entry.finding("disagreement", message, "match", *_asking(match))
-            return
-        if not asks_caller(other.rule.match) and chain.proven(implies, others, other.conditions):
-            return
+def _contradiction(entries: Sequence[Entry], number: int, reach: Reach) -> Finding | None:
+    """A rule that a stronger file has, too, with another lock."""
+    entry = entries[number]
+    if entries[0].configuration is entry.configuration:  # no file stands before its own
+        return None
+    answer = reach.of(number)
+    if not answer.proven or len(answer.rules) != 1 or answer.decides:
+        return None
+    other = entries[answer.rules[0]]
+    if other.rule.lock == entry.rule.lock or not reach.same(answer.rules[0], number):
+        return None
+    message = (
+        f"{other.named(entry)} decides for the same requests, and takes {_written(other.rule.lock)} instead of "
+        f"{_written(entry.rule.lock)}; delete one of the two"
+    )
+    return entry.finding("contradiction", message, "lock", examples=answer.examples)
+
+
+def _by_caller(entries: Sequence[Entry], number: int, reach: Reach) -> Finding | None:
+    """A rule that keeps out fewer than other callers of the same environment do."""
+
+    def missing(example: Example, one: int, other: int) -> frozenset[str]:
+        kind = str(example.facts.get("kind", DEFAULTS["kind"]))
+        return reached(entries[other].rule.lock, kind) - reached(entries[one].rule.lock, kind)
+
+    entry, answer = entries[number], reach.by_caller(number, missing)
+    if answer is None:
+        return None
+    keys = ("match", *_asking(entry.rule.match))
+    if not answer.proven:
+        message = "whether this rule changes who is kept out by who asks was not found out: too much depends on it"
+        return entry.finding("not-proven", message, *keys)
+    other = entries[answer.rules[0]]
+    names = " and ".join(sorted(missing(answer.examples[0], number, answer.rules[0])))
+    message = (
+        f"who is kept out depends on who asks: where this does not hold, {other.named(entry)} can decide, which keeps "
+        f"out {names}, and this one does not"
+    )
+    return entry.finding("kept-out-by-caller", message, *keys, examples=answer.examples)
+
+
+def _written(lock: Sequence[str]) -> str:
+    quoted = [f'"{location}"' for location in lock]
+    return f"lock = {quoted[0]}" if len(quoted) == 1 else f"lock = [{', '.join(quoted)}]"
 
 
 def _asking(match: Match) -> tuple[str | int, ...]:
@@ -271,11 +219,13 @@ def _asking(match: Match) -> tuple[str | int, ...]:
         condition = CONDITIONS[key]
         if not isinstance(condition, Combinator):
             if condition.caller:
-                return (key, expected[0][0]) if key == "env" else (key,)
+                return (key, expected[0][0]) if isinstance(condition, Environ) else (key,)
+            if condition.asks(expected):
+                return (key,)
             continue
         for index, table in enumerate(condition.tables(expected)):
             if asks_caller(table):
-                return (key, *(() if key == "not" else (index,)), *_asking(table))
+                return (key, *((index,) if condition.several else ()), *_asking(table))
     return ()
 
 

@@ -136,7 +136,15 @@ def one_or_list(expected: Any) -> Any:
 
 
 class PathCondition(Condition):
-    """A glob over a path as spelled and with its links resolved, or over a folder above it; its fact is both."""
+    """A glob over a path as spelled and with its links resolved, or over a folder above it; its fact is both.
+
+    Attributes:
+        absent: Whether there may be no path.
+        spellings: How many spellings one path may have.
+    """
+
+    absent = False
+    spellings = 2
 
     examples: tuple[Any, ...] = ("/nix/store/*", ["/opt/**", "~/shared/*"])
 

@@ -52,6 +52,8 @@ class BaseInterpreter(PathCondition):
     """The real path of the base interpreter."""
 
     key = "base-interpreter"
+    absent = True
+    spellings = 1
     plain: Any = f"{PLAIN_PREFIX}/bin/python3"
     help = "Glob over the real path of the interpreter that the environment was made from, or any folder above it."
 
@@ -79,6 +81,7 @@ class Project(PathCondition):
 
     key = "project"
     help = "Glob over the project's directory, as spelled or with its links resolved, or any folder above it."
+    absent = True
     examples: tuple[Any, ...] = ("~/work/*",)
     caller = True
 
@@ -316,10 +319,14 @@ class Combinator(Condition):
     Attributes:
         wants: What it wants of the tables, as `explain` says it.
         several: Whether its value is an array of tables.
+        negates: Whether it holds when they do not.
+        one_suffices: Whether one of them is enough.
     """
 
     wants: str
     several = True
+    negates = False
+    one_suffices = False
     assumable = False
 
     def asks(self, expected: Any) -> bool:
@@ -345,6 +352,7 @@ class AnyOf(Combinator):
     key = "any"
     help = "Holds when one of these match tables does."
     wants = "one of these to hold"
+    one_suffices = True
 
     def holds(self, expected: tuple[Match, ...], request: Request) -> bool:
         """True when one table holds."""
@@ -370,6 +378,7 @@ class Not(Combinator):
     help = "Holds when this match table does not."
     wants = "this not to hold"
     several = False
+    negates = True
 
     def tables(self, expected: Match) -> tuple[Match, ...]:
         """The one table."""

@@ -125,4 +125,18 @@ def other_namespaces(decision: Decision) -> Answer:
     return _answer(who, where, because, _toml(("beside", *decision.lock)), excluded=False)
 
 
+_REACHED = {"beside": "pipx", "cluster": "other hosts", "strict": "other hosts"}
+
+
+def reached(lock: Sequence[str], kind: str) -> frozenset[str]:
+    """Who besides lock-policy on this host is kept out by locks in some locations, as far as they alone say.
+
+    Args:
+        lock: The names of the locations.
+        kind: That of the environment.
+    """
+    uv = {"uv"} if ("global" if kind == "system" else "local") in lock else set()
+    return frozenset(uv | {_REACHED[location] for location in lock if location in _REACHED})
+
+
 NEIGHBOURS: tuple[Callable[[Decision], Answer | None], ...] = (this_host, uv, pipx, other_hosts, other_namespaces)

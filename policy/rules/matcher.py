@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
-    from policy.rules.globs import Part, Segment
+    from policy.rules.globs import Part, Path, Segment
 
     Matcher: TypeAlias = Callable[[str], bool]
 
@@ -34,10 +34,7 @@ def path_matcher(pattern: str, home: str = "", *, windows: bool = WINDOWS) -> Ma
     plain = _plain_path(path.literal, path.segments)
     if plain is not None:
         return plain
-    segments = list(path.segments)
-    if segments[-1] == (DEEP,):
-        segments[-1] = (STAR,)  # as a folder matches with all below it, `/x/*` covers what `/x/**` covers
-    return _simulate_path(path.literal, segments, windows=windows)
+    return _simulate(path_states(path), separator="/", windows=windows)
 
 
 def text_matcher(pattern: str) -> Matcher:
@@ -53,14 +50,7 @@ def text_matcher(pattern: str) -> Matcher:
     plain = _plain_text(parts)
     if plain is not None:
         return plain
-    units: list[Part] = []
-    loops = 0
-    for part in parts:
-        if part is STAR or part is DEEP:
-            loops |= 1 << len(units)
-        else:
-            units += part if isinstance(part, str) else [part]
-    return _simulate(units, loops, loops, 0, separator="")
+    return _simulate(text_states(parts), separator="")
 
 
 def _plain_path(literal: str, segments: tuple[Segment, ...]) -> Matcher | None:
@@ -126,10 +116,56 @@ def _plain_text(parts: Segment) -> Matcher | None:  # noqa: PLR0911  (one for ea
     return None
 
 
-def _simulate_path(literal: str, segments: Sequence[Segment], *, windows: bool) -> Matcher:
-    """Lays a path pattern out as states; see `_simulate`."""
-    units: list[Part] = list(literal)
+class States:
+    """A pattern as states; in state N as many units have been matched.
+
+    Args:
+        units: What each state takes to get to the next one: a character, `ANY` or a class.
+        stars: States that stay for any character but the separator, as bits.
+        deeps: States that stay for the separator.
+        skips: States that, when they are entered from the one before, are passed at once.
+        everything: Whether any path is matched.
+    """
+
+    __slots__ = ("deeps", "everything", "skips", "stars", "units")
+
+    def __init__(
+        self, units: Sequence[Part], stars: int, deeps: int, skips: int = 0, *, everything: bool = False
+    ) -> None:
+        self.units = units
+        self.stars = stars
+        self.deeps = deeps
+        self.skips = skips
+        self.everything = everything
+
+
+def text_states(parts: Segment) -> States:
+    """The states of a pattern that is not for paths.
+
+    Args:
+        parts: As `globs.parse_text` gives them.
+    """
+    units: list[Part] = []
+    loops = 0
+    for part in parts:
+        if part is STAR or part is DEEP:
+            loops |= 1 << len(units)
+        else:
+            units += part if isinstance(part, str) else [part]
+    return States(units, loops, loops)
+
+
+def path_states(path: Path) -> States:
+    """The states of a path pattern.
+
+    Args:
+        path: As `globs.parse` gives it.
+    """
+    units: list[Part] = list(path.literal)
     stars = deeps = skips = 0
+    segments = list(path.segments)
+    if segments[-1] == (DEEP,):
+        segments[-1] = (STAR,)  # as a folder matches with all below it, `/x/*` covers what `/x/**` covers
     for number, parts in enumerate(segments):
         if parts == (DEEP,):
             deeps |= 1 << len(units)
@@ -147,22 +183,18 @@ def _simulate_path(literal: str, segments: Sequence[Segment], *, windows: bool) 
                 units += part if isinstance(part, str) else [part]
         if number < len(segments) - 1:
             units.append("/")
-    return _simulate(units, stars | deeps, deeps, skips, separator="/", windows=windows)
+    return States(units, stars | deeps, deeps, skips, everything=path.segments == ((DEEP,),))
 
 
-def _simulate(
-    units: Sequence[Part], stars: int, deeps: int, skips: int, *, separator: str, windows: bool = False
-) -> Matcher:
-    """Follows all states of a pattern at once; bit N of a mask is the state in which N units have been matched.
+def _simulate(states: States, *, separator: str, windows: bool = False) -> Matcher:
+    """Follows all states of a pattern at once; bit N of a mask is state N.
 
     Args:
-        units: What each state takes to get to the next one: a character, `ANY` or a class.
-        stars: States that stay for any character but the separator.
-        deeps: States that stay for the separator.
-        skips: States that, when they are entered from the one before, are passed at once.
+        states: The pattern's.
         separator: `/` for a path, which also matches when a folder above it does; "" for another text.
         windows: Whether a class matches a letter of the other case.
     """
+    units, stars, deeps, skips = states.units, states.stars, states.deeps, states.skips
     final = 1 << len(units)
     start = 1 | (skips & 1) << 1
     rows: dict[str, tuple[int, int, int]] = {}
@@ -170,7 +202,7 @@ def _simulate(
     def row(character: str) -> tuple[int, int, int]:
         moves = 0
         for number, unit in enumerate(units):
-            if _takes(unit, character, separator, windows=windows):
+            if takes(unit, character, separator, windows=windows):
                 moves |= 1 << number
         if len(rows) > MAX_PATTERN:
             rows.clear()
@@ -193,8 +225,15 @@ def _simulate(
     return simulation
 
 
-def _takes(unit: Part, character: str, separator: str, *, windows: bool) -> bool:
-    """Whether one unit of a pattern matches one character."""
+def takes(unit: Part, character: str, separator: str, *, windows: bool) -> bool:
+    """Whether one unit of a pattern matches one character.
+
+    Args:
+        unit: A literal character, `ANY` or a class.
+        character: It.
+        separator: A character that only the same literal one matches.
+        windows: Whether the case of a letter does not matter to a class.
+    """
     if isinstance(unit, str):
         return unit == character
     if character == separator:

@@ -34,7 +34,10 @@ def complete(given: Mapping[str, Any]) -> dict[str, Any]:
         given: By the key of their condition, `home` among them.
     """
     home = given.get(HOME) or dict(given.get("env", ())).get("HOME") or PLAIN_HOME
-    known = {key: _path(value, home) if key == CWD or _is_path(key) else value for key, value in given.items()}
+    known = {
+        key: _path(value, home) if isinstance(value, str) and (key == CWD or _is_path(key)) else value
+        for key, value in given.items()
+    }
     kind = known.get("kind", DEFAULTS["kind"])
     if kind == "system":
         known.setdefault("environment", _above(known["interpreter"]) if "interpreter" in known else PLAIN_PREFIX)
@@ -42,7 +45,7 @@ def complete(given: Mapping[str, Any]) -> dict[str, Any]:
         known.setdefault("environment", _above(known["interpreter"]))
     if kind == "system" or (kind == "virtualenv" and "environment" in known):
         name = "python3" if kind == "system" else "python"
-        known.setdefault("interpreter", f"{known['environment'].rstrip('/')}/bin/{name}")
+        known.setdefault("interpreter", f"{_spelled(known['environment']).rstrip('/')}/bin/{name}")
     elif kind != "virtualenv":  # --target and --prefix: the interpreter stands elsewhere
         known.setdefault("interpreter", DEFAULTS["base-interpreter"])
     if kind != "virtualenv":
@@ -58,9 +61,13 @@ def request(given: Mapping[str, Any]) -> Request:
     """
     known = complete(given)
     environment = Environment(
-        known["interpreter"], known["environment"], known["kind"], known["base-interpreter"], "assumption"
+        _spelled(known["interpreter"]),
+        _spelled(known["environment"]),
+        known["kind"],
+        _spelled(known["base-interpreter"]),
+        "assumption",
     )
-    caller = Caller(dict(known.pop("env")), known.pop(CWD), known["operation"], known["project"] or None)
+    caller = Caller(dict(known.pop("env")), known.pop(CWD), known["operation"], _spelled(known["project"]) or None)
     return Request(environment, caller, known)
 
 
@@ -72,6 +79,12 @@ def _path(value: str, home: str) -> str:
     return globs.normal(home + value[1:] if value[:1] == "~" else value) if value else ""
 
 
-def _above(interpreter: str) -> str:
+def _spelled(path: str | tuple[str, ...]) -> str:
+    """A path as spelled; "" where there is none."""
+    return path if isinstance(path, str) else path[0] if path else ""
+
+
+def _above(interpreter: str | tuple[str, ...]) -> str:
     """The root that an interpreter in its `bin` folder has."""
+    interpreter = _spelled(interpreter)
     return os.path.dirname(os.path.dirname(interpreter)) or "/"

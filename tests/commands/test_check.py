@@ -149,7 +149,7 @@ def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     warning, error = record["findings"]
     assert {key: warning[key] for key in warning if key != "message"} == {
         "severity": "warning",
-        "code": "disagreement",
+        "code": "kept-out-by-caller",
         "file": str(file),
         "line": 3,
         "column": 7,

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from policy.checks import regions
+from policy.checks.languages import TooMuchError
+from policy.checks.regions import Example, Solver, formula, sample
+from policy.rules import conditions, supposition
+from policy.rules.match import match_shape
+from policy.rules.supposition import PLAIN_HOME
+from policy.toml.diagnostic import Location
+
+if sys.platform == "win32":
+    pytest.skip("needs POSIX paths", allow_module_level=True)
+
+HOMES = (PLAIN_HOME, PLAIN_HOME)
+
+
+def match(table: dict[str, Any]) -> Any:
+    """A match table, read."""
+    return match_shape().parse(table, Location("a.toml"))
+
+
+@pytest.mark.parametrize(
+    ("table", "possible"),
+    [
+        ({"writable": True, "not": {"writable": True}}, False),
+        ({"kind": "system", "all": [{"kind": "virtualenv"}]}, False),
+        ({"kind": ["system", "target"], "not": {"kind": "system"}}, True),
+        ({"host": "a", "all": [{"host": "b*"}]}, False),
+        ({"host": "a*", "all": [{"host": "*b"}]}, True),
+        ({"environment": "/srv/**", "all": [{"environment": "/opt/*"}]}, True),  # through a link
+        ({"base-interpreter": "/srv/**", "all": [{"base-interpreter": "/opt/*"}]}, False),  # a real path
+        ({"env": {"CI": True}, "all": [{"env": {"CI": "off"}}]}, False),
+        ({"env": {"CI": False}, "all": [{"env": {"CI": "*"}}]}, True),
+        ({"env": {"CI": False}, "not": {"env": {"CI": ["0", "n*", "f*", "off"]}}}, True),  # it is unset
+        ({"not": {"env": {"CI": False}}, "all": [{"not": {"env": {"CI": True}}}]}, True),  # it is no boolean
+        ({"any": [{"host": "a"}, {"host": "b"}], "not": {"host": ["a", "b"]}}, False),
+        ({"not": {"host": "*"}}, False),
+        ({"not": {"project": "**"}}, True),  # there is none
+        ({"not": {"environment": "**"}}, False),
+    ],
+)
+def test_solve(table: dict[str, Any], possible: bool) -> None:
+    """Facts are found exactly where a table can hold, and it holds for them."""
+    facts = Solver(HOMES).solve([formula(match(table))])
+    assert (facts is not None) is possible
+    if facts is not None:
+        assert conditions.holds(match(table), supposition.request(Example.of(facts, HOMES).facts))
+    negated = Solver(HOMES).solve([formula(match(table), positive=False)])
+    if negated is not None:
+        assert not conditions.holds(match(table), supposition.request(Example.of(negated, HOMES).facts))
+
+
+def test_options() -> None:
+    """An example is a command line that can be pasted."""
+    facts = {"environment": ("/a b", "/c"), "writable": False, "env": (("CI", "1"),), "home": "/h"}
+    assert str(Example(facts)) == (
+        "policy explain --assume 'environment=/a b' --assume environment=/c --assume writable=false --env CI=1 "
+        "--env HOME=/h"
+    )
+    assert Example({"user": "root", "host": "h"}).anybody() == Example({"host": "h"})
+
+
+def test_sample() -> None:
+    """A plain table is written out without a search."""
+    table = match({"environment": "/srv/*/env?", "writable": True, "env": {"CI": True, "X": False}, "host": "n*"})
+    example = sample(table)
+    assert example is not None
+    assert conditions.holds(table, supposition.request(example.facts))
+    assert sample(match({"any": [{"host": "a"}]})) is None
+
+
+def test_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question that would take too long says so."""
+    monkeypatch.setattr(regions, "STEPS", 1)
+    with pytest.raises(TooMuchError):
+        Solver(HOMES).solve([formula(match({"host": "a", "user": "b", "operation": "c"}))])
