@@ -170,7 +170,7 @@ def test_earlier_rules_are_premises(tmp_path: Path) -> None:
 
 
 def test_opposite_rules(tmp_path: Path) -> None:
-    """Two rules that split the callers between them are both said: others keep out uv in environments of other kinds."""
+    """Two rules that split the callers between them are both said: others keep out uv in some kinds."""
     text = _rules("env = { CI = true }", lock="global") + _rules("env = { CI = false }", lock="local")
     assert _findings(tmp_path, text) == [("kept-out-by-caller", 3), ("kept-out-by-caller", 6)]
 

@@ -77,7 +77,7 @@ def test_warnings_are_findings_when_strict(here: Path, capsys: pytest.CaptureFix
     _write(here / "a.toml", WARNED)
     assert main(["check", "a.toml"]) == 0
     out, err = capsys.readouterr()
-    assert err.startswith("a.toml:3:7: warning: callers may disagree")
+    assert err.startswith("a.toml:3:7: warning: who is kept out depends on who asks")
     assert err.endswith('  match.user = "a"\n        ^^^^\n')
     assert out == "Found 1 warning in 1 file\n"
     assert main(["check", "--strict", "a.toml"]) == 1
