@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 DOCS = Path(__file__).parent
+SUMMARY = """\
+> Rules in TOML decide which locks a Python environment gets. The command `policy` explains them, and holds them while a
+> command runs; `import policy` does the same for a block of Python."""
 KINDS = {
     "Learn": ("tutorial.md",),
     "How to": ("how-to/*.md",),
@@ -17,13 +20,7 @@ KINDS = {
 
 def text() -> str:
     """The whole file: what this is, then each page with its address below the site and its title."""
-    parts = [
-        "# lock-policy",
-        (
-            "> Rules in TOML decide which locks a Python environment gets. The command `policy` explains them, and holds "
-            "them while a command runs; `import policy` does the same for a block of Python."
-        ),
-    ]
+    parts = ["# lock-policy", SUMMARY]
     for kind, patterns in KINDS.items():
         pages = [page for pattern in patterns for page in sorted(DOCS.glob(pattern))]
         lines = [f"- [{_title(page)}]({page.relative_to(DOCS).with_suffix('.html').as_posix()})" for page in pages]

@@ -293,3 +293,32 @@ def test_kind_of_lock(copy: Copy) -> None:
     held = copy.run("run", "--", sys.executable, "-m", "policy", "locks", ".venv")
     assert "above.lock" in held
     assert '"counted"' in copy.run("schema")
+
+
+CODE = r"""\g<0>
+    Code(
+        "no-reason",
+        WARNING,
+        "A rule does not say why it is there.",
+        "Write a reason.",
+        '[[rules]]\\nlock = "local"\\n',
+        '[[rules]]\\nlock = "local"\\nreason = "uv takes it"\\n',
+    ),"""
+CHECK = r"""\g<0>    for index, rule in enumerate(file.rules):
+        if not rule.reason:
+            yield _finding(file, "no-reason", "this rule has no reason", "rules", index)
+"""
+
+
+def test_check(copy: Copy) -> None:
+    """A check is a code in `checks/codes.py` and a finding in `checks/lint.py`."""
+    copy.edit("checks/codes.py", r"^_CODES = \($", CODE)
+    copy.edit("checks/lint.py", r"^def _tests\(.*\n    \"\"\".*\"\"\"\n", CHECK)
+    assert "this rule has no reason" in with_rule(copy, 'lock = "local"')
+    assert copy.run("check").startswith("lock-policy.toml:1:")
+    assert with_rule(copy, 'lock = "local"\nreason = "uv takes it"').startswith("All good")
+    assert "Write a reason." in copy.run("rule", "no-reason")
+    assert 'id="code-no-reason"' in copy.reference()
+    rule(copy, '[[rules]]\nlock = "local"\n')
+    found = json.loads(copy.run("check", "--output-format", "json"))["findings"]
+    assert [one["code"] for one in found] == ["no-reason"]
