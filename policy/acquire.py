@@ -33,6 +33,7 @@ def steps(
     timeout: float | None = None,
     adapt: Adapt | None = None,
     unused: bool = False,
+    shared: bool = False,
     **options: Any,
 ) -> Generator[Pause, None, Decision]:
     """The steps that carry out a decision, for `hold.drive` and `hold.drive_async`.
@@ -44,6 +45,7 @@ def steps(
         warn: Gets one line when the work continues without a lock.
         timeout: Seconds to wait; None: what the decision says.
         adapt: Which locks of the plan are held, and which must only be free; None: all are held.
+        shared: Whether to take the locks for reading; a rule may say so as well.
         unused: Whether to wait, too, until no process runs from the environment; a rule may say so as well.
         **options: Further ones of `hold.take`.
 
@@ -54,10 +56,12 @@ def steps(
         LockUnavailable: A lock can never be taken, and the rule requires it.
         LockTimeout: Timed out waiting for a lock, and the rule requires it.
     """
-    options["environ"] = decision.request.caller.environ
+    options |= {"environ": decision.request.caller.environ, "reenter": True}
     while True:
         begin = time.monotonic()
         limit = decision.timeout if timeout is None else timeout
+        for lock in decision.plan:
+            lock.shared = shared or decision.shared
         wanted, free = adapt(decision) if adapt else (decision.plan, ())
         try:
             held.locks = tuple(lock for lock in wanted if _has_place(lock))
@@ -79,8 +83,6 @@ def steps(
         except (LockUnavailable, LockTimeout) as error:
             held.give_up()
             held.locks = ()
-            if isinstance(error, LockTimeout):
-                error.timeout = limit or 0.0  # of all locks together, not what was left for the last
             again = after(error, decision, rules, warn)
             if again is None:
                 return decision

@@ -10,7 +10,7 @@ from policy.config.loading import Rules, seconds
 from policy.environment.discovery import Environment, find
 from policy.errors import LockLost
 from policy.locks.hold import Held, drive, drive_async
-from policy.locks.inherit import MARKER
+from policy.locks.inherit import MARKER, merged
 from policy.rules.request import Caller, Request
 
 TYPE_CHECKING = False
@@ -145,6 +145,7 @@ def lock(
     prefix: str | os.PathLike[str] | None = None,
     rules: Rules | None = None,
     environ: Mapping[str, str] | None = None,
+    shared: bool = False,
 ) -> Lock:
     """The lock of an environment, decided anew and taken by `with` or `async with`.
 
@@ -156,6 +157,7 @@ def lock(
         prefix: A prefix that packages are installed into, as pip's `--prefix`.
         rules: What `load` gave; absent: read anew.
         environ: The caller's environment variables; absent: those of this process.
+        shared: Take the locks for reading: with other readers, and without a writer.
 
     Returns:
         A lock that is not held yet. Entering it raises EnvironmentNotFound, ConfigError, LockTimeout or
@@ -167,7 +169,7 @@ def lock(
     if timeout is not None:
         timeout = seconds(timeout, "timeout")
     question = {"operation": operation, "target": target, "prefix": prefix, "environ": environ}
-    return Lock(env, question, rules or _RULES, timeout)
+    return Lock(env, question, rules or _RULES, timeout, shared=shared)
 
 
 class Lock:
@@ -177,15 +179,18 @@ class Lock:
         decision: What was decided when it was last entered.
     """
 
-    __slots__ = ("_env", "_held", "_lost", "_question", "_rules", "_timeout", "_watch", "decision")
+    __slots__ = ("_env", "_held", "_lost", "_question", "_rules", "_shared", "_timeout", "_watch", "decision")
 
     decision: Decision
 
-    def __init__(self, env: Named, question: Mapping[str, Any], rules: Rules, timeout: float | None) -> None:
+    def __init__(
+        self, env: Named, question: Mapping[str, Any], rules: Rules, timeout: float | None, *, shared: bool = False
+    ) -> None:
         self._env = env
         self._question = question
         self._rules = rules
         self._timeout = timeout
+        self._shared = shared
         self._held = Held()
         self._lost: Lost | None = None
         self._watch: Watch | None = None
@@ -202,7 +207,7 @@ class Lock:
     @property
     def locks(self) -> tuple[Backend, ...]:
         """The locks that are held, in the order in which they were taken."""
-        return tuple(self._held.taken)
+        return tuple(self._held.locks)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -214,9 +219,9 @@ class Lock:
         from policy.wrap import NOT_AT_ALL, lockable
 
         environ = dict(self.decision.request.caller.environ)
-        if any(lockable(lock.name) for lock in self._held.taken):
+        if any(lockable(lock.name) for lock in self._held.locks):
             environ["UV_LOCK_TIMEOUT"] = NOT_AT_ALL
-        marker = self._held.marker
+        marker = merged(self._held.marker, environ.get(MARKER, ""))
         if marker:
             environ[MARKER] = marker
         return environ
@@ -246,10 +251,13 @@ class Lock:
         watch, self._watch = self._watch, None
         if watch:
             watch.stop()
-        self._held.release()
+        try:
+            self._held.release()
+        finally:
+            self._held.locks = ()
 
     def _steps(self, *, synchronous: bool) -> Generator[Pause, None, Decision]:
-        if self._held.taken:
+        if self._held.locks:
             raise RuntimeError("this lock is held already; make another one with policy.lock()")
         request = _request(self._env, **self._question)
         return acquire.steps(
@@ -258,6 +266,7 @@ class Lock:
             self._rules.decide(request),
             warn=_warn,
             timeout=self._timeout,
+            shared=self._shared,
             synchronous=synchronous,
         )
 

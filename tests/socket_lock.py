@@ -138,6 +138,9 @@ class SocketLock:
                 connection.close()
         return False
 
+    def below(self, text: str) -> None:
+        """Nothing: the gate keeps those apart who join the same lock."""
+
     def record(self) -> dict[str, object]:
         """Its entry in explain's plan."""
         return {"purpose": self.purpose, "kind": self.kind, "key": self.name}

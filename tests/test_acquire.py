@@ -14,7 +14,7 @@ from policy.locks.hold import Held, drive, drive_async
 from policy.rules.decision import PlainChain
 from policy.rules.plain import BUILT_IN
 from policy.rules.rule import Rule
-from tests import factories, holding, processes
+from tests import factories, processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -189,7 +189,9 @@ def test_some_only_free(root: str) -> None:
     with carry_out() as held:
         assert held.taken == list(ours)
         assert processes.probe(left[0].name, near=[left[0].name])["outcome"] == "held"
-    with holding.hold([left[0].name], near=[left[0].name]), pytest.raises(LockTimeout) as caught:
+    holder = processes.holder(left[0].name)
+    with pytest.raises(LockTimeout) as caught:
         carry_out()
+    processes.end(holder)
     assert caught.value.path == left[0].name
     assert processes.probe(ours[0].name)["outcome"] == "held"

@@ -130,6 +130,7 @@ RUN = BOTH | {
     "policy.commands.run",
     "policy.acquire",
     "policy.locks.hold",
+    "policy.locks.owners",
     "policy.locks.inherit",
     "policy.uv.release",
     "policy.wrap",

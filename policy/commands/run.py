@@ -10,7 +10,7 @@ from policy.commands import options
 from policy.commands.reading import REMAINDER
 from policy.errors import UsageError
 from policy.locks.hold import Held, drive
-from policy.locks.inherit import MARKER
+from policy.locks.inherit import MARKER, merged
 from policy.rules.hints import hints_in_run
 from policy.rules.request import Request
 from policy.variables import given
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 ENVIRONMENT = "LOCK_POLICY_ENVIRONMENT"  # tells the command, and `policy locks`, whose lock it runs under
 TELL_AFTER = 2.0  # seconds of waiting before anything is said; on a terminal sooner
 TELL_AGAIN = 30.0
-LONGEST_MARKER = 4096  # characters; what is longer was not written by us
 
 
 def arguments(parser: Parser) -> None:
@@ -37,6 +36,11 @@ def arguments(parser: Parser) -> None:
         "--close",
         action="store_true",
         help="the command does not inherit the lock: daemons that it leaves do not hold it",
+    )
+    parser.add_argument(
+        "--shared",
+        action="store_true",
+        help="hold the lock for reading: others may read at the same time, and nobody changes the environment",
     )
     parser.add_argument("--unused", action="store_true", help="wait, too, until no process runs from the environment")
     options.environment(parser)
@@ -98,6 +102,7 @@ def locked(
             warn=tell,
             adapt=wrapped.split,
             unused=arguments.unused,
+            shared=arguments.shared,
             waiting=None if arguments.quiet else _waiting,
             disposable=True,
         ),
@@ -111,7 +116,7 @@ def locked(
     for hint in () if arguments.quiet else hints_in_run(decision):
         tell(f"hint: {hint}")
     environ = {**given(caller.environ), **treated.environ, ENVIRONMENT: request.environment.root}
-    marker = _marker(held, caller.environ.get(MARKER, ""))
+    marker = merged(held.marker, caller.environ.get(MARKER, ""))
     if marker:
         environ[MARKER] = marker
     return _start(command, environ, held, close=arguments.close, replaced=treated.replaced)
@@ -135,14 +140,6 @@ def _start(
 
         return stay(command, environ, held, replaced)
     return _become(command, environ, held)
-
-
-def _marker(held: Held, above: str) -> str:
-    """What is held here, then what the marker of an ancestor names: a command of ours may want either again."""
-    ours = list(filter(None, held.marker.split(",")))
-    files = {entry.partition(":")[2] for entry in ours}
-    more = [entry for entry in above.split(",") if entry.count(":") == 2 and entry.partition(":")[2] not in files]  # noqa: PLR2004  (as the marker has)
-    return ",".join(ours + more) if len(above) <= LONGEST_MARKER else ",".join(ours)
 
 
 def _become(command: Sequence[str], environ: dict[str, str], held: Held) -> int:

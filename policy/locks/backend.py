@@ -82,6 +82,9 @@ if TYPE_CHECKING:
         def join(self, text: str) -> bool:
             """Takes over what an ancestor holds, as the value of `LOCK_POLICY_HELD` says and the kernel confirms."""
 
+        def below(self, text: str) -> Lock | None:
+            """What those who joined the same lock take, to exclude each other; None where they need nothing."""
+
         def record(self) -> dict[str, object]:
             """Its entry in the plan of `explain --output-format json`."""
 

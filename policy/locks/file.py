@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from policy.locks.backend import Pause
     from policy.locks.holders import Holder
-    from policy.locks.wait import Deadline
+    from policy.locks.wait import Deadline, Steps
 
 if sys.platform != "win32":
     import fcntl
@@ -91,12 +91,18 @@ class FileLock:
         from policy.locks.wait import wait  # only a waiter needs it
 
         try:
-            locked = yield from wait(self._file.descriptor, deadline, shared=self.shared)
+            locked = yield from wait(
+                [*self._before(), (self._file.descriptor, operation(shared=self.shared))], deadline
+            )
         except OSError as error:
             raise unavailable(self.name, error) from error
         if locked:
             opening.refresh(self._file)
         return locked
+
+    def _before(self) -> Steps:
+        """What is locked before the file while it is waited for."""
+        return ()
 
     def is_current(self) -> bool:
         """Whether the file is still the one at its path. What cannot be looked at counts as gone."""
@@ -136,10 +142,23 @@ class FileLock:
         return holders.holders(self.name)
 
     def join(self, text: str) -> bool:
-        """Takes over what an ancestor holds, as the value of `LOCK_POLICY_HELD` says and the kernel confirms."""
+        """Takes over what an ancestor holds, as the value of `LOCK_POLICY_HELD` says and the kernel confirms.
+
+        Raises:
+            LockUnavailable: The ancestor reads, and this one wants to write.
+        """
         from policy.locks.inherit import joined
 
-        return joined(self._file, text)
+        return joined(self._file, text, shared=self.shared)
+
+    def below(self, text: str) -> FileLock | None:
+        """What those who joined the same lock take, to exclude each other; None where they need nothing.
+
+        Args:
+            text: The value of `LOCK_POLICY_HELD`.
+        """
+        del text
+        return None
 
     def record(self) -> dict[str, object]:
         """Its entry in explain's plan."""
@@ -158,6 +177,13 @@ class FileLock:
         return hash((self.purpose, self.name))
 
 
+def operation(*, shared: bool) -> int:
+    """The operation of flock(2)."""
+    if sys.platform == "win32":
+        return 0
+    return fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+
+
 def attempt(descriptor: int, *, shared: bool = False) -> bool:
     """Tries once to lock a descriptor.
 
@@ -172,7 +198,7 @@ def attempt(descriptor: int, *, shared: bool = False) -> bool:
 
         return lock_descriptor(descriptor, blocking=False)
     try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, operation(shared=shared) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

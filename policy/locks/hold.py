@@ -6,7 +6,8 @@ import sys
 import time
 
 from policy.errors import LockLost, LockTimeout, LockUnavailable
-from policy.locks.inherit import MARKER
+from policy.locks import owners
+from policy.locks.inherit import MARKER, holds_above, refuse_above
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+_GRACE = 1.0  # seconds that a lock of an ancestor is waited for
 _REPLACED = 1000  # times that a lock may be replaced under its waiters
 
 
@@ -84,6 +86,7 @@ class Held:
     def give_up(self) -> None:
         """Releases without a look at what was lost, in the reverse order."""
         while self.taken:
+            owners.forget(self.taken[-1])
             self.taken[-1].release()
             self.note("released", self.taken.pop())
 
@@ -134,6 +137,7 @@ def hold(
     environ: Mapping[str, str] | None = None,
     waiting: Waiting | None = None,
     disposable: bool = False,
+    reenter: bool = False,
 ) -> Held:
     """Takes locks, waiting for each.
 
@@ -145,13 +149,15 @@ def hold(
             many seconds as it returns, None: not again.
         disposable: True for a program that ends or execs if this fails: it may leave a blocked thread behind, which
             is cheaper to wait with than a child.
+        reenter: Whether it counts who holds a lock: the same thread or task goes on instead of waiting for itself, and
+            a process that led to this one is not waited for.
 
     Raises:
         LockTimeout: Timed out waiting for one. None is held then.
         LockUnavailable: One can never be taken, or cannot be trusted. None is held then.
     """
     held = Held(locks)
-    drive(held, take(held, timeout=timeout, environ=environ, waiting=waiting, disposable=disposable))
+    drive(held, take(held, timeout=timeout, environ=environ, waiting=waiting, disposable=disposable, reenter=reenter))
     return held
 
 
@@ -161,10 +167,13 @@ async def hold_async(
     timeout: float | None = None,  # noqa: ASYNC109  (the deadline of `hold`, with its error)
     environ: Mapping[str, str] | None = None,
     waiting: Waiting | None = None,
+    reenter: bool = False,
 ) -> Held:
     """Takes locks as `hold` does, while the event loop runs; cancelling leaves nothing behind."""
     held = Held(locks)
-    await drive_async(held, take(held, timeout=timeout, environ=environ, waiting=waiting, synchronous=False))
+    await drive_async(
+        held, take(held, timeout=timeout, environ=environ, waiting=waiting, synchronous=False, reenter=reenter)
+    )
     return held
 
 
@@ -187,6 +196,7 @@ def drive(held: Held, steps: Generator[Pause, None, T]) -> T:
     except BaseException:
         steps.close()
         held.give_up()
+        held.locks = ()
         raise
 
 
@@ -201,6 +211,7 @@ async def drive_async(held: Held, steps: Generator[Pause, None, T]) -> T:
     except BaseException:
         steps.close()
         held.give_up()
+        held.locks = ()
         raise
 
 
@@ -213,6 +224,7 @@ def take(
     waiting: Waiting | None = None,
     synchronous: bool = True,
     disposable: bool = False,
+    reenter: bool = False,
 ) -> Generator[Pause, None, None]:
     """The steps of `hold` and `hold_async`: takes one lock after the other, and yields whenever it must wait.
 
@@ -226,19 +238,19 @@ def take(
         waiting: Called with a lock that is waited for and the seconds since the beginning.
         synchronous: False where an event loop runs in this thread.
         disposable: True for a program that ends or execs if this fails.
+        reenter: Whether it counts who holds a lock.
     """
     start = time.monotonic() if start is None else start
     deadline: Deadline | None = None
     marker = environ.get(MARKER, "") if environ else ""
     held.journal = held.journal or _journal(environ)
-    for lock in held.locks:
-        held.taken.append(lock)
-        if marker and lock.join(marker):
-            held.note("joined", lock)
+    for wanted in held.locks:
+        lock = _after_joining(wanted, held, marker)
+        if lock is None:
             continue
         for _ in range(_REPLACED):
             if not lock.attempt():
-                if _is_taken(lock, held):
+                if _is_taken(lock, held) or (reenter and owners.enters_again(lock)):
                     lock.release()
                     held.taken.pop()
                     break
@@ -248,11 +260,12 @@ def take(
                     deadline = Deadline(start, timeout, waiting, synchronous=synchronous, disposable=disposable)
                 deadline.begin(lock)
                 held.note("wait", lock)
-                if deadline.over or not (yield from lock.wait(deadline)):
+                if deadline.over or not (yield from _waits(lock, deadline, reenter=reenter)):
                     held.note("timeout", lock, seconds=timeout)
                     raise LockTimeout(lock.name, timeout or 0.0, deadline.look())
             # `uv venv` may have deleted it meanwhile: others lock the new one by now, so that one is needed.
             if lock.deadline is not None or lock.is_current():
+                owners.note(lock)
                 held.note("acquired", lock, seconds=round(time.monotonic() - start, 3))
                 break
             lock.release()
@@ -260,6 +273,29 @@ def take(
             raise LockUnavailable(lock.name, 0, "it is replaced again and again", remedy="find out who replaces it")
     if deadline is not None:
         _confirm(held)
+
+
+def _waits(lock: Lock, deadline: Deadline, *, reenter: bool) -> Generator[Pause, None, bool]:
+    """Waits for one lock; where a process that led to this one holds it, not for long.
+
+    An ancestor that waits for this process never gives the lock up; one that works beside it soon does.
+    """
+    if not (reenter and lock.kind == "file" and holds_above(lock.name)):
+        return (yield from lock.wait(deadline))
+    blocking, deadline.blocking = deadline.blocking, False
+    until = time.monotonic() + _GRACE
+    steps = lock.wait(deadline)
+    try:
+        while True:
+            yield next(steps)
+            if time.monotonic() >= until:
+                refuse_above(lock.name)
+                until += _GRACE
+    except StopIteration as end:
+        return bool(end.value)
+    finally:
+        steps.close()
+        deadline.blocking = blocking
 
 
 def _journal(environ: Mapping[str, str] | None) -> Journal | None:
@@ -281,6 +317,18 @@ def _confirm(held: Held) -> None:
     for lock in held.taken:
         if lock.deadline is not None and not lock.is_current():
             raise LockUnavailable(lock.name, 0, "it was lost while others were waited for", remedy="try again")
+
+
+def _after_joining(lock: Lock, held: Held, marker: str) -> Lock | None:
+    """What is left to take: the lock itself, or that of those who joined the same one; None: nothing."""
+    held.taken.append(lock)
+    if not (marker and lock.join(marker)):
+        return lock
+    held.note("joined", lock)
+    deeper = lock.below(marker)
+    if deeper is not None:
+        held.taken.append(deeper)
+    return deeper
 
 
 def _is_taken(lock: Lock, held: Held) -> bool:

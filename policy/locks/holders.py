@@ -70,7 +70,7 @@ def holders(path: str) -> tuple[Holder, ...]:
         path: The lock file; every mount of it will do.
     """
     file = proc.identity(path)
-    return _of(file, proc.flocks()) if file is not None else ()
+    return _Look().holders(file) if file is not None else ()
 
 
 def is_locked(path: str) -> bool | None:
@@ -99,12 +99,12 @@ def locks(directories: tuple[str, ...], *more: str) -> tuple[Found, ...]:
         except OSError:
             continue
         paths += [os.path.join(directory, name) for name in names if is_name(name)]
-    known = proc.flocks()
+    look, table = _Look(), proc.mounts()
     found: list[Found] = []
     for path in dict.fromkeys((*paths, *more)):
-        file = proc.identity(path)
+        file = proc.identity(path, table)
         if file is not None:
-            found.append(Found(path, file in known, _of(file, known)))
+            found.append(Found(path, file in look.known, look.holders(file)))
         elif not proc.has_locks() and os.path.lexists(path):
             found.append(Found(path, None))
     return tuple(found)
@@ -112,13 +112,13 @@ def locks(directories: tuple[str, ...], *more: str) -> tuple[Found, ...]:
 
 def locked() -> tuple[Found, ...]:
     """The locks on environments that are held on this host now, wherever their files lie, as far as it can be known."""
-    known = proc.flocks()
+    look = _Look()
     found: dict[str, Found] = {}
-    for file, pids in known.items():
+    for file, pids in look.known.items():
         for pid in pids or _processes():
-            for path in _opened(pid, file):
-                if is_name(os.path.basename(path)) or _is_local(path, pid):
-                    found[path] = Found(path, locked=True, holders=_of(file, known))
+            path = look.path(pid, file)
+            if path and (is_name(os.path.basename(path)) or _is_local(path, pid)):
+                found[path] = Found(path, locked=True, holders=look.holders(file))
     return tuple(found[path] for path in sorted(found))
 
 
@@ -162,42 +162,57 @@ def moment(since: float) -> str:
     return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S", then)
 
 
-def _of(file: proc.Identity, known: dict[proc.Identity, tuple[int, ...]]) -> tuple[Holder, ...]:
-    """The processes behind a lock.
+class _Look:
+    """One look at who holds what: each process is asked once, however many locks there are.
 
-    The kernel keeps the process that took it. That may have ended and left the lock to a child, or may only have
-    waited for another; then every process that has the file locked through a descriptor is one that holds it.
+    Attributes:
+        known: What the kernel says: every file that is locked, with the processes that took the locks.
     """
-    takers = known.get(file)
-    if takers is None:
-        return ()
-    pids = [pid for pid in takers if _has(pid, file) is not False]
-    if not pids:
-        pids = [pid for pid in _processes() if _has(pid, file)]
-    return tuple(holder for pid in pids if (holder := process(pid)) is not None)
 
+    def __init__(self) -> None:
+        self.known = proc.flocks()
+        self._files: dict[int, dict[proc.Identity, str] | None] = {}
+        self._processes: dict[int, Holder | None] = {}
+        self._behind: dict[proc.Identity, list[int]] | None = None
 
-def _has(pid: int, file: proc.Identity) -> bool | None:
-    """Whether a process has a file locked through one of its descriptors; None where it exists but may not be asked."""
-    try:
-        numbers = os.listdir(f"/proc/{pid}/fdinfo")
-    except PermissionError:
-        return None
-    except OSError:
-        return False
-    return any(proc.locked_through(pid, number, shared=True) == file for number in numbers)
+    def files(self, pid: int) -> dict[proc.Identity, str] | None:
+        """What a process has locked, each with a descriptor; None where it may not be asked."""
+        if pid not in self._files:
+            self._files[pid] = proc.files(pid)
+        return self._files[pid]
 
+    def path(self, pid: int, file: proc.Identity) -> str:
+        """The path of a file that a process has locked, "" where it has not."""
+        number = (self.files(pid) or {}).get(file)
+        try:
+            return os.readlink(f"/proc/{pid}/fd/{number}") if number is not None else ""
+        except OSError:
+            return ""  # ended, or another user's
 
-def _opened(pid: int, file: proc.Identity) -> list[str]:
-    """The paths of the descriptors through which a process has locked a file."""
-    found: list[str] = []
-    try:
-        for number in os.listdir(f"/proc/{pid}/fdinfo"):
-            if proc.locked_through(pid, number, shared=True) == file:
-                found.append(os.readlink(f"/proc/{pid}/fd/{number}"))  # noqa: PERF401  (what was found stays found)
-    except OSError:
-        pass  # ended, or another user's
-    return found
+    def holders(self, file: proc.Identity) -> tuple[Holder, ...]:
+        """The processes behind a lock.
+
+        The kernel keeps the process that took it. That may have ended and left the lock to a child, or may only have
+        waited for another; then every process that has the file locked through a descriptor is one that holds it.
+        """
+        takers = self.known.get(file)
+        if takers is None:
+            return ()
+        pids = [pid for pid in takers if (files := self.files(pid)) is None or file in files]
+        return tuple(one for pid in pids or self._others(file) if (one := self._process(pid)) is not None)
+
+    def _others(self, file: proc.Identity) -> list[int]:
+        if self._behind is None:
+            self._behind = {}
+            for pid in _processes():
+                for one in self.files(pid) or ():
+                    self._behind.setdefault(one, []).append(pid)
+        return self._behind.get(file, [])
+
+    def _process(self, pid: int) -> Holder | None:
+        if pid not in self._processes:
+            self._processes[pid] = process(pid)
+        return self._processes[pid]
 
 
 def _is_local(path: str, pid: int) -> bool:

@@ -6,8 +6,10 @@ variable, and a lock may be gone by now, so the kernel is asked whether it is tr
 
 from __future__ import annotations
 
+import errno
 import os
 
+from policy.errors import LockUnavailable
 from policy.locks.open_file import is_ours
 
 TYPE_CHECKING = False
@@ -15,17 +17,43 @@ if TYPE_CHECKING:
     from policy.locks.open_file import OpenFile
 
 MARKER = "LOCK_POLICY_HELD"
+READ, WRITE = "READ", "WRITE"  # the words of /proc/locks
+
+READS = "a process that started this one holds it for reading, and would never let a writer in"
+WRITE_INSTEAD = "take it for writing there, or for reading here"
+LEAVE_IT = "leave LOCK_POLICY_HELD in its environment (`held.environ` in a program), or start it outside"
+
+_LONGEST = 4096  # characters of a marker; what is longer was not written by us
 
 
-def joined(file: OpenFile, text: str) -> bool:
+def merged(marker: str, above: str) -> str:
+    """What is held here, then what the marker of an ancestor names: a command of ours may want either again.
+
+    Args:
+        marker: Of what is held here.
+        above: The value of `LOCK_POLICY_HELD` that this process was started with.
+    """
+    ours = list(filter(None, marker.split(",")))
+    if len(above) > _LONGEST:
+        return ",".join(ours)
+    files = {entry.partition(":")[2] for entry in ours}
+    more = [entry for entry in above.split(",") if entry.count(":") == 2 and entry.partition(":")[2] not in files]  # noqa: PLR2004  (as the marker has)
+    return ",".join(ours + more)
+
+
+def joined(file: OpenFile, text: str, *, shared: bool = False) -> bool:
     """Takes over a lock file that an ancestor holds, as the marker says and the kernel confirms.
 
     Args:
         file: The lock file, not open; afterwards it is the ancestor's.
         text: The value of `LOCK_POLICY_HELD`: `descriptor:device:inode,...`.
+        shared: Whether it is wanted for reading.
 
     Returns:
         Whether it was taken over; False where it is to be locked.
+
+    Raises:
+        LockUnavailable: The ancestor reads, and this one wants to write.
     """
     try:
         seen = os.lstat(file.path)
@@ -37,7 +65,10 @@ def joined(file: OpenFile, text: str) -> bool:
             continue
         descriptor = _number(fields[0])
         inherited = _inherited(file.path, descriptor, seen)
-        if inherited or _held_above(file.path):
+        held = inherited or _held_above(file.path)
+        if held:
+            if held == READ and not shared:
+                raise LockUnavailable(file.path, errno.EDEADLK, READS, remedy=WRITE_INSTEAD)
             file.owned = False
             file.numbers[:] = [descriptor] if inherited else []
             file.device, file.inode = seen.st_dev, seen.st_ino
@@ -45,44 +76,75 @@ def joined(file: OpenFile, text: str) -> bool:
     return False
 
 
-def _inherited(path: str, descriptor: int, seen: os.stat_result) -> bool:
-    """Whether a descriptor came to us with the lock on the file."""
+def holds_above(path: str) -> int:
+    """The process that led to this one and holds a lock file; 0 where none does.
+
+    Args:
+        path: A lock file that somebody holds.
+    """
+    from policy.locks import proc  # only a waiter needs it
+
+    file = proc.identity(path)
+    # This process, too: `policy run` becomes its command, which may become another `policy run`.
+    own = os.getpid()
+    pids = (own, *proc.ancestors(own)) if file is not None else ()
+    return next((pid for pid in pids if file and proc.locked_by(pid, file, is_ours if pid == own else None)), 0)
+
+
+def refuse_above(path: str) -> None:
+    """Refuses to wait for a process that led to this one: it may wait for this one in turn.
+
+    Args:
+        path: A lock file that somebody holds.
+
+    Raises:
+        LockUnavailable: An ancestor holds it.
+    """
+    pid = holds_above(path)
+    if pid:
+        reason = f"process {pid}, which led to this one, holds it, and both would wait forever"
+        raise LockUnavailable(path, errno.EDEADLK, reason, remedy=LEAVE_IT)
+
+
+def _inherited(path: str, descriptor: int, seen: os.stat_result) -> str:
+    """How a descriptor that came to us has the file locked, "" where it has not."""
     if descriptor < 0 or is_ours(descriptor):  # the number may have become that of a lock taken here
-        return False
+        return ""
     try:
         found = os.fstat(descriptor)
     except OSError:
-        return False
-    return (found.st_dev, found.st_ino) == (seen.st_dev, seen.st_ino) and _locked(path, descriptor)
+        return ""
+    return _locked(path, descriptor) if (found.st_dev, found.st_ino) == (seen.st_dev, seen.st_ino) else ""
 
 
-def _locked(path: str, descriptor: int) -> bool:
-    """Whether the lock is held through a descriptor of the file."""
+def _locked(path: str, descriptor: int) -> str:
+    """How the lock is held through a descriptor of the file."""
     from policy.locks import proc  # only a nested run needs it
     from policy.locks.file import attempt
 
     if proc.has_locks():
-        return proc.locked_through("self", descriptor) is not None
+        return proc.mode("self", descriptor)
     # Without /proc: a descriptor of our own is refused, the inherited one is not, so it has the lock already.
     try:
         own = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
     except OSError:
-        return False
+        return ""
     try:
-        return not attempt(own) and attempt(descriptor)
+        return "" if attempt(own) or not attempt(descriptor) else WRITE
     except OSError:
-        return False
+        return ""
     finally:
         os.close(own)
 
 
-def _held_above(path: str) -> bool:
-    """Whether a process that led to us holds the file: its descriptor was closed on the way, as by subprocess."""
+def _held_above(path: str) -> str:
+    """How a process that led to us holds the file: its descriptor was closed on the way, as by subprocess."""
     from policy.locks import proc  # only a nested run needs it
 
     file = proc.identity(path)
-    holders = proc.flocks().get(file, ()) if file else ()
-    return bool(holders) and not set(holders).isdisjoint(proc.ancestors(os.getpid()))
+    if file is None:
+        return ""
+    return next(filter(None, (proc.locked_by(pid, file) for pid in proc.ancestors(os.getpid()))), "")
 
 
 def _number(text: str) -> int:

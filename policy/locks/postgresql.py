@@ -356,6 +356,9 @@ class PostgresqlLock:
         self._joined = inherited(self.server, self.key, text)
         return self._joined is not None
 
+    def below(self, text: str) -> None:
+        """Nothing: the gate keeps those apart who join the same lock."""
+
     def record(self) -> dict[str, object]:
         """Its entry in explain's plan."""
         return {

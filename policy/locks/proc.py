@@ -8,14 +8,22 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
 Identity = tuple[int, int, int]  # major and minor number of the file system's device, inode: as in /proc/locks
 
 
-def identity(path: str) -> Identity | None:
+def identity(path: str, table: Mapping[str, tuple[int, int]] | None = None) -> Identity | None:
     """Names a file as /proc/locks does; None where that cannot be known.
 
     Not from st_dev: btrfs and overlayfs show a device of their own there. The mount that holds the file has the one of
     the file system (fs/locks.c prints i_sb->s_dev, proc_pid_mountinfo(5) too).
+
+    Args:
+        path: The file.
+        table: What `mounts` says; None: it is read.
     """
     if sys.platform != "linux":
         return None
@@ -32,12 +40,18 @@ def identity(path: str) -> Identity | None:
     finally:
         os.close(descriptor)
     inode = int(numbers["ino"] or seen.st_ino)  # `ino` since Linux 5.14
+    device = (mounts() if table is None else table).get(numbers["mnt_id"])
+    return (*(device or (os.major(seen.st_dev), os.minor(seen.st_dev))), inode)
+
+
+def mounts() -> dict[str, tuple[int, int]]:
+    """The device of each mount, by the mount's number."""
+    found: dict[str, tuple[int, int]] = {}
     for line in lines("/proc/self/mountinfo"):
         fields = line.split(" ", 3)
-        if fields[0] == numbers["mnt_id"]:
-            major, _, minor = fields[2].partition(":")
-            return int(major), int(minor), inode
-    return os.major(seen.st_dev), os.minor(seen.st_dev), inode
+        major, _, minor = fields[2].partition(":")
+        found[fields[0]] = int(major), int(minor)
+    return found
 
 
 def flocks() -> dict[Identity, tuple[int, ...]]:
@@ -77,13 +91,57 @@ def locked_through(pid: int | str, descriptor: int | str, *, shared: bool = Fals
         descriptor: Its number there.
         shared: Whether a lock for reading counts.
     """
+    file, how = _lock_of(pid, descriptor)
+    return file if shared or how == "WRITE" else None
+
+
+def mode(pid: int | str, descriptor: int | str) -> str:
+    """How a process has a file locked through one of its descriptors: `READ`, `WRITE`, or "" when it has not."""
+    return _lock_of(pid, descriptor)[1]
+
+
+def _lock_of(pid: int | str, descriptor: int | str) -> tuple[Identity | None, str]:
     for line in lines(f"/proc/{pid}/fdinfo/{descriptor}"):
         if line.startswith("lock:"):
-            fields = line.split()
-            modes = ("WRITE", "READ") if shared else ("WRITE",)
-            if len(fields) > 6 and fields[2] == "FLOCK" and fields[4] in modes:  # noqa: PLR2004  (as proc_locks(5) counts them)
-                return _identity(fields[6])
-    return None
+            fields = line.split()  # "lock:  1: FLOCK  ADVISORY  WRITE 4711 fe:00:2146403 0 EOF"
+            if len(fields) > 6 and fields[2] == "FLOCK":  # noqa: PLR2004  (as many as are read)
+                return _identity(fields[6]), fields[4]
+    return None, ""
+
+
+def locked_by(pid: int, file: Identity, but: Callable[[int], bool] | None = None) -> str:
+    """How a process has a file locked: `READ`, `WRITE`, or "" when it has not or may not be asked.
+
+    Args:
+        pid: Its number.
+        file: The file.
+        but: Says which descriptors do not count.
+    """
+    try:
+        for number in os.listdir(f"/proc/{pid}/fdinfo"):
+            found, how = _lock_of(pid, number)
+            if found == file and not (but and but(int(number))):
+                return how
+    except PermissionError:  # another user's: the kernel says at least who took a lock
+        return "WRITE" if pid in flocks().get(file, ()) else ""
+    except OSError:
+        pass  # it ended
+    return ""
+
+
+def files(pid: int) -> dict[Identity, str] | None:
+    """The files that a process has locked, each with a descriptor; None where it exists but may not be asked."""
+    found: dict[Identity, str] = {}
+    try:
+        for number in os.listdir(f"/proc/{pid}/fdinfo"):
+            file = locked_through(pid, number, shared=True)
+            if file is not None:
+                found[file] = number
+    except PermissionError:
+        return None
+    except OSError:
+        pass  # it ended
+    return found
 
 
 def ancestors(pid: int) -> list[int]:

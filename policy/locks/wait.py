@@ -17,16 +17,20 @@ from policy.locks.open_file import unforked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
     from policy.locks.backend import Lock
     from policy.locks.holders import Holder
 
     Waiting = Callable[[Lock, float], float | None]
+    Steps = Sequence[tuple[int, int]]
 
 if sys.platform != "win32":
     import fcntl
     import select
+    from fcntl import LOCK_SH
+else:
+    LOCK_SH = 1
 
 _SLICE_SECONDS = 0.5  # a signal that falls between Python's last look and the system call is seen this much later
 _POLL_SECONDS = 0.05  # where there is no queue, filelock's interval
@@ -45,7 +49,8 @@ try:
 except BlockingIOError:
     pass
 try:
-    fcntl.flock(int(sys.argv[1]), int(sys.argv[2]))
+    for step in sys.argv[1:]:
+        fcntl.flock(*map(int, step.split(":")))
 except OSError as error:
     posix.write(1, b"%d" % error.errno)
 else:
@@ -121,62 +126,70 @@ class Deadline:
         return self.holders
 
 
-def wait(descriptor: int, deadline: Deadline, *, shared: bool = False) -> Generator[Pause, None, bool]:
-    """Waits for a lock file in the way that the caller allows.
+def wait(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool]:
+    """Waits for lock files in the way that the caller allows.
 
     Args:
-        descriptor: Of the lock file.
+        steps: Descriptors to lock, in this order, each with LOCK_EX or LOCK_SH; the last one is what is wanted.
         deadline: How long, and whether the thread may block.
-        shared: Whether it is locked for reading.
 
     Returns:
-        Whether the lock is held; False when time is up.
+        Whether the last one is locked; False when time is up.
 
     Raises:
         OSError: There is no flock here, or it failed.
     """
+    descriptor, operation = steps[-1]
+    shared = operation == LOCK_SH
     if sys.platform != "win32":
-        operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        if deadline.disposable:
-            return (yield from _in_thread(descriptor, deadline, operation))
         if deadline.blocking:
-            fcntl.flock(descriptor, operation)  # Ctrl-C in the main thread ends it
+            for step in steps:
+                fcntl.flock(*step)  # Ctrl-C in the main thread ends it
             return file.attempt(descriptor, shared=shared)
-        if children_work():
-            held = yield from _in_child(descriptor, deadline, operation)
-            if held is not None:
-                return held
-    return (yield from _polling(descriptor, deadline, shared=shared))
+        held = None
+        if deadline.disposable:
+            held = yield from _in_thread(steps, deadline)
+        elif children_work():
+            held = yield from _in_child(steps, deadline)
+        if held is not None:
+            return held
+    return (yield from _polling(steps, deadline))
 
 
-def _in_thread(descriptor: int, deadline: Deadline, operation: int) -> Generator[Pause, None, bool]:
+def _in_thread(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool | None]:
     """Waits in a thread that stays blocked if time runs out: for a program that then ends or execs.
 
-    The thread has a duplicate to close itself: a closed descriptor's number may by then be another file's.
+    The thread has duplicates to close itself: a closed descriptor's number may by then be another file's.
+
+    Returns:
+        None where no thread can be started, by RLIMIT_NPROC or pids.max.
     """
     from _thread import start_new_thread
 
     failures: list[OSError] = []
-    duplicate = os.dup(descriptor)
     output, done = os.pipe()
+    own = [(os.dup(descriptor), operation) for descriptor, operation in steps]
+
+    def end() -> None:
+        for descriptor, _ in own:
+            os.close(descriptor)
+        os.close(done)  # which makes `output` readable
 
     def block() -> None:
         try:
-            if sys.platform != "win32":
-                fcntl.flock(duplicate, operation)
+            for step in own:
+                fcntl.flock(*step)
         except OSError as error:
             failures.append(error)
         finally:
-            os.close(duplicate)
-            os.close(done)  # which makes `output` readable
+            end()
 
     try:
         start_new_thread(block, ())
-    except BaseException:
-        os.close(duplicate)
-        os.close(done)
+    except RuntimeError:
+        end()
         os.close(output)
-        raise
+        return None
     poll = select.poll()
     poll.register(output, select.POLLIN)
     try:
@@ -188,16 +201,18 @@ def _in_thread(descriptor: int, deadline: Deadline, operation: int) -> Generator
         os.close(output)
     if failures:
         raise failures[0]
-    return file.attempt(descriptor, shared=operation == fcntl.LOCK_SH)
+    descriptor, operation = steps[-1]
+    return file.attempt(descriptor, shared=operation == LOCK_SH)
 
 
-def _in_child(descriptor: int, deadline: Deadline, operation: int) -> Generator[Pause, None, bool | None]:
+def _in_child(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool | None]:
     """Waits while a child blocks for us; None where no child can be started."""
+    descriptor, operation = steps[-1]
     for _ in range(_CHILDREN):
         try:
-            child = Child(descriptor, operation)
-        except (FileNotFoundError, PermissionError):
-            break  # sys.executable is not there for us
+            child = Child(steps)
+        except (FileNotFoundError, PermissionError, BlockingIOError):
+            break  # sys.executable is not there for us, or RLIMIT_NPROC or pids.max is reached
         try:
             while not deadline.over and not child.ended:
                 yield Pause(child.output, min(deadline.pause(), _SLICE_SECONDS))
@@ -205,7 +220,7 @@ def _in_child(descriptor: int, deadline: Deadline, operation: int) -> Generator[
                     break
         finally:
             child.end()
-        if file.attempt(descriptor, shared=operation == fcntl.LOCK_SH):
+        if file.attempt(descriptor, shared=operation == LOCK_SH):
             return True
         child.check()
         if deadline.over:
@@ -213,12 +228,13 @@ def _in_child(descriptor: int, deadline: Deadline, operation: int) -> Generator[
     return None
 
 
-def _polling(descriptor: int, deadline: Deadline, *, shared: bool) -> Generator[Pause, None, bool]:
-    """Tries again and again: for Windows, and where no child can be started."""
-    while not file.attempt(descriptor, shared=shared):
-        if deadline.over:
-            return False
-        yield Pause(-1, min(deadline.pause(), _POLL_SECONDS))
+def _polling(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool]:
+    """Tries again and again: for Windows, and where neither a thread nor a child can be started."""
+    for descriptor, operation in steps:
+        while not file.attempt(descriptor, shared=operation == LOCK_SH):
+            if deadline.over:
+                return False
+            yield Pause(-1, min(deadline.pause(), _POLL_SECONDS))
     return True
 
 
@@ -231,11 +247,10 @@ def children_work() -> bool:
 
 
 class Child:
-    """A process that blocks in flock on a descriptor of ours, and thereby takes the lock for us.
+    """A process that blocks in flock on descriptors of ours, and thereby takes the locks for us.
 
     Args:
-        descriptor: Of the lock file.
-        operation: LOCK_EX or LOCK_SH.
+        steps: As for `wait`.
 
     Raises:
         OSError: It cannot be started.
@@ -243,7 +258,7 @@ class Child:
 
     __slots__ = ("_answer", "_lifeline", "_process", "output")
 
-    def __init__(self, descriptor: int, operation: int) -> None:
+    def __init__(self, steps: Steps) -> None:
         import subprocess  # only who waits needs it
 
         opened: list[int] = []
@@ -258,11 +273,18 @@ class Child:
             with unforked:
                 # In our process group, so that a stop (Ctrl-Z) stops it too: who is stopped must not be given the lock.
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _CHILD, str(descriptor), str(operation)],
+                    [
+                        sys.executable,
+                        "-I",
+                        "-S",
+                        "-c",
+                        _CHILD,
+                        *(f"{number}:{operation}" for number, operation in steps),
+                    ],
                     stdin=inner,
                     stdout=outer,
                     stderr=outer,
-                    pass_fds=(descriptor,),
+                    pass_fds=[number for number, _ in steps],
                 )
         except BaseException:
             for number in opened:

@@ -10,8 +10,8 @@ import sys
 
 from policy.environment.identity import identity
 from policy.errors import LockUnavailable
-from policy.locks.file import FileLock
-from policy.locks.open_file import OpenFile
+from policy.locks.file import FileLock, attempt, operation
+from policy.locks.open_file import OpenFile, close, open_file, unavailable
 from policy.uv.names import seahash
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from policy.locks.backend import Pause
-    from policy.locks.wait import Deadline
+    from policy.locks.wait import Deadline, Steps
 
 _MANY = 1024  # digests that are remembered
 _digests: dict[str, str] = {}
@@ -28,21 +28,44 @@ _digests: dict[str, str] = {}
 class GateLock(FileLock):
     """The lock file of a gate, whose name is looked at again after a wait.
 
+    Those who wait lock another file first, its turn: a reader that comes while a writer waits there stands back, so
+    that readers who come and go without a gap do not keep a writer out forever.
+
     Args:
         directory: Where it lies.
         root: The environment's root.
         make: The directory that is created where it is missing.
+        level: How many callers above this one hold a lock of the same gate.
 
     Raises:
         LockUnavailable: The environment cannot be looked at.
     """
 
-    __slots__ = ("_directory", "_root")
+    __slots__ = ("_directory", "_level", "_root", "_turn")
 
-    def __init__(self, directory: str, root: str, make: str = "") -> None:
+    def __init__(self, directory: str, root: str, make: str = "", level: int = 0) -> None:
         self._directory = directory
         self._root = root
-        super().__init__("gate", path(directory, root), make=make, words="the gate: lock-policy takes it first")
+        self._level = level
+        self._turn = OpenFile("")
+        super().__init__("gate", path(directory, root, level), make=make, words="the gate: lock-policy takes it first")
+
+    def attempt(self) -> bool:
+        """Tries once; a reader only where no writer waits.
+
+        Raises:
+            LockUnavailable: It cannot be created, opened or locked, or cannot be trusted.
+        """
+        if not self.shared:
+            return super().attempt()
+        if not self._file.numbers:
+            open_file(self._file, near=self.near, make=self.make)
+        try:
+            return attempt(self._before()[0][0], shared=True) and super().attempt()
+        except OSError as error:
+            raise unavailable(self.name, error) from error
+        finally:
+            close(self._turn)
 
     def wait(self, deadline: Deadline) -> Generator[Pause, None, bool]:
         """Queues in the kernel; then looks whether the environment still has this gate.
@@ -50,8 +73,13 @@ class GateLock(FileLock):
         Raises:
             LockUnavailable: There is no flock here, or the environment cannot be looked at.
         """
-        while (yield from super().wait(deadline)):
-            now = path(self._directory, self._root)
+        while True:
+            try:
+                if not (yield from super().wait(deadline)):
+                    return False
+            finally:
+                close(self._turn)
+            now = path(self._directory, self._root, self._level)
             if now == self.name:
                 return True
             # A folder or a link was made, moved or replaced while this waited.
@@ -60,7 +88,32 @@ class GateLock(FileLock):
             self._file = OpenFile(now)
             if self.attempt():
                 return True
-        return False
+
+    def _before(self) -> Steps:
+        """The turn of those who wait, which each holds until it has the gate."""
+        if not self._turn.numbers:
+            self._turn = OpenFile(f"{self.name.removesuffix('.lock')}.turn")
+            open_file(self._turn)
+        return ((self._turn.descriptor, operation(shared=self.shared)),)
+
+    def release(self) -> None:
+        """Gives it up, and its turn too."""
+        close(self._turn)
+        super().release()
+
+    def below(self, text: str) -> GateLock | None:
+        """The lock of those who joined this one: a level deeper, below what their own ancestors hold.
+
+        Args:
+            text: The value of `LOCK_POLICY_HELD`.
+        """
+        level = self._level
+        while True:
+            level += 1
+            lock = GateLock(self._directory, self._root, level=level)
+            lock.shared = self.shared
+            if not lock.join(text):
+                return lock
 
 
 def gate(root: str, directory: str | None, environ: Mapping[str, str]) -> GateLock:
@@ -78,12 +131,13 @@ def gate(root: str, directory: str | None, environ: Mapping[str, str]) -> GateLo
     return GateLock(directory or default, root, default if sys.platform == "win32" and not directory else "")
 
 
-def path(directory: str, root: str) -> str:
+def path(directory: str, root: str, level: int = 0) -> str:
     """The lock file of the gate of an environment, as it is now.
 
     Args:
         directory: Where the gate lies.
         root: The environment's root.
+        level: How many callers above hold a lock of the same gate.
 
     Raises:
         LockUnavailable: The environment cannot be looked at.
@@ -98,7 +152,8 @@ def path(directory: str, root: str) -> str:
         if len(_digests) >= _MANY:
             _digests.clear()
         digest = _digests[name] = f"{seahash(name.encode('utf-8', 'surrogateescape')):016x}"
-    return os.path.join(directory, f"lock-policy-{digest}.lock")
+    deeper = f"-{level}" if level else ""
+    return os.path.join(directory, f"lock-policy-{digest}{deeper}.lock")
 
 
 def default_directory(environ: Mapping[str, str]) -> str:

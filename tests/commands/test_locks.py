@@ -186,7 +186,7 @@ def test_target(host: Host) -> None:
 def test_unknown_where_the_kernel_does_not_say(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without /proc nobody can say whether a file is locked: it is listed as unknown, and nothing is pruned."""
     path = host.file()
-    monkeypatch.setattr(proc, "identity", lambda _: None)
+    monkeypatch.setattr(proc, "identity", lambda *_: None)
     monkeypatch.setattr(proc, "flocks", dict)
     monkeypatch.setattr(proc, "has_locks", lambda: False)
     assert host.states() == {path: "unknown"}
@@ -221,7 +221,7 @@ def test_held_by_somebody_who_cannot_be_seen(host: Host, monkeypatch: pytest.Mon
     path = str(host.directory / "lock-policy-0123456789abcdef.lock")
     holder = processes.holder(path)
     try:
-        monkeypatch.setattr(holders, "_of", lambda *_: ())
+        monkeypatch.setattr(holders._Look, "holders", lambda *_: ())
         lines = host.text().splitlines()
         assert f"locked   {path}" in lines
         assert lines[lines.index(f"locked   {path}") + 1] == "         held by a process that cannot be seen from here"

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -360,25 +360,3 @@ def test_uv_found_by_its_own_command_line(place: Place) -> None:
     assert f"{run.ENVIRONMENT}={place.other}\n" in done.stdout
     done = place.call([*words[:4], "--python", str(place.root), *words[4:]], env=place.environ)
     assert f"{run.ENVIRONMENT}={place.root}\n" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("here", "above", "expected"),
-    [
-        ("", "", ""),
-        ("3:1:2", "", "3:1:2"),
-        ("", "4:1:9", "4:1:9"),
-        ("3:1:2", "4:1:9", "3:1:2,4:1:9"),
-        ("3:1:2,5:1:3", "9:1:2,4:1:9", "3:1:2,5:1:3,4:1:9"),
-        ("-1:1:2", "4:1:2", "-1:1:2"),
-        ("3:1:2", "garbage,,:,1:2:3:4,4:1:9", "3:1:2,4:1:9"),
-        ("3:1:2", "4:1:9," * 1000, "3:1:2"),
-    ],
-)
-def test_marker(here: str, above: str, expected: str) -> None:
-    """The marker names what is held here and what is held above, each file once, and nothing that we did not write."""
-
-    class Held:
-        marker = here
-
-    assert run._marker(cast("Any", Held()), above) == expected

@@ -159,7 +159,7 @@ def test_cannot_be_known(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the kernel cannot be asked nobody is named, and the error says so."""
     monkeypatch.setattr(proc, "lines", lambda _: [])
     monkeypatch.setattr(proc, "has_locks", lambda: False)
-    monkeypatch.setattr(proc, "identity", lambda _: None)
+    monkeypatch.setattr(proc, "identity", lambda *_: None)
     with hold.hold([path]):
         assert holders.holders(path) == ()
         assert holders.locks((os.path.dirname(path),)) == (holders.Found(path, None),)
@@ -175,4 +175,24 @@ def test_ended_meanwhile(path: str) -> None:
     assert file is not None
     other.send_signal(signal.SIGKILL)
     other.communicate()
-    assert holders._of(file, {file: (other.pid,)}) == ()
+    look = holders._Look()
+    look.known = {file: (other.pid,)}
+    assert look.holders(file) == ()
+
+
+@linux
+def test_each_process_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many locks a process holds, its descriptors are read once."""
+    paths = [str(tmp_path / f"lock-policy-{number}.lock") for number in range(50)]
+    asked: list[int] = []
+    files = proc.files
+
+    def counting(pid: int) -> dict[proc.Identity, str] | None:
+        asked.append(pid)
+        return files(pid)
+
+    monkeypatch.setattr(proc, "files", counting)
+    with hold.hold(paths):
+        found = [lock.name for lock in holders.locked() if lock.name.startswith(str(tmp_path))]
+    assert sorted(found) == sorted(paths)
+    assert asked.count(os.getpid()) == 1

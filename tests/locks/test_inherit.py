@@ -72,7 +72,7 @@ def test_joins_without_proc(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert inherit.joined(OpenFile(path), held.marker)
     copy = os.open(path, os.O_RDWR)
     seen = os.stat(path)
-    assert inherit._locked(path, copy) is False
+    assert inherit._locked(path, copy) == ""
     os.close(copy)
     held.release()
     assert not inherit.joined(OpenFile(path), f"9:{seen.st_dev}:{seen.st_ino}")
@@ -110,3 +110,21 @@ def test_passed_on(path: str) -> None:
         assert (joined.descriptors, joined.marker, joined.lost) == (held.descriptors, marker, ())
         joined.release()
         assert processes.probe(path)["outcome"] == "LockTimeout"
+
+
+@pytest.mark.parametrize(
+    ("here", "above", "expected"),
+    [
+        ("", "", ""),
+        ("3:1:2", "", "3:1:2"),
+        ("", "4:1:9", "4:1:9"),
+        ("3:1:2", "4:1:9", "3:1:2,4:1:9"),
+        ("3:1:2,5:1:3", "9:1:2,4:1:9", "3:1:2,5:1:3,4:1:9"),
+        ("-1:1:2", "4:1:2", "-1:1:2"),
+        ("3:1:2", "garbage,,:,1:2:3:4,4:1:9", "3:1:2,4:1:9"),
+        ("3:1:2", "4:1:9," * 1000, "3:1:2"),
+    ],
+)
+def test_marker(here: str, above: str, expected: str) -> None:
+    """The marker names what is held here and what is held above, each file once, and nothing that we did not write."""
+    assert inherit.merged(here, above) == expected

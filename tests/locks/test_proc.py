@@ -45,6 +45,9 @@ def test_shared_lock_is_not_exclusive(tmp_path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_SH)
         assert proc.locked_through("self", file.fileno()) is None
         assert proc.locked_through("self", file.fileno(), shared=True) == proc.identity(file.name)
+        assert proc.mode("self", file.fileno()) == "READ"
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert proc.mode("self", file.fileno()) == "WRITE"
 
 
 @pytest.mark.parametrize("kind", ["bind", "overlay", "tmpfs"])

@@ -154,8 +154,32 @@ def test_no_flock_while_waiting(path: str, way: str, monkeypatch: pytest.MonkeyP
         flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", failing)
-    code = wait._CHILD.replace("fcntl.flock(int(sys.argv[1]), int(sys.argv[2]))", f"raise OSError({errno.ENOLCK}, '')")
+    code = wait._CHILD.replace('fcntl.flock(*map(int, step.split(":")))', f"raise OSError({errno.ENOLCK}, '')")
     monkeypatch.setattr(wait, "_CHILD", code)
     with hold.hold([path]), pytest.raises(errors.LockUnavailable) as caught:
         hold.hold([path], **WAYS[way])
     assert caught.value.errno == errno.ENOLCK
+
+
+@pytest.mark.parametrize("way", [*WAYS, "task"])
+def test_no_more_processes(path: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where neither a thread nor a child can be started (RLIMIT_NPROC, pids.max), a waiter polls."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    holder = processes.holder(path)
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    monkeypatch.setattr("_thread.start_new_thread", no_thread)
+    if way == "task":
+        with pytest.raises(errors.LockTimeout):
+            asyncio.run(hold.hold_async([path], timeout=0.1))
+    elif way != "blocking":
+        with pytest.raises(errors.LockTimeout):
+            hold.hold([path], **{**WAYS[way], "timeout": 0.1})
+    monkeypatch.undo()
+    processes.end(holder)
+    hold.hold([path], **WAYS.get(way, {})).release()
