@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # Inside of the lock: an independent flock, which fails where somebody else is inside, and a line for each.
 # The number is that of the `policy run` above.
 WITNESS = """
-flock -n "$1" sh -c "echo in $PPID >> $2; sleep 0.1; echo out $PPID >> $2" || echo "overlap $PPID" >> "$2"
+flock -n "$1" sh -c "echo in $PPID >> $2; sleep 0.5; echo out $PPID >> $2" || echo "overlap $PPID" >> "$2"
 """
 
 # Writes its name into a log each 50 ms, for longer than any test takes.
@@ -174,7 +174,7 @@ def team_of_hosts(directory: Path) -> Iterator[tuple[Team, list[Host]]]:
 
 
 def kill_holders(team: Team, kills: int, options: Sequence[str] = ()) -> tuple[int, int]:
-    """Three contenders at a time; each `policy run` that holds the lock is killed while its command is inside.
+    """Three contenders at a time; `policy run` is killed while its command is inside and the next one waits.
 
     Returns:
         How many were killed, and how often two were inside at once.
@@ -189,7 +189,7 @@ def kill_holders(team: Team, kills: int, options: Sequence[str] = ()) -> tuple[i
             contenders.append(team.start(*command, options=options))
         said = team.lines()[-1:]
         holder = next((process for process in contenders if said == [f"in {process.pid}"]), None)
-        if holder is not None:
+        if holder is not None and team.server.waiters():
             holder.kill()
             holder.wait()
             killed += 1
@@ -199,13 +199,13 @@ def kill_holders(team: Team, kills: int, options: Sequence[str] = ()) -> tuple[i
     return killed, sum(1 for line in team.lines() if line.startswith("overlap"))
 
 
-@pytest.mark.parametrize("kills", [12, pytest.param(400, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [8, pytest.param(400, marks=pytest.mark.soak)])
 def test_killed_holders(team: Team, kills: int) -> None:
     """A command whose `policy run` was killed keeps the lock: nobody else is inside before it has ended."""
     assert kill_holders(team, kills) == (kills, 0)
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(400, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [4, pytest.param(400, marks=pytest.mark.soak)])
 def test_killed_holders_with_tls(tmp_path: Path, kills: int) -> None:
     """The same where the connection is encrypted and the server's certificate is verified."""
     with servers.certificates() as certificates, servers.cluster(settings=certificates.settings) as server:
@@ -222,8 +222,8 @@ def test_killed_holders_with_tls(tmp_path: Path, kills: int) -> None:
 
 def test_the_witness_sees_what_is_inside_without_the_socket(team: Team) -> None:
     """Where the command does not inherit the socket, killing lets the next one in, and the witness says so."""
-    killed, overlaps = kill_holders(team, 12, options=["--close"])
-    assert killed == 12
+    killed, overlaps = kill_holders(team, 6, options=["--close"])
+    assert killed == 6
     assert overlaps > 0
 
 
