@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -9,9 +10,11 @@ import sys
 
 from attrs import evolve, frozen
 
+from policy.errors import LockUnavailable
 from policy.escape import printable
 from policy.host import user_name
 from policy.locks.holders import Holder, process_command
+from policy.locks.inherit import READS, WRITE_INSTEAD
 from policy.locks.session import Session, SessionError, drive
 
 TYPE_CHECKING = False
@@ -167,16 +170,20 @@ def _said(query: str) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def inherited(server: Server, key: ClusterKey, text: str) -> tuple[int, int, int] | None:
+def inherited(server: Server, key: ClusterKey, text: str, *, shared: bool = False) -> tuple[int, int, int] | None:
     """The socket of an ancestor that holds a lock, as the marker says and kernel and server confirm.
 
     Args:
         server: Where the lock is kept.
         key: Its name.
         text: The value of `LOCK_POLICY_HELD`.
+        shared: Whether it is wanted for reading.
 
     Returns:
         Its descriptor here, -1 where it was closed on the way, and its device and inode; None where there is none.
+
+    Raises:
+        LockUnavailable: The ancestor reads, and this one wants to write.
     """
     found = {
         f"{device}:{inode}": (descriptor, device, inode)
@@ -191,6 +198,8 @@ def inherited(server: Server, key: ClusterKey, text: str) -> tuple[int, int, int
         return None
     for one in held:
         if one.number == key.number and one.boot == boot() and one.socket in found:
+            if one.shared and not shared:
+                raise LockUnavailable(key.text, errno.EDEADLK, READS, remedy=WRITE_INSTEAD)
             return found[one.socket]
     return None
 

@@ -353,7 +353,7 @@ class PostgresqlLock:
         """Takes over what an ancestor holds: its socket, as the kernel knows it, in a session that has the lock."""
         if self._fault:
             return False
-        self._joined = inherited(self.server, self.key, text)
+        self._joined = inherited(self.server, self.key, text, shared=self.shared)
         return self._joined is not None
 
     def below(self, text: str) -> None:

@@ -443,6 +443,28 @@ def test_nested_run_joins(team: Team) -> None:
     servers.wait_until(lambda: not team.server.holders(), "the lock is kept")
 
 
+def test_readers_of_several_hosts(team: Team) -> None:
+    """Readers work side by side, a writer waits for all of them, and none begins inside of a reader."""
+    one = team.journal("one", options=["--shared"])
+    two = team.journal("two", options=["--shared"])
+    team.wait_for("one")
+    team.wait_for("two")
+    writer = team.journal("writer")
+    servers.wait_until(team.server.waiters, "the writer does not queue")
+    assert team.server.holders() == 2
+    for reader in (one, two):
+        assert "writer" not in team.lines()
+        reader.send_signal(signal.SIGTERM)
+        reader.wait(factories.PATIENCE)
+    team.wait_for("writer")
+    writer.send_signal(signal.SIGTERM)
+    writer.wait(factories.PATIENCE)
+    inner = [sys.executable, "-m", "policy", "run", "--python", str(team.root), "--", "true"]
+    outer = team.start(*inner, options=["--shared"])
+    _, told = outer.communicate(timeout=factories.PATIENCE)
+    assert outer.returncode == 125, told
+
+
 def test_exit_code_and_signals(team: Team) -> None:
     """The command's own exit code, 128+N for its signal, and signals sent to the guard reach it."""
     for words, code in ((["sh", "-c", "exit 7"], 7), (["sh", "-c", "kill -9 $$"], 137), (["/nowhere"], 127)):
