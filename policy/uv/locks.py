@@ -185,8 +185,10 @@ def _above(folder: str) -> list[str]:
 
 
 def _certain_in_project(command: Command) -> bool:
-    if command.environ.get("UV_NO_PROJECT"):
-        return False  # releases before 0.11 do not know it
+    if command.environ.get("UV_NO_PROJECT") or (
+        command.environ.get("UV_ISOLATED") and command.operation in {"check", "run"}
+    ):
+        return False  # not every release heeds these
     if command.operation == "run":
         script = command.script
         if script and not has_metadata(script) and os.path.dirname(script) != command.cwd:
@@ -234,7 +236,7 @@ def _of_project(command: Command, environment: Environment | None, release: Rele
         return _of_script(command, environment, script)
     root = in_project(command)
     operation = command.operation
-    if root is None or (operation in {"run", "check"} and command.flag("isolated", "UV_ISOLATED")):
+    if root is None or (operation in {"run", "check"} and command.flag("isolated")):
         return ()
     workspace, of_environment = True, True
     if operation == "run":
