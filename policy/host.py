@@ -8,7 +8,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 # O_NONBLOCK: opening a FIFO that took the place of the file since it was looked at must not wait for a writer
 _FLAGS = (
@@ -180,3 +180,22 @@ def config_folders(environ: Mapping[str, str]) -> list[str]:
     """
     configured = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
     return [base for base in configured.split(":") if os.path.isabs(base)]
+
+
+def programs(environ: Mapping[str, str], *names: str) -> Iterator[str]:
+    """The executable files of some names on PATH, folder by folder.
+
+    Only absolute folders count: one that is relative to a checkout names nothing that may be executed unasked.
+
+    Args:
+        environ: Environment variables.
+        names: The names, in the order in which each folder is looked through.
+    """
+    suffix = ".exe" if sys.platform == "win32" else ""
+    for directory in environ.get("PATH", "").split(os.pathsep):
+        if not os.path.isabs(directory):
+            continue
+        for name in names:
+            path = os.path.join(directory, f"{name.removesuffix(suffix)}{suffix}")
+            if os.path.isfile(path) and os.access(path, os.X_OK):
+                yield path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from policy import host
 from policy.errors import UsageError
 from policy.locks.inherit import MARKER
 
@@ -156,11 +157,9 @@ def _of_another(subject: Subject, decision: Decision) -> Treatment:
 
 def _uvs(environ: Mapping[str, str], root: str) -> list[tuple[str, bool]]:
     """The uvs that another command would start: the first on PATH, and the environment's own; which one it is."""
-    name = "uv.exe" if os.name == "nt" else "uv"
-    paths = (f"{folder}{os.sep}{name}" for folder in environ.get("PATH", "").split(os.pathsep) if os.path.isabs(folder))
-    found = [(path, True) for path in paths if os.access(path, os.X_OK)][:1]
-    own = os.path.join(root, "Scripts" if os.name == "nt" else "bin", name)
-    return [*found, (own, False)] if os.path.exists(own) else found
+    own = os.path.join(root, *(("Scripts", "uv.exe") if os.name == "nt" else ("bin", "uv")))
+    first = next(host.programs(environ, "uv"), "")
+    return [(path, path is first) for path in (first, own) if path and (path is first or os.path.exists(path))]
 
 
 def _of_uv(command: Command, decision: Decision) -> Treatment:

@@ -116,3 +116,18 @@ def test_folder(environ: dict[str, str], expected: str) -> None:
 def test_config_folders(value: str | None, expected: list[str]) -> None:
     """The system's folders are those of XDG_CONFIG_DIRS, relative ones ignored."""
     assert host.config_folders({} if value is None else {"XDG_CONFIG_DIRS": value}) == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+def test_programs(tmp_path: Path) -> None:
+    """Programs are found folder by folder, in absolute folders, where they are executable files."""
+    for name in ("a/one", "b/one", "b/two", "c/one"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        path.chmod(0o644 if name == "c/one" else 0o755)
+    (tmp_path / "d" / "one").mkdir(parents=True)
+    environ = {"PATH": ":".join(("", "relative", *(f"{tmp_path}/{name}" for name in "dcba")))}
+    found = [os.path.relpath(path, tmp_path) for path in host.programs(environ, "two", "one")]
+    assert found == ["b/two", "b/one", "a/one"]
+    assert not list(host.programs({}, "one"))

@@ -193,7 +193,8 @@ class _Search:
         """The first of some commands on PATH that is an interpreter."""
         fault = None
         for command in commands:
-            for path in self._on_path(command):
+            name = f"{command.removesuffix('.exe')}.exe" if _WINDOWS else command
+            for path in host.programs(self.environ, name):
                 try:
                     found = self._interpreter(path, path, found_by)
                     if self._satisfies(found, wanted):
@@ -204,15 +205,6 @@ class _Search:
         if fault and not wanted:
             raise fault
         return None
-
-    def _on_path(self, command: str) -> Iterator[str]:
-        """The files that a command may be, by PATH's absolute folders: one relative to the checkout names nothing."""
-        if _WINDOWS and not command.endswith(".exe"):
-            command += ".exe"
-        for folder in self.environ.get("PATH", "").split(os.pathsep):
-            path = os.path.join(folder, command)
-            if os.path.isabs(folder) and os.path.isfile(path) and os.access(path, os.X_OK):
-                yield path
 
     def _near(self) -> Environment | None:
         """The virtual environment that the working directory lies in, or the nearest `.venv`; nothing is executed."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from policy.environment.discovery import Environment, find
+from policy import host
+from policy.environment.discovery import Environment, find, planned
 from policy.errors import EnvironmentNotFound
 from policy.uv.projects import has_metadata, pip_settings, project_environment, venv_file, workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from policy.uv.command import Command
 
@@ -128,7 +129,7 @@ def _pip(command: Command) -> Environment | None:
         found = _system(command) if system else _discovered(command)
     for kind, directory in directories.items():
         if found is None:
-            return Environment(_interpreter_in(directory), directory, kind, "", f"--{kind}")
+            found = planned(directory, f"--{kind}")
         found.root, found.kind, found.found_by = directory, kind, f"--{kind}"
         return found
     return found
@@ -275,7 +276,8 @@ def _is_base(prefix: str, environ: Mapping[str, str]) -> bool:
 def _system(command: Command) -> Environment | None:
     """The first Python on PATH that is in no virtual environment."""
     parent = command.environ.get("UV_INTERNAL__PARENT_INTERPRETER")
-    for path in (*([parent] if parent else ()), *_on_path(command)):
+    # In uv's order: all names of a folder, then the next folder.
+    for path in (*([parent] if parent else ()), *host.programs(command.environ, "python", "python3")):
         try:
             found = find(path, environ=command.environ, cwd=command.cwd)
         except EnvironmentNotFound:
@@ -283,15 +285,6 @@ def _system(command: Command) -> Environment | None:
         if found.kind == "system":
             return _by(found, "PATH")
     return None
-
-
-def _on_path(command: Command) -> Iterator[str]:
-    """The Pythons on PATH, in uv's order: all names of a folder, then the next folder."""
-    for folder in (command.environ.get("PATH") or "").split(os.pathsep):
-        for name in ("python.exe", "python3.exe") if _WINDOWS else ("python", "python3"):
-            path = os.path.join(folder, name)
-            if folder and os.path.isabs(folder) and os.path.isfile(path) and os.access(path, os.X_OK):
-                yield path
 
 
 def _found(path: str, command: Command) -> Environment:
@@ -322,11 +315,7 @@ def _at(command: Command, root: str, found_by: str) -> Environment:
             return ""
         return wanted.base_interpreter if wanted else ""
 
-    return Environment(_interpreter_in(root), root, "virtualenv", base, found_by)
-
-
-def _interpreter_in(root: str) -> str:
-    return os.path.join(root, "Scripts", "python.exe") if _WINDOWS else os.path.join(root, "bin", "python")
+    return planned(root, found_by, base)
 
 
 def _by(found: Environment, found_by: str) -> Environment:
