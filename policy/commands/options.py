@@ -153,20 +153,27 @@ def caller(arguments: Arguments) -> Caller:
 
 
 def assume(request: Request, pairs: Sequence[str]) -> None:
-    """Facts that are taken for true without looking."""
-    from policy.rules.conditions import CONDITIONS
+    """Facts that are taken for true without looking; the environment and the plan follow.
 
+    A path that is given twice is one path: as spelled, and without its links.
+    """
+    from policy.rules.conditions import CONDITIONS
+    from policy.rules.supposition import follow
+
+    assumed: dict[str, object] = {}
     known = [key for key, condition in CONDITIONS.items() if condition.assumable]
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or key not in known:
             raise UsageError(f"--assume {pair}: write --assume FACT=VALUE with one of {', '.join(known)}")
         try:
-            request.facts[key] = CONDITIONS[key].assumed(value)
+            fact = CONDITIONS[key].assumed(value)
         except ValueError as error:
             raise UsageError(f"--assume {pair}: {key} {error}") from None
+        before = assumed.get(key)
+        assumed[key] = fact if before is None or not CONDITIONS[key].is_path else (before, fact)
         request.details[key] = "assumed"
-        request.given = True
+    follow(request, assumed)
 
 
 def note(message: str) -> None:

@@ -59,6 +59,7 @@ class Condition:
         examples: Values as TOML would have them.
         caller: Whether two callers of one environment may see different answers.
         assumable: Whether `--assume` can give its fact.
+        is_path: Whether its fact is a path, in one spelling or two.
     """
 
     key: str
@@ -67,6 +68,7 @@ class Condition:
     examples: tuple[Any, ...]
     caller = False
     assumable = True
+    is_path: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -143,6 +145,7 @@ class PathCondition(Condition):
         spellings: How many spellings one path may have.
     """
 
+    is_path: bool = True
     absent = False
     spellings = 2
 

@@ -88,3 +88,28 @@ def _above(interpreter: str | tuple[str, ...]) -> str:
     """The root that an interpreter in its `bin` folder has."""
     interpreter = _spelled(interpreter)
     return os.path.dirname(os.path.dirname(interpreter)) or "/"
+
+
+def follow(request: Request, assumed: Mapping[str, Any]) -> None:
+    """Takes facts for true in a request: what is locked and who asks are then of its own, and the plan follows them.
+
+    Args:
+        request: The request.
+        assumed: By the key of their condition.
+    """
+    if not assumed:
+        return
+    request.facts.update(assumed)
+    request.given = True
+    known, real = request.environment, dict(assumed)
+    request.environment = Environment(
+        _spelled(real.get("interpreter", known.interpreter)),
+        _spelled(real.get("environment", known.root)),
+        real.get("kind", known.kind),
+        _spelled(real["base-interpreter"]) if "base-interpreter" in real else lambda: known.base_interpreter,
+        known.found_by,
+        known.stdlib,
+    )
+    caller = request.caller
+    project = _spelled(real["project"]) if "project" in real else caller.project
+    request.caller = Caller(caller.environ, caller.cwd, real.get("operation", caller.operation), project)

@@ -139,7 +139,7 @@ def test_warnings(root: Path, explain: factories.Run) -> None:
     warning = f"{file} is ignored: everyone can write it; `chmod o-w` it to have it used"
     seen = explain(root, "--env", "UV_ONLY_GLOBAL_LOCKS=maybe")
     assert seen.stdout.endswith(f"\nwarning: {warning}\n")
-    assert "\nhint: UV_ONLY_GLOBAL_LOCKS is set, but to no boolean" in seen.stdout
+    assert "\nhint: UV_ONLY_GLOBAL_LOCKS is not a boolean" in seen.stdout
     assert told(explain(root, *JSON))["warnings"] == [warning]
     quiet = told(explain(root, *JSON, "-q", "--env", "UV_ONLY_GLOBAL_LOCKS=maybe"))
     assert (quiet["warnings"], quiet["hints"]) == ([], [])

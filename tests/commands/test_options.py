@@ -165,3 +165,17 @@ def test_requests_are_separate() -> None:
 def test_help_of_every_option() -> None:
     """Every shared option has a help text."""
     assert all(option.help for option in declared().options.values())
+
+
+def test_what_follows_from_assumptions() -> None:
+    """An assumed root, interpreter or kind is what is locked: the plan follows, and the real one is left alone."""
+    asked = factories.request()
+    found = asked.environment
+    options.assume(asked, ["environment=/x/env", "kind=system", "operation=sync"])
+    assert (asked.environment.root, asked.environment.kind, asked.caller.operation) == ("/x/env", "system", "sync")
+    assert asked.environment.interpreter == found.interpreter
+    assert (found.root, found.kind) == ("/srv/app/.venv", "virtualenv")
+    two = factories.request()
+    options.assume(two, ["environment=/link/env", "environment=/real/env"])
+    assert two.facts["environment"] == ("/link/env", "/real/env")
+    assert two.environment.root == "/link/env"
