@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from policy.checks.coverage import Share
 from policy.escape import printable
+from policy.render.effective import written as toml
 from policy.render.github import annotation
 from policy.render.junit import Case, document
 from policy.render.record import label, rule, shorten, written
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from policy.checks.run_cases import Trial, Trials
+    from policy.config.cases import Case as Test
     from policy.rules.rule import Rule
 
 VERSION = 1
@@ -205,6 +207,23 @@ def as_github(files: Sequence[Trials]) -> str:
 def _untested(trials: Trials, rule: Rule) -> str:
     diagnostic = Diagnostic(Location(trials.file), f"no test reaches rule {rule.label}", line=rule.line)
     return annotation("warning", diagnostic, "policy test")
+
+
+def as_tables(cases: Sequence[Test], keys: Sequence[str]) -> str:
+    """Tests as a configuration file has them.
+
+    Args:
+        cases: The tests.
+        keys: The table of the file that they stand in.
+    """
+    blocks = []
+    for case in cases:
+        given = {key: dict(value) if isinstance(value, tuple) else value for key, value in case.given.items()}
+        expect = f"lock = {written(case.lock)}" + (f", rule = {toml(case.rule)}" if case.rule is not None else "")
+        lines = [f"[[{'.'.join([*keys, 'tests'])}]]", f"name = {toml(case.name)}"]
+        lines += [f"given = {toml(given)}"] if given else []
+        blocks.append("\n".join([*lines, f"expect = {{ {expect} }}", ""]))
+    return "\n".join(blocks)
 
 
 def _message(trial: Trial) -> str:

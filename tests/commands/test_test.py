@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tomllib
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -257,3 +258,34 @@ def test_nothing_of_this_machine(here: Path, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv("HOME", home)
         monkeypatch.setenv("USER", "ada")
         assert _test(here, WHO, rules="") == 0
+
+
+def test_write(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--write adds a test for each rule that no test reaches; they pass, and all is covered then."""
+    file = here / "lock-policy.toml"
+    file.write_text(RULES + PASSING, encoding="utf-8")
+    assert main(["test", "--write", "--min-coverage", "100", "lock-policy.toml"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "covered: 3 of 3 (100 %) rules, 7 of 8 (87.5 %) answers of conditions\n4 passed in 1 file\n"
+    assert err == f"policy: {file}: 2 tests added\n"
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith(RULES + PASSING + "\n[[tests]]\n")
+    assert main(["check", "--strict", "lock-policy.toml"]) in {0, 1}
+    assert "duplicate-name" not in capsys.readouterr().err
+    assert main(["test", "--write", "lock-policy.toml"]) == 0
+    assert file.read_text(encoding="utf-8") == text
+
+
+def test_write_into_pyproject(here: Path) -> None:
+    """In pyproject.toml the tests stand in our table."""
+    file = here / "pyproject.toml"
+    file.write_text('[[tool.lock-policy.rules]]\nname = "a\\"b"\nlock = "both"', encoding="utf-8")
+    assert main(["test", "--write", "--min-coverage", "100", "pyproject.toml"]) == 0
+    (test,) = tomllib.loads(file.read_text(encoding="utf-8"))["tool"]["lock-policy"]["tests"]
+    assert test == {"name": 'a"b decides', "expect": {"lock": ["global", "local"], "rule": 'a"b'}}
+
+
+def test_write_needs_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """Files that merely apply here are not changed: they may be everybody's."""
+    assert main(["test", "--write"]) == 2
+    assert capsys.readouterr().err == "policy: error: --write needs the name of a FILE\n"
