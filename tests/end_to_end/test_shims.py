@@ -12,7 +12,7 @@ import pytest
 
 from policy.commands.tools import TOOLS
 from tests import factories, processes
-from tests.running import Place, Terminal, ended
+from tests.running import Place, Terminal, ended, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -316,3 +316,28 @@ def test_working_directory_gone(user: Shimmed) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_hold_runs(user: Shimmed) -> None:
+    """With --hold-runs a program that runs in the environment keeps writers out, and no other reader."""
+    user.write("--hold-runs")
+    assert is_held(user, "uv", "run", "serve")
+    assert is_held(user, "poetry", "run", "serve")
+    assert not is_held(user, "pip", "list")
+    first, second = (
+        subprocess.Popen(
+            user.lines("poetry", "run", "serve"),
+            env=user.environ,
+            cwd=user.place.directory,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    )
+    try:
+        for process in (first, second):
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("ready")
+    finally:
+        ended(first, second)
+    wait_until(lambda: user.place.run("true", options=("--timeout", "0")).returncode == 0, "both have left")
