@@ -103,7 +103,8 @@ def test_run(tmp_path: Path) -> None:
     finally:
         first.stdin = None
         ended(first, second)
-    told = [(line["pid"], line["event"]) for line in lines(log) if line["purpose"] == "gate"]
+    gate = lines(log)[0]["lock"]
+    told = [(line["pid"], line["event"]) for line in lines(log) if line["lock"] == gate]
     order = [told.index(one) for one in ((first.pid, "acquired"), (second.pid, "wait"), (second.pid, "acquired"))]
     assert order == sorted(order)
     assert (first.pid, "released") in told
