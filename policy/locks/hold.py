@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+_INTERRUPTS = 100  # exceptions of signal handlers in a row, while locks are given up
 _GRACE = 1.0  # seconds that a lock of an ancestor is waited for
 _REPLACED = 1000  # times that a lock may be replaced under its waiters
 
@@ -119,12 +120,33 @@ class Held:
     def __del__(self) -> None:
         if sys.is_finalizing():  # nothing can be imported any more, and the kernel releases what is held
             return
-        if not self.inherited and any(lock.descriptors for lock in self.taken):
+        if not getattr(self, "taken", None) or self.inherited:  # an interrupt may have come before it was made
+            return
+        lost = any(lock.descriptors for lock in self.taken)
+        self._surely_give_up()
+        if lost:
             import warnings
 
-            self.give_up()
             message = f"locks that were never released: {', '.join(lock.name for lock in self.locks)}"
             warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
+
+    def abandon(self, steps: Generator[Pause, None, object]) -> None:
+        """Gives up what was taken when steps end early."""
+        try:
+            steps.close()
+        finally:
+            self._surely_give_up()
+            self.locks = ()
+
+    def _surely_give_up(self) -> None:
+        """Releases whatever interrupts: an exception of a signal handler may come at any moment, and again."""
+        for _ in range(_INTERRUPTS):
+            try:
+                self.give_up()
+            except BaseException:  # noqa: BLE001, S112  (the one that led here is under way, or nobody could catch it)
+                continue
+            else:
+                return
 
     def __repr__(self) -> str:
         return f"Held({[lock.name for lock in self.locks]!r})"
@@ -194,9 +216,7 @@ def drive(held: Held, steps: Generator[Pause, None, T]) -> T:
         result: T = end.value
         return result
     except BaseException:
-        steps.close()
-        held.give_up()
-        held.locks = ()
+        held.abandon(steps)
         raise
 
 
@@ -209,9 +229,7 @@ async def drive_async(held: Held, steps: Generator[Pause, None, T]) -> T:
         result: T = end.value
         return result
     except BaseException:
-        steps.close()
-        held.give_up()
-        held.locks = ()
+        held.abandon(steps)
         raise
 
 

@@ -400,8 +400,10 @@ def close(file: OpenFile) -> None:
                 # Closing alone would leave the lock with a child that another thread is just starting.
                 _unlock(file.descriptor)
         finally:
-            _close(file)
-            _opened.discard(file)
+            try:
+                _close(file)
+            finally:
+                _opened.discard(file)
 
 
 def _close(file: OpenFile) -> None:

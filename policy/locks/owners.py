@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from policy.locks.backend import Lock
 
-# By device and inode of what is locked: who holds it, and whether for reading. Several may read.
-_owners: dict[str, list[tuple[int, bool]]] = {}
+# By device and inode of what is locked and by the lock object: who holds it, and whether for reading. Several may read.
+_owners: dict[str, dict[int, tuple[int, bool]]] = {}
 
 if sys.platform != "win32":
     os.register_at_fork(after_in_child=_owners.clear)
@@ -24,16 +24,15 @@ def note(lock: Lock) -> None:
     """The thread or task that runs holds a lock from now on."""
     what = _what(lock)
     if what:
-        _owners.setdefault(what, []).append((_who(), lock.shared))
+        _owners.setdefault(what, {})[id(lock)] = _who(), lock.shared
 
 
 def forget(lock: Lock) -> None:
     """The lock is not held any longer, whichever thread or task gives it up."""
     what = _what(lock)
     held = _owners.get(what)
-    if held:
-        mine = (_who(), lock.shared)
-        held.remove(mine if mine in held else held[-1])
+    if held is not None:
+        held.pop(id(lock), None)
         if not held:
             _owners.pop(what, None)
 
@@ -44,7 +43,7 @@ def enters_again(lock: Lock) -> bool:
     Raises:
         LockUnavailable: It holds the lock for reading and now wants to write: it would wait for itself.
     """
-    held = [shared for who, shared in _owners.get(_what(lock), ()) if who == _who()]
+    held = [shared for who, shared in tuple(_owners.get(_what(lock), {}).values()) if who == _who()]
     if held and all(held) and not lock.shared:
         reason = "this thread or task holds it for reading, and would wait for itself to write"
         raise LockUnavailable(lock.name, errno.EDEADLK, reason, remedy="take it for writing from the start")
