@@ -52,6 +52,7 @@ def test_shared(tmp_path: Path) -> None:
     other.release()
     assert writer.attempt()
     assert not one.attempt()
+    one.release()
     writer.release()
 
 
