@@ -157,6 +157,8 @@ def assume(request: Request, pairs: Sequence[str]) -> None:
 
     A path that is given twice is one path: as spelled, and without its links.
     """
+    if not pairs:
+        return
     from policy.rules.conditions import CONDITIONS
     from policy.rules.supposition import follow
 

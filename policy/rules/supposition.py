@@ -97,8 +97,6 @@ def follow(request: Request, assumed: Mapping[str, Any]) -> None:
         request: The request.
         assumed: By the key of their condition.
     """
-    if not assumed:
-        return
     request.facts.update(assumed)
     request.given = True
     known, real = request.environment, dict(assumed)
