@@ -43,8 +43,8 @@ class Language:
         self._states = states
         self._separator = separator
         self._rows: dict[str, tuple[int, int]] = {}
-        self.final = 1 << len(states.units)
-        self.start = MATCHED if states.everything else 1 | (states.skips & 1) << 1
+        self.final: int = 1 << len(states.units)
+        self.start: int = MATCHED if states.everything else 1 | (states.skips & 1) << 1
 
     def step(self, mask: int, character: str) -> int:
         """The states after one more character.

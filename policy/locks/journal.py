@@ -30,7 +30,7 @@ class Journal:
     __slots__ = ("_acquired", "path")
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.path: str = path
         self._acquired: set[int] = set()
 
     def write(self, event: str, lock: Lock, **facts: object) -> None:

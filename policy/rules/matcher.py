@@ -132,11 +132,11 @@ class States:
     def __init__(
         self, units: Sequence[Part], stars: int, deeps: int, skips: int = 0, *, everything: bool = False
     ) -> None:
-        self.units = units
-        self.stars = stars
-        self.deeps = deeps
-        self.skips = skips
-        self.everything = everything
+        self.units: Sequence[Part] = units
+        self.stars: int = stars
+        self.deeps: int = deeps
+        self.skips: int = skips
+        self.everything: bool = everything
 
 
 def text_states(parts: Segment) -> States:
