@@ -179,9 +179,9 @@ class FileLock:
 
 def operation(*, shared: bool) -> int:
     """The operation of flock(2)."""
-    if sys.platform == "win32":
-        return 0
-    return fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    if sys.platform != "win32":
+        return fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    return 0
 
 
 def attempt(descriptor: int, *, shared: bool = False) -> bool:
@@ -193,15 +193,15 @@ def attempt(descriptor: int, *, shared: bool = False) -> bool:
     Raises:
         OSError: There is no flock here.
     """
-    if sys.platform == "win32":
-        from filelock import lock_descriptor
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(descriptor, operation(shared=shared) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+    from filelock import lock_descriptor
 
-        return lock_descriptor(descriptor, blocking=False)
-    try:
-        fcntl.flock(descriptor, operation(shared=shared) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    return lock_descriptor(descriptor, blocking=False)
 
 
 def prune(path: str, *, named: bool = False) -> bool:

@@ -357,7 +357,7 @@ def _is_taken(lock: Lock, held: Held) -> bool:
 
 def sleep(pause: Pause) -> None:
     """Sleeps in this thread until a pause is over."""
-    if pause.descriptor < 0:
+    if sys.platform == "win32" or pause.descriptor < 0:
         time.sleep(pause.seconds)
     else:
         import select

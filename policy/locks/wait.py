@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 if sys.platform != "win32":
     import fcntl
-    import select
     from fcntl import LOCK_SH
 else:
     LOCK_SH = 1
@@ -178,7 +177,8 @@ def _in_thread(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool 
     def block() -> None:
         try:
             for step in own:
-                fcntl.flock(*step)
+                if sys.platform != "win32":
+                    fcntl.flock(*step)
         except OSError as error:
             failures.append(error)
         finally:
@@ -190,19 +190,28 @@ def _in_thread(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool 
         end()
         os.close(output)
         return None
-    poll = select.poll()
-    poll.register(output, select.POLLIN)
     try:
-        while not deadline.over:
-            yield Pause(output, min(deadline.pause(), _SLICE_SECONDS))
-            if poll.poll(0):
-                break
+        yield from _until_readable(output, deadline)
     finally:
         os.close(output)
     if failures:
         raise failures[0]
     descriptor, operation = steps[-1]
     return file.attempt(descriptor, shared=operation == LOCK_SH)
+
+
+def _until_readable(descriptor: int, deadline: Deadline) -> Generator[Pause, None, None]:
+    """Pauses until a pipe becomes readable, or time is up."""
+    import select
+
+    if sys.platform == "win32":
+        return
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while not deadline.over:
+        yield Pause(descriptor, min(deadline.pause(), _SLICE_SECONDS))
+        if poll.poll(0):
+            return
 
 
 def _in_child(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool | None]:
@@ -293,7 +302,8 @@ class Child:
         os.close(inner)
         os.close(outer)
         # Not read to its end: a process that another thread forked may keep the other side of the pipe open.
-        os.set_blocking(self.output, False)
+        if sys.platform != "win32":
+            os.set_blocking(self.output, False)
         self._answer = b""
 
     def answered(self) -> bool:
