@@ -138,6 +138,7 @@ RUN = BOTH | {
 # What `import signal` brings along, which `_signal` would not.
 EXPLAIN = BOTH | {
     "policy.commands.explain",
+    "policy.rules.supposition",
     "policy.escape",
     "policy.rules.excludes",
     "policy.rules.trace",
