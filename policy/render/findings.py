@@ -88,6 +88,7 @@ def _record(finding: Finding) -> dict[str, Any]:
         "end_column": diagnostic.column + diagnostic.width if located else None,
         "key": list(diagnostic.location.keys),
         "message": diagnostic.message,
+        "examples": list(finding.examples),
     }
 
 

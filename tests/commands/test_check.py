@@ -155,6 +155,7 @@ def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "column": 7,
         "end_column": 11,
         "key": ["rules", 0, "match", "user"],
+        "examples": ["policy explain --assume user=a", "policy explain"],
     }
     assert (error["code"], error["line"], error["column"], error["end_column"]) == ("unreadable", None, None, None)
 
