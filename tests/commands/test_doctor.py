@@ -167,7 +167,7 @@ def test_text(place: Place, fakes: Path) -> None:
     lines = done.stdout.splitlines()
     at = lines.index("wrong  /tmp: two processes hold the same lock at once")
     assert lines[at + 1] == "       flock-does-not-exclude: docs/reference.md#doctor-flock-does-not-exclude"
-    assert lines[at + 2].startswith("       printf ")
+    assert lines[at + 2] == "       findmnt -T /tmp"
     assert lines[-1] == "2 findings"
 
 
@@ -177,7 +177,8 @@ def test_remedy_runs(place: Place, fakes: Path) -> None:
     (remedy,) = {text for text in remedies(found) if str(place.root) in text}
     subprocess.run(["/bin/sh", "-c", remedy], cwd=place.directory, check=True)
     text = (place.directory / "lock-policy.toml").read_text(encoding="utf-8")
-    assert text == f'[[rules]]\nmatch.environment = "{place.root}/**"\nlock = ["strict", "local"]\n'
+    assert place.call([*factories.PROGRAM, "check"]).returncode == 0
+    assert text == f'[[rules]]\nmatch.environment = "{place.root}/**"\nlock = "cluster"\n'
 
 
 def test_configuration(place: Place) -> None:

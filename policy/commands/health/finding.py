@@ -89,15 +89,20 @@ class Surroundings:
         return (self.gate, root) if root and os.path.isdir(root) else (self.gate,)
 
 
-def rule_for(folder: str, lock: str) -> str:
+def move_locks(surroundings: Surroundings, folder: str, lock: str) -> str:
     """A command that appends a rule for the environments below a folder to the project's configuration.
 
+    Where the folder is that of the gate no rule helps, and the command shows what it lies on.
+
     Args:
+        surroundings: What is looked at.
         folder: Absolute.
         lock: The value of `lock`, as TOML.
     """
     import shlex
 
+    if folder == surroundings.gate:
+        return f"findmnt -T {shlex.quote(folder)}"
     quoted = folder.replace("\\", "\\\\").replace('"', '\\"')
     lines = ("[[rules]]", f'match.environment = "{quoted}/**"', f"lock = {lock}")
     return f"printf '%s\\n' {' '.join(map(shlex.quote, lines))} >> lock-policy.toml"

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 
-from policy.commands.health.finding import Finding, rule_for
+from policy.commands.health.finding import Finding, move_locks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,37 +25,39 @@ if sys.platform != "win32":
         """Tries exclusion in each folder for locks."""
         if sys.platform != "linux":
             return []  # only there a file without a name can be opened twice
-        return [finding for folder in surroundings.folders for finding in _in(folder)]
+        return [finding for folder in surroundings.folders for finding in _in(folder, surroundings)]
 
-    def _in(folder: str) -> Iterator[Finding]:
+    def _in(folder: str, surroundings: Surroundings) -> Iterator[Finding]:
         try:
             descriptor = unnamed(folder)
         except OSError:
             return  # another check says why
         try:
-            yield from _tried(folder, descriptor)
+            yield from _tried(folder, descriptor, surroundings)
         finally:
             os.close(descriptor)
 
-    def _tried(folder: str, descriptor: int) -> Iterator[Finding]:
+    def _tried(folder: str, descriptor: int, surroundings: Surroundings) -> Iterator[Finding]:
         error = _attempt(descriptor, fcntl.LOCK_EX)
         if error:
             reason = os.strerror(error)
-            yield Finding("flock-unavailable", f"{folder}: flock(2) fails: {reason}", rule_for(folder, '"strict"'))
+            yield Finding(
+                "flock-unavailable", f"{folder}: flock(2) fails: {reason}", move_locks(surroundings, folder, '"global"')
+            )
             return
         answers = _second(descriptor)
         if answers["exclusive"] == 0:
             message = f"{folder}: two processes hold the same lock at once"
-            yield Finding("flock-does-not-exclude", message, rule_for(folder, '["strict", "local"]'))
+            yield Finding("flock-does-not-exclude", message, move_locks(surroundings, folder, '"cluster"'))
             return
         if _in_namespace(descriptor) == 0:
             message = f"{folder}: a process in another mount namespace holds the same lock at once"
-            yield Finding("flock-per-namespace", message, rule_for(folder, '["cluster", "local"]'))
+            yield Finding("flock-per-namespace", message, move_locks(surroundings, folder, '["cluster", "local"]'))
         _attempt(descriptor, fcntl.LOCK_SH)
         answers = _second(descriptor)
         if answers["exclusive"] == 0:
             message = f"{folder}: a writer is not kept out by a reader"
-            yield Finding("flock-does-not-exclude", message, rule_for(folder, '["strict", "local"]'))
+            yield Finding("flock-does-not-exclude", message, move_locks(surroundings, folder, '"cluster"'))
         if answers["shared"] != 0:
             yield Finding("flock-not-shared", f"{folder}: two readers exclude each other", f"findmnt -T {folder}")
         fcntl.flock(descriptor, fcntl.LOCK_UN)

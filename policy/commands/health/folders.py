@@ -8,7 +8,7 @@ import stat
 import sys
 import time
 
-from policy.commands.health.finding import Finding, rule_for
+from policy.commands.health.finding import Finding, move_locks
 from policy.environment.mounts import lock_reach, mount_of
 
 TYPE_CHECKING = False
@@ -35,7 +35,9 @@ def mounts(surroundings: Surroundings) -> Iterator[Finding]:
             continue
         reason = lock_reach(mount)
         if reason:
-            yield Finding("locks-stay-here", f"{folder}: {reason}", rule_for(folder, '["cluster", "local"]'))
+            yield Finding(
+                "locks-stay-here", f"{folder}: {reason}", move_locks(surroundings, folder, '["cluster", "local"]')
+            )
         version_3 = {"vers=3", "nfsvers=3"} & set(mount.options)
         if mount.type == "nfs" and version_3 and "nolock" not in mount.options and not _runs("lockd"):
             message = f"{folder}: {mount.point} is mounted with NFS 3, and lockd does not run"

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from policy.commands.health.finding import CODES, Finding, Surroundings, rule_for
+from policy.commands.health.finding import CODES, Finding, Surroundings, move_locks
 from tests import factories
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+HERE = Surroundings({}, "/", "/gate", None)
 
 
 def test_anchor() -> None:
@@ -32,10 +35,15 @@ def test_folders(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 @pytest.mark.parametrize("folder", ["/srv/envs", "/it's a 100% \\folder"])
-def test_rule_for(folder: str, tmp_path: Path) -> None:
+def test_move_locks(folder: str, tmp_path: Path) -> None:
     """The command writes a rule that TOML reads, whatever the folder is called."""
     import tomllib
 
-    subprocess.run(["/bin/sh", "-c", rule_for(folder, '["cluster", "local"]')], cwd=tmp_path, check=True)
+    subprocess.run(["/bin/sh", "-c", move_locks(HERE, folder, '["cluster", "local"]')], cwd=tmp_path, check=True)
     (rule,) = tomllib.loads((tmp_path / "lock-policy.toml").read_text(encoding="utf-8"))["rules"]
     assert rule == {"match": {"environment": f"{folder}/**"}, "lock": ["cluster", "local"]}
+
+
+def test_no_rule_moves_the_gate() -> None:
+    """Where the gate's own directory is at fault, the command shows what it lies on."""
+    assert move_locks(HERE, "/gate", '"cluster"') == "findmnt -T /gate"
