@@ -81,9 +81,11 @@ class Process:
     """
 
     def __init__(self, words: Sequence[str], log: Path, wrapper: Sequence[str] = ()) -> None:
+        # With the tests, however they end, ends what they started.
+        mortal = ["setpriv", "--pdeathsig", "QUIT"] if shutil.which("setpriv") and sys.platform == "linux" else []
         with log.open("ab") as output:
             self.running = subprocess.Popen(
-                [*wrapper, *words],
+                [*wrapper, *mortal, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
