@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from policy.commands.locks import record, shown
+from policy.commands.locks import nothing, record, shown
 from policy.escape import printable
 from policy.render.layout import fit, width
 from policy.render.style import BOLD, DIM, GREEN, YELLOW, paint, wanted
@@ -117,7 +117,7 @@ def changes(before: list[Row] | None, now: list[Row], *, color: bool) -> Iterato
         if name not in new and was.lock.locked:
             yield f"{moment}  free     {printable(name)}"
     if before is None and not now:
-        yield f"{moment}  no environment is locked"
+        yield f"{moment}  {nothing()}"
 
 
 def _new(now: Iterable[Holder], before: Iterable[Holder]) -> list[Holder]:

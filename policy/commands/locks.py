@@ -214,4 +214,14 @@ def shown(found: Iterable[Row], *, color: bool) -> str:
         if row.lock.locked and not row.lock.holders:
             lines.append("         held by a process that cannot be seen from here")
         lines += [f"         waits: {printable(str(waiter))}" for waiter in row.waiters]
-    return "\n".join(lines) if lines else "no environment is locked"
+    return "\n".join(lines) if lines else nothing()
+
+
+def nothing() -> str:
+    """What is said where no lock is found."""
+    if proc.has_locks() and not proc.sees_all():
+        return (
+            "no lock is seen from this PID namespace, which does not show those of processes outside of it; "
+            "`policy locks ENV` finds out whether one environment is locked"
+        )
+    return "no environment is locked"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import sys
 import time
 
@@ -12,6 +14,10 @@ from attrs import frozen
 from policy.escape import printable
 from policy.host import user_name
 from policy.locks import proc
+from policy.locks.open_file import unforked
+
+if sys.platform != "win32":
+    import fcntl
 
 _COMMAND_LENGTH = 80  # characters of a command line that a message shows
 _CREDENTIALS = re.compile(r"(?<=//)[^/@\s]+(?=@)")  # of an index URL: ps shows them, a log kept by others need not
@@ -54,7 +60,7 @@ class Found:
 
     Args:
         name: How people name it: the path, for a file.
-        locked: Whether the kernel says that it is locked now; None where the kernel cannot be asked.
+        locked: Whether it is locked now; None where that cannot be known.
         holders: By whom; empty where that cannot be known.
     """
 
@@ -74,15 +80,44 @@ def holders(path: str) -> tuple[Holder, ...]:
 
 
 def is_locked(path: str) -> bool | None:
-    """Whether a lock file is locked with flock now; None where the kernel cannot be asked.
+    """Whether a lock file is locked with flock now; None where that cannot be known.
 
     Args:
         path: The lock file.
     """
     file = proc.identity(path)
     if file is not None:
-        return file in proc.flocks()
+        return _is_locked(path, known=file in proc.flocks())
     return None if os.path.lexists(path) and not proc.has_locks() else False
+
+
+def _is_locked(path: str, *, known: bool) -> bool | None:
+    """What the kernel says of a lock file, or a try where it does not show the locks of every process."""
+    return known or (False if proc.sees_all() else _try(path))
+
+
+def _try(path: str) -> bool | None:
+    """Finds out whether a file is locked by locking it for an instant; None where this user may not open it."""
+    if sys.platform != "win32":
+        with unforked:  # a copy of the descriptor would keep the lock
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            except OSError as error:
+                # Nobody holds what is gone, a link or a socket: it is refused as a lock file.
+                return False if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO) else None
+            try:
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    fcntl.flock(descriptor, fcntl.LOCK_UN)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return None  # NFS wants a descriptor open for writing; no flock here
+            else:
+                return False
+            finally:
+                os.close(descriptor)
+    return None
 
 
 def locks(directories: tuple[str, ...], *more: str) -> tuple[Found, ...]:
@@ -104,7 +139,7 @@ def locks(directories: tuple[str, ...], *more: str) -> tuple[Found, ...]:
     for path in dict.fromkeys((*paths, *more)):
         file = proc.identity(path, table)
         if file is not None:
-            found.append(Found(path, file in look.known, look.holders(file)))
+            found.append(Found(path, _is_locked(path, known=file in look.known), look.holders(file)))
         elif not proc.has_locks() and os.path.lexists(path):
             found.append(Found(path, None))
     return tuple(found)

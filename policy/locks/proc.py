@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_FIRST = "pid:[4026531836]"  # the PID namespace of the host itself (PROC_PID_INIT_INO in the kernel)
+
 Identity = tuple[int, int, int]  # major and minor number of the file system's device, inode: as in /proc/locks
 
 
@@ -166,6 +168,14 @@ def stat_fields(pid: int) -> list[str]:
 def has_locks() -> bool:
     """Whether /proc is here to be asked."""
     return os.path.exists("/proc/locks")
+
+
+def sees_all() -> bool:
+    """Whether /proc/locks shows every lock: to a PID namespace it shows only those of processes in it (fs/locks.c)."""
+    try:
+        return os.readlink("/proc/self/ns/pid") == _FIRST
+    except OSError:
+        return False
 
 
 def _identity(text: str) -> Identity | None:

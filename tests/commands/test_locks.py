@@ -211,8 +211,67 @@ def test_text(host: Host, running: subprocess.Popen[str]) -> None:
 def test_text_without_locks(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is nothing to list, that is said."""
     monkeypatch.setattr(holders, "locked", tuple)
+    monkeypatch.setattr(proc, "sees_all", lambda: True)
     assert host.text() == "no environment is locked\n"
     assert json.loads(host.text("--output-format", "json")) == {"version": 1, "locks": []}
+
+
+NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc")
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_from_another_pid_namespace(host: Host, shared: bool) -> None:
+    """A PID namespace does not show who holds a lock outside of it: it is tried, given back, and listed as locked."""
+    need_proc()
+    requirements.need_root()
+    gate = factories.gate(host.place.root)
+    words = [*NAMESPACE, PYTHON, "-m", "policy", "locks", "--output-format", "json", str(host.place.root)]
+
+    def states() -> set[str]:
+        done = host.place.call(words)
+        assert done.returncode == 0, done.stderr
+        return {row["state"] for row in json.loads(done.stdout)["locks"]}
+
+    options = ("--shared",) if shared else ()
+    process = host.place.start(host.place.words("sleep", "60", options=options))
+    try:
+        wait_until(lambda: os.path.exists(host.place.lock) and not host.place.is_free(), "the lock is not held")
+        assert states() == {"locked"}
+    finally:
+        ended(process)
+    assert states() == {"free"}
+    assert proc.identity(gate) not in proc.flocks()
+
+
+def test_another_pid_namespace_says_what_it_cannot_see(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is seen from another PID namespace, it is not said that nothing is locked."""
+    need_proc()
+    requirements.need_root()
+    code = "from policy.locks import proc; print(proc.sees_all())"
+    assert host.place.call([*NAMESPACE, PYTHON, "-c", code]).stdout == "False\n"
+    monkeypatch.setattr(holders, "locked", tuple)
+    monkeypatch.setattr(proc, "sees_all", lambda: False)
+    (host.directory / "lock-policy-link.lock").symlink_to("nowhere")
+    (host.directory / "lock-policy-folder.lock").mkdir()
+    text = host.text()
+    assert "no environment is locked" not in text
+    assert "`policy locks ENV`" in text
+
+
+def test_into_another_pid_namespace(host: Host) -> None:
+    """What a process of a PID namespace below holds is listed with the process."""
+    need_proc()
+    requirements.need_root()
+    words = host.place.words("sleep", "60")
+    process = host.place.start([*NAMESPACE, *words])
+    try:
+        wait_until(lambda: os.path.exists(host.place.lock) and not host.place.is_free(), "the lock is not held")
+        (row,) = host.rows(str(host.place.root))[-1:]
+        assert (row["state"], [one["command"] for one in row["holders"]]) == ("locked", ["sleep 60"])
+    finally:
+        for holder in holders.holders(host.place.lock):
+            os.kill(holder.pid, 9)
+        ended(process)
 
 
 def test_held_by_somebody_who_cannot_be_seen(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
