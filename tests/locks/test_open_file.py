@@ -290,6 +290,48 @@ def test_second_name_of_a_maker(crossroads: str, monkeypatch: pytest.MonkeyPatch
     assert len(waits) == 3
 
 
+def test_hard_link_for_each_look(crossroads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A victim's file that is linked for each look at the path, with one name when they are counted, is not taken."""
+    path, victim = f"{crossroads}/lock-policy-1.lock", f"{crossroads}/victim"
+    made(victim, 0o666)
+    made(path, 0o666)
+    lstat, open_ = os.lstat, os.open
+    swaps = 0
+
+    def swapped(look: int) -> int:
+        """What the path leads to while the victim's second name stands there."""
+        nonlocal swaps
+        swaps += 1
+        time.sleep(0.02)  # more than the ctime's step on kernels before 6.13
+        os.unlink(path)
+        os.link(victim, path)
+        descriptor = open_(path, look)
+        os.unlink(path)
+        made(path, 0o666)
+        return descriptor
+
+    def look(name: str) -> os.stat_result:
+        if name != path:
+            return lstat(name)
+        descriptor = swapped(os.O_RDONLY)
+        try:
+            return os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def enter(name: str, flags: int, *more: Any, **options: Any) -> int:
+        return swapped(flags) if name == path else open_(name, flags, *more, **options)
+
+    monkeypatch.setattr(opening, "_ATTEMPTS", 3)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "lstat", look)
+        patched.setattr(os, "open", enter)
+        with pytest.raises(errors.LockUnavailable, match="replaced each time"):
+            opening.open_file(opening.OpenFile(path))
+    assert swaps == 9
+    opened(path)
+
+
 def test_swapped_while_opened(crossroads: str) -> None:
     """Whatever is swapped in while it is opened: only a regular file with one name is taken, and no victim changes."""
     path, victim = f"{crossroads}/lock-policy-1.lock", f"{crossroads}/victim"
