@@ -117,7 +117,7 @@ class Reach:
 
     def _escape(self, match: Match, before: Sequence[int]) -> Example | None:
         """A request for which a match table holds, and none of some rules."""
-        return _any_home(
+        return any_home(
             [formula(match), *(formula(self.rules[one].match, positive=False) for one in before)],
             1,
             Example.of,
@@ -197,7 +197,7 @@ class Reach:
         seen: set[int] = set()
         try:
             while len(seen) < GUESSES:
-                pair = _any_home(asked, 2, _pair)
+                pair = any_home(asked, 2, _pair)
                 if pair is None:
                     return None
                 decided, other = map(self.decider, pair)
@@ -256,8 +256,17 @@ def _is_magic(pattern: str) -> bool:
     return any(character in pattern for character in "*?[")
 
 
-def _any_home(formulas: Sequence[Formula], callers: int, made: Callable[[Facts, Sequence[str]], T]) -> T | None:
-    """The first answer under some homes of the callers."""
+def any_home(formulas: Sequence[Formula], callers: int, made: Callable[[Facts, Sequence[str]], T]) -> T | None:
+    """The first answer under some homes of the callers; None where formulas are true under none of them.
+
+    Args:
+        formulas: They.
+        callers: How many callers they ask about.
+        made: Makes the answer of the facts and the homes.
+
+    Raises:
+        TooMuchError: When that cannot be found out with a bounded effort.
+    """
     homes = HOMES if any(map(_asks_home, formulas)) else HOMES[:1]
     for chosen in product(homes, repeat=callers):
         facts = Solver(chosen).solve(formulas)

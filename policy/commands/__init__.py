@@ -15,6 +15,7 @@ COMMANDS = {
     "check": "find every fault in configuration files, and rules that look wrong",
     "rule": "show what a code of policy check means, with an example",
     "test": "run the [[tests]] of configuration files against their rules",
+    "diff": "show which environments and callers get other locks under other rules",
     "show": "print the effective configuration",
     "init": "write a commented configuration file to start from",
     "locks": "list the locks that are held on this host, and by whom",

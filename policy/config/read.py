@@ -18,7 +18,7 @@ from policy.rules.plain import BUILT_IN as PLAIN_BUILT_IN
 from policy.rules.plain import BUILT_IN_LAYER, Setting
 from policy.rules.rule import RULES, TIMEOUT, Rule
 from policy.toml.diagnostic import Diagnostic, Location
-from policy.toml.document import locate, read
+from policy.toml.document import locate, parsed, read
 from policy.toml.shapes import END, MOST, TEXT, Shape, gather, keyed, refined, refuse, shown
 from policy.version import __version__
 
@@ -134,11 +134,12 @@ class Configuration:
     tests: tuple[Case, ...] = ()
 
 
-def read_file(source: Source) -> Configuration:
+def read_file(source: Source, given: tuple[str, bytes] | None = None) -> Configuration:
     """One file, judged as a whole.
 
     Args:
         source: The file and its layer.
+        given: What stands in its place: how that is shown, and its bytes; absent: the file itself is read.
 
     Returns:
         What it says.
@@ -147,7 +148,7 @@ def read_file(source: Source) -> Configuration:
         ConfigError: With every fault in it, located.
     """
     try:
-        document = read(source.path, limit=source.limit)
+        document = parsed(*given) if given else read(source.path, limit=source.limit)
     except ConfigError as error:
         raise ConfigError([_discreet(diagnostic) for diagnostic in error.diagnostics]) from None
     try:

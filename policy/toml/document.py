@@ -64,6 +64,20 @@ def read(path: str, *, limit: int = LIMIT) -> Document:
         if error.errno == errno.ELOOP:
             raise _refusal(path, "cannot be read: its symbolic links lead in a circle") from None
         raise _refusal(path, f"cannot be read: {error.strerror or error}") from None
+    return parsed(path, content, identity)
+
+
+def parsed(path: str, content: bytes, identity: Identity = (0, 0, 0, 0, 0, 0, 0)) -> Document:
+    """A TOML file whose bytes are known.
+
+    Args:
+        path: How it is shown.
+        content: The bytes.
+        identity: Of the file that they were read from; zeros for one that is no file.
+
+    Raises:
+        ConfigError: They are not valid TOML, with one located fault.
+    """
     text = _decode(path, content)
     positions = _measure(path, text)
     return Document(path, _parse(path, text, positions), text, positions, identity)

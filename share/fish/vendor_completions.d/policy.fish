@@ -44,6 +44,7 @@ complete -c policy -n '__policy_is' -a once -d 'hold the lock, look again, and r
 complete -c policy -n '__policy_is' -a check -d 'find every fault in configuration files, and rules that look wrong'
 complete -c policy -n '__policy_is' -a rule -d 'show what a code of policy check means, with an example'
 complete -c policy -n '__policy_is' -a test -d 'run the [[tests]] of configuration files against their rules'
+complete -c policy -n '__policy_is' -a diff -d 'show which environments and callers get other locks under other rules'
 complete -c policy -n '__policy_is' -a show -d 'print the effective configuration'
 complete -c policy -n '__policy_is' -a init -d 'write a commented configuration file to start from'
 complete -c policy -n '__policy_is' -a locks -d 'list the locks that are held on this host, and by whom'
@@ -150,6 +151,14 @@ complete -c policy -n '__policy_is test' -s v -l verbose -d 'say more'
 complete -c policy -n '__policy_is test' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is test' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is test' -r -F
+complete -c policy -n '__policy_is diff' -l layer -x -a 'file project user system' -d 'judge both as files of this layer; absent: the layer in whose place NEW stands, else project'
+complete -c policy -n '__policy_is diff' -l output-format -x -a 'text json markdown' -d 'default: text'
+complete -c policy -n '__policy_is diff' -l color -x -a 'auto always never' -d 'colours (also NO_COLOR, FORCE_COLOR)'
+complete -c policy -n '__policy_is diff' -s q -l quiet -d 'no notes and no warnings'
+complete -c policy -n '__policy_is diff' -s h -l help -d 'show this help'
+complete -c policy -n '__policy_is diff' -s V -l version -d 'show the version'
+complete -c policy -n '__policy_is diff' -r -F
+complete -c policy -n '__policy_is diff' -r -F
 complete -c policy -n '__policy_is show' -l show-origin -d 'say of each setting and rule in which file and line it stands'
 complete -c policy -n '__policy_is show' -l merged -x -a '(__fish_complete_directories)' -d 'of the system files below another host\'s /etc, which DIR is a copy of'
 complete -c policy -n '__policy_is show' -l output-format -x -a 'toml json' -d 'default: toml'
@@ -237,5 +246,5 @@ complete -c policy -n '__policy_is completions' -s V -l version -d 'show the ver
 complete -c policy -n '__policy_is completions' -x -a 'bash zsh fish powershell'
 complete -c policy -n '__policy_is help' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is help' -s V -l version -d 'show the version'
-complete -c policy -n '__policy_is help' -x -a 'explain run once check rule test show init locks users doctor shims hook cluster schema completions help'
+complete -c policy -n '__policy_is help' -x -a 'explain run once check rule test diff show init locks users doctor shims hook cluster schema completions help'
 complete -c lock-policy -w policy

@@ -1,0 +1,330 @@
+"""What changes when rules do: for each pair of an old and a new rule a request that shows it, or that there is none."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from policy.checks.languages import TooMuchError
+from policy.checks.reach import GUESSES, KINDS, Reach, any_home
+from policy.checks.regions import Atom, Example, Solver, formula
+from policy.errors import PolicyError
+from policy.rules import supposition
+from policy.rules.conditions import CONDITIONS
+from policy.rules.decision import Decision
+from policy.rules.excludes import excludes
+from policy.rules.rule import KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from policy.checks.regions import Formula
+    from policy.rules.chain import Chain
+    from policy.rules.condition import Match
+    from policy.rules.rule import Rule
+
+PAIRS = 5_000  # of rules that are compared; what people write needs some hundreds
+Effect = dict[str, Any]
+
+
+@frozen
+class Side:
+    """What a request gets under one of the two chains.
+
+    Args:
+        rule: The rule that decides.
+        plan: The entries of the plan.
+        excluded: Who is kept out, and where.
+        effect: What the rule does: `lock`, `timeout`, `required`, `shared`, `unused`.
+    """
+
+    rule: Rule
+    plan: tuple[dict[str, Any], ...]
+    excluded: tuple[str, ...]
+    effect: Effect
+
+
+@frozen
+class Region:
+    """Requests for which one rule decided and another one does now.
+
+    Args:
+        example: One of them.
+        before: What it got.
+        after: What it gets.
+    """
+
+    example: Example
+    before: Side
+    after: Side
+
+
+@frozen
+class Edit:
+    """A rule that is not where or what it was.
+
+    Args:
+        what: `new`, `gone`, `moved` or `changed`.
+        rule: It; of one that was changed, how it is now.
+    """
+
+    what: str
+    rule: Rule
+
+
+@frozen
+class Difference:
+    """Everything that differs.
+
+    Args:
+        regions: Where decisions differ.
+        open: Pairs of rules of which it was not found out whether any request shows a difference.
+        edits: The rules that differ.
+        complete: False where there are too many pairs of rules to compare them all.
+    """
+
+    regions: tuple[Region, ...]
+    open: tuple[tuple[Rule, Rule], ...]
+    edits: tuple[Edit, ...]
+    complete: bool = True
+
+    @property
+    def differs(self) -> bool:
+        """Whether decisions differ, or may."""
+        return bool(self.regions or self.open) or not self.complete
+
+
+def diff(old: Chain, new: Chain, folder: str) -> Difference:
+    """What differs between two chains.
+
+    Args:
+        old: The rules before.
+        new: The rules after.
+        folder: Where the file of both stands: `required = false` of a checkout counts below it only.
+    """
+    search = _Search(old, new, os.path.realpath(folder))
+    regions: list[Region] = []
+    left: list[tuple[Rule, Rule]] = []
+    complete = True
+    for count, (one, other) in enumerate(search.pairs()):
+        if count >= PAIRS:
+            complete = False
+            break
+        found = search.between(one, other)
+        if isinstance(found, Region):
+            regions.append(found)
+        elif found is None:
+            left.append((old.rules[one], new.rules[other]))
+    return Difference(tuple(regions), tuple(left), tuple(edits(old.rules, new.rules)), complete)
+
+
+class _Search:
+    """Looks for requests that two chains answer differently."""
+
+    def __init__(self, old: Chain, new: Chain, folder: str) -> None:
+        self._chains = old, new
+        self._reaches = Reach(old.rules), Reach(new.rules)
+        self._below = os.path.join(folder, "")
+        literal = "".join(f"[{one}]" if one in "*?[" else one for one in folder.rstrip("/"))
+        self._patterns = (literal, f"{literal}/**") if literal else ("**",)
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """Rules that can decide for one request and do something else; not those behind a copy of the other one."""
+        old, new = ([frozenset(rule.match) for rule in chain.rules] for chain in self._chains)
+        first_new: dict[object, int] = {}
+        for number, match in enumerate(new):
+            first_new.setdefault(match, number)
+        earlier: set[object] = set()
+        for one, match in enumerate(old):
+            if match not in earlier:
+                for other in range(first_new.get(match, len(new) - 1) + 1):
+                    if new[other] not in earlier and any(self._cases(one, other)):
+                        yield one, other
+            earlier.add(match)
+
+    def _cases(self, one: int, other: int) -> Iterator[tuple[Formula, ...]]:
+        """The kinds of environments on which two rules have different effects."""
+        old, new = self._chains
+        split = any(not rule.required and rule.confined for rule in (old.rules[one], new.rules[other]))
+        for kinds in KINDS:
+            for inside in (True, False) if split else (True,):
+                system = "system" in kinds
+                effects = [
+                    effect(chain, number, system=system, inside=inside) for chain, number in ((old, one), (new, other))
+                ]
+                if effects[0] != effects[1]:
+                    place = (Atom(("environment", "", 0), self._patterns, inside),) if split else ()
+                    yield (Atom(("kind", "", 0), kinds), *place)
+
+    def between(self, one: int, other: int) -> Region | bool | None:
+        """A request that shows the difference between two rules; False: there is none; None: not found out."""
+        proven = True
+        for case in self._cases(one, other):
+            found = self._ask(one, other, case)
+            if isinstance(found, Region):
+                return found
+            proven = proven and found is False
+        return False if proven else None
+
+    def _ask(self, one: int, other: int, case: tuple[Formula, ...]) -> Region | bool | None:
+        wanted = one, other
+        escaped: tuple[set[int], set[int]] = (set(), set())
+        try:
+            for _ in range(GUESSES):
+                example = any_home(self._formulas(wanted, escaped, case, apart=False), 1, Example.of)
+                if example is None:
+                    never = Solver().solve(self._formulas(wanted, escaped, case, apart=True)) is None
+                    return False if never else None
+                decided = tuple(reach.decider(example) for reach in self._reaches)
+                if decided == wanted:
+                    return self._region(example, wanted)
+                for number, wish, known in zip(decided, wanted, escaped, strict=True):
+                    if number > wish or number in known:
+                        return None  # a request that facts of this program cannot describe
+                    if number != wish:
+                        known.add(number)
+        except TooMuchError:
+            pass
+        return None
+
+    def _formulas(
+        self,
+        wanted: tuple[int, int],
+        escaped: tuple[set[int], set[int]],
+        case: tuple[Formula, ...],
+        *,
+        apart: bool,
+    ) -> list[Formula]:
+        """That two rules hold, and none of some that stand before them."""
+        asked = list(case)
+        for chain, number, before in zip(self._chains, wanted, escaped, strict=True):
+            asked.append(formula(chain.rules[number].match, apart=apart))
+            asked += [formula(chain.rules[one].match, positive=False, apart=apart) for one in sorted(before)]
+        return asked
+
+    def _region(self, example: Example, decided: tuple[int, int]) -> Region | None:
+        """What a request gets under both; None where that is the same, so that it shows nothing."""
+        before, after = (
+            self._side(chain, number, example) for chain, number in zip(self._chains, decided, strict=True)
+        )
+        return None if before.effect == after.effect else Region(example, before, after)
+
+    def _replayed(self, example: Example, decided: tuple[int, int]) -> Example:
+        """The request with every fact that is asked before it is decided, so that another machine answers alike."""
+        asked = {
+            key
+            for chain, number in zip(self._chains, decided, strict=True)
+            for rule in chain.rules[: number + 1]
+            for key in _asked(rule.match)
+        }
+        known = supposition.complete(example.facts)
+        facts = {key: known[key] for key in supposition.FACTS if key in asked and CONDITIONS[key].assumable}
+        return Example({**facts, **example.facts})
+
+    def _side(self, chain: Chain, number: int, example: Example) -> Side:
+        request = supposition.request(example.facts)
+        environment = request.environment
+        spelled = request.facts["environment"]
+        real = str(spelled[-1]) if isinstance(spelled, tuple) and spelled else environment.root
+        inside = os.path.join(real, "").startswith(self._below)
+        does = effect(chain, number, system=environment.kind == "system", inside=inside)
+        decision = Decision(chain, request, number)
+        try:
+            plan = tuple(lock.record() for lock in decision.plan)
+            excluded = tuple(f"{one['who']} ({one['where']})" for one in excludes(decision) if one["excluded"])
+        except PolicyError as error:  # a path that this host cannot look at
+            plan, excluded = ({"purpose": "none", "kind": "fault", "path": str(error)},), ()
+        return Side(chain.rules[number], plan, excluded, does)
+
+
+def _asked(match: Match) -> Iterator[str]:
+    """The keys of a match table, and of the tables inside it."""
+    for key, expected in match:
+        yield key
+        for table in CONDITIONS[key].tables(expected):
+            yield from _asked(table)
+
+
+def effect(chain: Chain, number: int, *, system: bool, inside: bool) -> Effect:
+    """What a rule does to a kind of environment, as far as the files say.
+
+    Args:
+        chain: The rules.
+        number: Which rule.
+        system: Whether the environment is a system interpreter's.
+        inside: Whether it lies below the folder of the rule's file.
+    """
+    rule = chain.rules[number]
+
+    def setting(name: str) -> Any:
+        found = chain.settings[name].for_rule(rule) if name in chain.settings else None
+        return found.value if found else None
+
+    locks: dict[str, Any] = {"gate": setting("gate-dir")}
+    for location in rule.lock:
+        if location == "cluster":
+            locks[location] = setting("cluster"), rule.cluster_key
+        elif location != "global":
+            locks[location] = True
+        else:
+            if setting("global-dir"):
+                locks[location] = setting("global-dir")
+            if system:
+                locks["uv"] = True
+    timeout = setting("timeout") if rule.timeout is None else rule.timeout
+    required = rule.required or (rule.confined and not inside)
+    return {"lock": locks, "timeout": timeout, "required": required, "shared": rule.shared, "unused": rule.unused}
+
+
+def edits(old: Sequence[Rule], new: Sequence[Rule]) -> Iterator[Edit]:
+    """The rules that are new, gone, moved or changed; those that keep the others' order have not moved.
+
+    Args:
+        old: The rules before.
+        new: The rules after.
+    """
+    partner: dict[int, int] = {}
+    left = dict.fromkeys(range(len(old)))
+    for alike in (_content, lambda rule: rule.name or None):  # an exact copy first, then one of the same name
+        places: dict[object, list[int]] = {}
+        for number in left:
+            places.setdefault(alike(old[number]), []).append(number)
+        for number, rule in enumerate(new):
+            key = alike(rule)
+            if number not in partner and key is not None and places.get(key):
+                partner[number] = places[key].pop(0)
+                del left[partner[number]]
+    stayed = _rising([partner[number] for number in sorted(partner)])
+    for number, rule in enumerate(new):
+        if number not in partner:
+            yield Edit("new", rule)
+        else:
+            if _content(rule) != _content(old[partner[number]]):
+                yield Edit("changed", rule)
+            if partner[number] not in stayed:
+                yield Edit("moved", rule)
+    for number in left:
+        yield Edit("gone", old[number])
+
+
+def _content(rule: Rule) -> object:
+    return tuple(getattr(rule, one.name) for one in KEYS.values())
+
+
+def _rising(numbers: Sequence[int]) -> set[int]:
+    """As many numbers as possible that stand in their order."""
+    ends: list[int] = []  # of the best sequence of each length
+    before: dict[int, int | None] = {}
+    for number in numbers:
+        at = bisect_left(ends, number)
+        before[number] = ends[at - 1] if at else None
+        ends[at:] = [number, *ends[at + 1 :]]
+    found: set[int] = set()
+    last = ends[-1] if ends else None
+    while last is not None:
+        found.add(last)
+        last = before[last]
+    return found

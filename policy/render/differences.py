@@ -1,0 +1,119 @@
+"""What `policy diff` found, as text, as JSON and as Markdown for a pull request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from policy.escape import printable
+from policy.render import record
+from policy.render.style import BOLD, paint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from policy.checks.diff import Difference, Region, Side
+    from policy.rules.rule import Rule
+
+VERSION = 1
+INCOMPLETE = "not proven: there are too many rules to compare all of them"
+
+
+def text(difference: Difference, *, color: bool = False) -> str:
+    """For people."""
+    lines: list[str] = []
+    for region in difference.regions:
+        lines.append(paint(_heading(region), BOLD, color=color))
+        lines += [f"  {key}  {value}" for key, value in _rows(region)]
+        lines += [f"  example  {printable(str(region.example))}", ""]
+    lines += [*_open(difference), *(f"{edit.what}: rule {_label(edit.rule)}" for edit in difference.edits)]
+    return "\n".join([*lines, _summary(difference)]) + "\n"
+
+
+def as_markdown(difference: Difference) -> str:
+    """For a pull request: a table for each difference."""
+    parts = ["### lock-policy: what changes", _markdown(_summary(difference)) + "."]
+    for region in difference.regions:
+        rows = [f"| {key} | {_markdown(value)} |" for key, value in _rows(region)]
+        fence = "```"
+        while fence in str(region.example):
+            fence += "`"
+        table = "\n".join(["| | |", "|---|---|", *rows])
+        example = f"{fence}console\n$ {printable(str(region.example))}\n{fence}"
+        parts += [f"#### {_markdown(_heading(region))}", table, example]
+    told = [*_open(difference), *(f"{edit.what}: rule {_label(edit.rule)}" for edit in difference.edits)]
+    if told:
+        parts.append("\n".join(f"- {_markdown(line)}" for line in told))
+    return "\n\n".join(parts) + "\n"
+
+
+def as_json(difference: Difference) -> str:
+    """Version 1."""
+    import json
+
+    found = {
+        "version": VERSION,
+        "differs": difference.differs,
+        "complete": difference.complete and not difference.open,
+        "regions": [
+            {"example": str(region.example), "old": _side(region.before), "new": _side(region.after)}
+            for region in difference.regions
+        ],
+        "not_proven": [{"old": record.rule(old), "new": record.rule(new)} for old, new in difference.open],
+        "rules": [{"what": edit.what, "rule": record.rule(edit.rule)} for edit in difference.edits],
+    }
+    return json.dumps(found, indent=2) + "\n"
+
+
+def _side(side: Side) -> dict[str, Any]:
+    effect = {key: value for key, value in side.effect.items() if key != "lock"}
+    return {"rule": record.rule(side.rule), "plan": list(side.plan), "excluded": list(side.excluded), **effect}
+
+
+def _label(rule: Rule) -> str:
+    return printable(record.label(record.rule(rule)))
+
+
+def _heading(region: Region) -> str:
+    return f"{_label(region.before.rule)} decided, now {_label(region.after.rule)} does"
+
+
+def _rows(region: Region) -> Iterator[tuple[str, str]]:
+    """What was and what is, by its name; what is the same in both is left out but for the plan and who is kept out."""
+    for name, side in (("old", region.before), ("new", region.after)):
+        locks = ", ".join(f"{entry['purpose']} {record.name_of(entry)}" for entry in side.plan)
+        yield f"{name} plan", printable(locks)
+        yield f"{name} kept out", printable(", ".join(side.excluded)) or "nobody"
+    for key in ("timeout", "required", "shared", "unused"):
+        values = [_value(side.effect[key]) for side in (region.before, region.after)]
+        if values[0] != values[1]:
+            yield key, ", now ".join(values)
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else f"{value:g} s"
+
+
+def _open(difference: Difference) -> list[str]:
+    lines = [f"not proven: whether {_label(old)} and then {_label(new)} decide" for old, new in difference.open]
+    return lines if difference.complete else [*lines, INCOMPLETE]
+
+
+def _summary(difference: Difference) -> str:
+    """One line."""
+    if difference.regions:
+        number = len(difference.regions)
+        return f"{number} {'difference' if number == 1 else 'differences'} in what is locked, or how"
+    if difference.differs:
+        return "Not proven: no difference was found, but not everything could be compared"
+    return "No difference: every environment and every caller gets what it got"
+
+
+def _markdown(text: str) -> str:
+    """Text without what Markdown, HTML, or GitHub's mentions would make of it."""
+    return "".join(f"&#{ord(one)};" if one in "\\`*_[]<>|#&" else one for one in text).replace("@", "@\u2060")
+
+
+DIFFERENCE_FORMATS: dict[str, Callable[[Difference], str]] = {"json": as_json, "markdown": as_markdown}
+"""The formats besides text; a new one is a function here and an entry of this table."""

@@ -1,0 +1,147 @@
+"""`policy diff` as it is called."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from policy.__main__ import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OLD = '[[rules]]\nname = "a"\nlock = "local"\nmatch.user = "a"\n'
+NEW = '[[rules]]\nname = "b"\nlock = "beside"\nmatch.user = "a*"\n'
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX paths")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory without variables of ours and of git."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in [name for name in os.environ if name.startswith(("LOCK_POLICY_", "GIT_"))]:
+        monkeypatch.delenv(name)
+    return tmp_path
+
+
+@pytest.fixture
+def committed(here: Path) -> Path:
+    """A repository whose file has another rule than the commit."""
+    (here / "lock-policy.toml").write_text(OLD, encoding="utf-8")
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "lock-policy.toml"], [*who, "commit", "-qm", "Rules"]):
+        subprocess.run(["git", *words], cwd=here, check=True)
+    (here / "lock-policy.toml").write_text(NEW, encoding="utf-8")
+    return here
+
+
+def _files(here: Path, old: str, new: str) -> list[str]:
+    (here / "old.toml").write_text(old, encoding="utf-8")
+    (here / "new.toml").write_text(new, encoding="utf-8")
+    return ["old.toml", "new.toml"]
+
+
+def test_same(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nothing differs that is said, and the exit code is 0."""
+    assert main(["diff", *_files(here, OLD, f"# a comment\n{OLD}")]) == 0
+    assert capsys.readouterr() == ("No difference: every environment and every caller gets what it got\n", "")
+
+
+def test_replay(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`policy explain` answers each witness with the rule that diff says, under the old file and under the new one."""
+    assert main(["diff", "--output-format", "json", *_files(here, OLD, NEW)]) == 1
+    regions = json.loads(capsys.readouterr().out)["regions"]
+    assert len(regions) > 1
+    for region in regions:
+        words = shlex.split(region["example"])[1:]
+        for side in ("old", "new"):
+            assert main([*words, "--config-file", f"{side}.toml", "--output-format", "json"]) == 0
+            explained = json.loads(capsys.readouterr().out)
+            assert explained["rule"]["name"] == region[side]["rule"]["name"]
+            purposes = [{entry["purpose"] for entry in plan["plan"]} for plan in (explained, region[side])]
+            assert purposes[0] == purposes[1]  # how many spellings an interpreter has depends on the machine
+
+
+@pytest.mark.parametrize(
+    "words", [["git:HEAD"], ["git:HEAD", "lock-policy.toml"], ["git:HEAD:lock-policy.toml", "lock-policy.toml"]]
+)
+def test_revision(committed: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A file as of a revision is compared with the one of the working tree, however it is named."""
+    del committed
+    assert main(["diff", *words]) == 1
+    out = capsys.readouterr().out
+    assert "a (git:HEAD:lock-policy.toml:1) decided, now b (lock-policy.toml:1) does" in out
+    assert "new: rule b (lock-policy.toml:1)\ngone: rule a (git:HEAD:lock-policy.toml:1)" in out
+
+
+def test_two_revisions(committed: Path) -> None:
+    """Both can be of revisions, and the working tree does not matter."""
+    del committed
+    assert main(["diff", "git:HEAD", "git:HEAD"]) == 0
+
+
+def test_new_file(committed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that did not exist then is compared with the built-in rules alone, and a note says so."""
+    (committed / "more.toml").write_text(NEW, encoding="utf-8")
+    assert main(["diff", "git:HEAD", "more.toml"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "policy: more.toml does not exist in HEAD: the built-in rules decided alone\n"
+    assert "new: rule b" in captured.out
+    assert main(["diff", "-q", "git:HEAD", "more.toml"]) == 1
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["old.toml"], "name NEW, too, or compare with a revision: policy diff git:REV"),
+        (["git:", "lock-policy.toml"], "git:: write git:REV or git:REV:FILE"),
+        (["git:nope"], "nope: no such revision of the repository around"),
+        (["git:--all"], "--all: no such revision of the repository around"),
+        (["git:HEAD", "away/x.toml"], "away: no such directory"),
+    ],
+)
+def test_usage(committed: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be compared is one line that says what to do, and the exit code is 2."""
+    del committed
+    assert main(["diff", *words]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_no_file_here(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no file is named and the project has none, that is said."""
+    assert main(["diff", "git:HEAD"]) == 2
+    assert capsys.readouterr().err == "policy: error: no configuration file of a project is here; name NEW\n"
+
+
+def test_faults(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Faults of both files are located in the file that has them."""
+    assert main(["diff", *_files(here, "x = 1\n", "y = 1\n")]) == 2
+    err = capsys.readouterr().err
+    assert "old.toml:1:1: error" in err
+    assert "new.toml:1:1: error" in err
+
+
+def test_layer(here: Path) -> None:
+    """--layer gives both files the rights of a layer."""
+    files = _files(here, OLD, 'gate-dir = "/run/lock"\n' + OLD)
+    assert main(["diff", *files]) == 2
+    assert main(["diff", "--layer", "system", *files]) == 1
+
+
+def test_relative_directory(here: Path) -> None:
+    """A relative directory means the same in both files, wherever OLD lies."""
+    (here / "below").mkdir()
+    for name in ("old.toml", "below/new.toml"):
+        (here / name).write_text('global-dir = "locks"\n', encoding="utf-8")
+    assert main(["diff", "old.toml", "below/new.toml"]) == 0
