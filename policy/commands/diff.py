@@ -107,6 +107,8 @@ def _at(revision: str, path: str, *, quiet: bool) -> bytes:
     folder, name = os.path.split(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise UsageError(f"{folder}: no such directory")
+    if _git(folder, "rev-parse", "--git-dir") is None:
+        raise UsageError(f"{folder}: git reads no repository here; `git -C {folder} status` says why")
     commit = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if commit is None:
         raise UsageError(f"{revision}: no such revision of the repository around {folder}; fetch it, or name another")

@@ -10,8 +10,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from ruamel.yaml import YAML  # check-jsonschema brings it
 
 from policy.__main__ import main
+from tests import factories
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +108,7 @@ def test_new_file(committed: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["git:", "lock-policy.toml"], "git:: write git:REV or git:REV:FILE"),
         (["git:nope"], "nope: no such revision of the repository around"),
         (["git:--all"], "--all: no such revision of the repository around"),
-        (["git:HEAD", "away/x.toml"], "away: no such directory"),
+        (["git:HEAD:away/x.toml", "lock-policy.toml"], "away: no such directory"),
     ],
 )
 def test_usage(committed: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,6 +118,35 @@ def test_usage(committed: Path, words: list[str], message: str, capsys: pytest.C
     err = capsys.readouterr().err
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_no_repository(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside of a repository that is said, and so is a git that is missing."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(here.parent))
+    _files(here, OLD, NEW)
+    assert main(["diff", "git:HEAD", "new.toml"]) == 2
+    assert capsys.readouterr().err.startswith(f"policy: error: {here}: git reads no repository here; ")
+    monkeypatch.setenv("PATH", str(here))
+    assert main(["diff", "git:HEAD", "new.toml"]) == 2
+    assert capsys.readouterr().err == "policy: error: git is not installed; compare two files instead\n"
+
+
+@pytest.mark.parametrize(("text", "changed"), [(NEW, "true"), (OLD, "false"), ("x = 1", "")])
+def test_action(committed: Path, text: str, changed: str) -> None:
+    """The step of our GitHub action writes the Markdown and says whether plans change; a fault ends it with 2."""
+    (committed / "lock-policy.toml").write_text(text, encoding="utf-8")
+    factories.written(committed / "bin" / "policy", f'#!/bin/sh\nexec {sys.executable} -m policy "$@"\n').chmod(0o755)
+    steps = YAML(typ="safe").load(factories.CHECKOUT / "action.yml")["runs"]["steps"]
+    (script,) = [step["run"] for step in steps if step.get("id") == "diff"]
+    given = {"FILES": "", "REVISION": "HEAD", "RUNNER_TEMP": str(committed)}
+    outputs = {name: str(committed / name) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
+    environ = {**os.environ, **given, **outputs, "PATH": f"{committed / 'bin'}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=committed, env=environ, check=False)
+    assert done.returncode == (0 if changed else 2)
+    if changed:
+        assert (committed / "GITHUB_OUTPUT").read_text(encoding="utf-8") == f"changed={changed}\n"
+        summary = (committed / "GITHUB_STEP_SUMMARY").read_text(encoding="utf-8")
+        assert summary.startswith("### lock-policy: what changes\n")
 
 
 def test_no_file_here(capsys: pytest.CaptureFixture[str]) -> None:
