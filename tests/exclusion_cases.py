@@ -285,7 +285,7 @@ def deleted(contestant: Contestant, stage: Stage, effort: Effort) -> str:
     beside = Contestant(POLICY.name, lambda *what: closing(POLICY.command(*what)), POLICY.files)
     ways = {"run --close": beside, "run": contestant}
     seen = [f"`{way}` {count(effort.times, lambda: _notices(stage, one, place))}" for way, one in ways.items()]  # noqa: B023  (called at once)
-    code = "import os, sys, policy\nwith policy.lock(sys.argv[1]) as held:\n    os.unlink(held.files[0])"
+    code = "import os, sys, policy\nwith policy.lock(sys.argv[1]) as held:\n    os.unlink(held.locks[-1].name)"
     command = [real_uv.public_python(), "-c", code, place.root]
 
     def raises() -> bool:

@@ -139,7 +139,7 @@ print(sum(results.get() for _ in racers))
 """
 _TAKE_FILES = {
     FILELOCK: (FILELOCK.take, "with take(path): pass"),
-    POLICY: ("from policy.locks import file, hold, wait", "hold.hold([path]).release()"),
+    POLICY: ("from policy.locks import file, hold, wait", "hold.hold([file.FileLock('global', path)]).release()"),
     FLOCK: ("", "subprocess.run(['flock', path, 'true'], check=True, stderr=subprocess.DEVNULL)"),
 }
 
@@ -153,7 +153,7 @@ def first_creation(contestant: Contestant, stage: Stage, effort: Effort) -> str:
     take, once = _TAKE_FILES[contestant]
     code = _RACE.format(take=take, once=once)
     words = [real_uv.public_python(), "-c", code, str(stage.shared), str(effort.races), *map(str, users)]
-    refused = subprocess.run(words, env=stage.environ(), check=True, capture_output=True, text=True).stdout
+    refused = subprocess.run(words, env=stage.environ(), check=True, capture_output=True, text=True, timeout=600).stdout
     return f"{int(refused):,} of {effort.races * len(users):,} refused"
 
 

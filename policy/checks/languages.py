@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MOST_STATES = 4_000  # of one search; those that people's patterns need are some dozens
+MOST_STEPS = 1_000_000  # of one question: a step is one language and one character
+ALL_STEPS = 4_000_000  # of all questions about a chain, and for each rule
+SHARE = 1_000
 MATCHED = -1  # of a path: a folder above it matched, so it does, too
 NICE = "xyzabcdefghijklmnopqrstuvw0123456789XYZABCDEFGHIJKLMNOPQRSTUVW-_. "
 
@@ -27,6 +30,38 @@ BEGIN, EMPTY, DOT, DOTS, NAME = range(5)
 
 class TooMuchError(Exception):
     """The question costs more than the answer is worth."""
+
+
+class Effort:
+    """How many steps may be taken: for one question, and for all of a chain.
+
+    Args:
+        questions: How many questions are expected; each adds its share.
+    """
+
+    __slots__ = ("_each", "_total")
+
+    def __init__(self, questions: int = 1) -> None:
+        self._total = ALL_STEPS + questions * SHARE
+        self._each = 0
+
+    def begin(self) -> None:
+        """A question begins."""
+        self._each = MOST_STEPS
+
+    def spend(self, steps: int) -> None:
+        """Takes steps.
+
+        Args:
+            steps: How many.
+
+        Raises:
+            TooMuchError: When none are left.
+        """
+        self._each -= steps
+        self._total -= steps
+        if self._each < 0 or self._total < 0:
+            raise TooMuchError
 
 
 class Language:
@@ -85,7 +120,7 @@ class Language:
                     yield from (ord(low), ord(high) + 1)
 
 
-@lru_cache(4096)
+@lru_cache(1024)
 def path_language(pattern: str, home: str) -> Language:
     """The paths that a pattern matches.
 
@@ -96,7 +131,7 @@ def path_language(pattern: str, home: str) -> Language:
     return Language(path_states(globs.parse(pattern, home)), "/")
 
 
-@lru_cache(4096)
+@lru_cache(1024)
 def text_language(pattern: str) -> Language:
     """The texts that a pattern matches.
 
@@ -134,17 +169,23 @@ def _after(place: int, character: str) -> int | None:
     return {EMPTY: DOT, DOT: DOTS}.get(place, NAME) if character == "." else NAME
 
 
-def find(wanted: Sequence[Sequence[Language]], refused: Sequence[Language], *, path: bool) -> str | None:
+def find(
+    wanted: Sequence[Sequence[Language]], refused: Sequence[Language], *, path: bool, effort: Effort | None = None
+) -> str | None:
     """The shortest text, or path, that is in one language of each group and in none that is refused.
 
     Args:
         wanted: Groups of languages.
         refused: Languages.
         path: Whether it is a path.
+        effort: What may be spent; None: as much as one question may.
 
     Raises:
         TooMuchError: When that cannot be found out with a bounded effort.
     """
+    if effort is None:
+        effort = Effort()
+        effort.begin()
     languages = list(dict.fromkeys([*(one for group in wanted for one in group), *refused]))
     number = {language: at for at, language in enumerate(languages)}
     groups = [[number[one] for one in group] for group in wanted]
@@ -163,6 +204,7 @@ def find(wanted: Sequence[Sequence[Language]], refused: Sequence[Language], *, p
             after = _after(place, character) if path else NAME
             if after is None:
                 continue
+            effort.spend(len(languages))
             moved = tuple([language.step(mask, character) for language, mask in zip(languages, masks, strict=True)])
             state = moved, after
             if state in texts or any(moved[at] == MATCHED for at in banned):

@@ -6,12 +6,13 @@ too: so only the rules that matter are looked at. A rule that can decide is show
 
 from __future__ import annotations
 
-from itertools import product
+from bisect import bisect_left
+from itertools import islice, product
 from typing import TYPE_CHECKING, TypeVar
 
 from attrs import frozen
 
-from policy.checks.languages import TooMuchError
+from policy.checks.languages import Effort, TooMuchError
 from policy.checks.regions import HOMES, Atom, Example, Node, Solver, formula, sample
 from policy.rules import supposition
 from policy.rules.condition import TextCondition
@@ -62,9 +63,12 @@ class Reach:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = rules
+        self._effort = Effort(len(rules))
         self._by_fact: dict[object, list[int]] = {}
         self._others: list[int] = []
+        self._by_lock: dict[tuple[str, ...], list[int]] = {}  # rules with the same locks have the same effect
         for number, rule in enumerate(rules):
+            self._by_lock.setdefault(tuple(rule.lock), []).append(number)
             anchors = _anchors(rule.match)
             for anchor in anchors:
                 self._by_fact.setdefault(anchor, []).append(number)
@@ -121,6 +125,7 @@ class Reach:
             [formula(match), *(formula(self.rules[one].match, positive=False) for one in before)],
             1,
             Example.of,
+            self._effort,
         )
 
     def _covered(self, match: Match, before: list[int]) -> Answer:
@@ -140,7 +145,7 @@ class Reach:
         """Whether no home directory lets a request escape."""
         formulas = [formula(match, apart=True)]
         formulas += [formula(self.rules[one].match, positive=False, apart=True) for one in before]
-        return Solver().solve(formulas) is None
+        return Solver(effort=self._effort).solve(formulas) is None
 
     def always(self, number: int) -> bool:
         """Whether a rule holds for every request.
@@ -149,7 +154,10 @@ class Reach:
             number: Which rule.
         """
         try:
-            return Solver().solve([formula(self.rules[number].match, positive=False, apart=True)]) is None
+            return (
+                Solver(effort=self._effort).solve([formula(self.rules[number].match, positive=False, apart=True)])
+                is None
+            )
         except TooMuchError:
             return False
 
@@ -197,7 +205,7 @@ class Reach:
         seen: set[int] = set()
         try:
             while len(seen) < GUESSES:
-                pair = any_home(asked, 2, _pair)
+                pair = any_home(asked, 2, _pair, self._effort)
                 if pair is None:
                     return None
                 decided, other = map(self.decider, pair)
@@ -211,7 +219,13 @@ class Reach:
                     asked.append(self._not(decided, 1))
                     continue
                 # what this rule decides has the same effect; what another decides before it may have a different one
-                before = [one for one in range(other) if one != number and differs(pair[0], number, one)]
+                before = [
+                    one
+                    for numbers in self._by_lock.values()
+                    if differs(pair[0], number, numbers[0])
+                    for one in islice(numbers, min(bisect_left(numbers, other), MOST_BEFORE + 1))
+                    if one != number
+                ]
                 if len(before) > MOST_BEFORE:
                     break
                 asked.append(
@@ -256,20 +270,26 @@ def _is_magic(pattern: str) -> bool:
     return any(character in pattern for character in "*?[")
 
 
-def any_home(formulas: Sequence[Formula], callers: int, made: Callable[[Facts, Sequence[str]], T]) -> T | None:
+def any_home(
+    formulas: Sequence[Formula],
+    callers: int,
+    made: Callable[[Facts, Sequence[str]], T],
+    effort: Effort | None = None,
+) -> T | None:
     """The first answer under some homes of the callers; None where formulas are true under none of them.
 
     Args:
         formulas: They.
         callers: How many callers they ask about.
         made: Makes the answer of the facts and the homes.
+        effort: What may be spent; None: as much as one question may.
 
     Raises:
         TooMuchError: When that cannot be found out with a bounded effort.
     """
     homes = HOMES if any(map(_asks_home, formulas)) else HOMES[:1]
     for chosen in product(homes, repeat=callers):
-        facts = Solver(chosen).solve(formulas)
+        facts = Solver(chosen, effort).solve(formulas)
         if facts is not None:
             return made(facts, chosen)
     return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from policy.checks.languages import Language, TooMuchError, find, path_language, text_language
+from policy.checks.languages import Effort, Language, TooMuchError, find, path_language, text_language
 from policy.rules.condition import FlagCondition, PathCondition, TextCondition
 from policy.rules.conditions import CONDITIONS, Combinator, Environ
 from policy.rules.supposition import FACTS, HOME, PLAIN_HOME
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from policy.rules.condition import Match
 
 STEPS = 4_000  # of one question; the hardest that people write takes some dozens
+LANGUAGE_STEPS = 200  # what making the language of a pattern costs
+MOST_CHOICES = 100  # that depend on each other; each is one level deeper
 BELOW_HOME = "~"
 HOMES = (PLAIN_HOME, "/x", "/x/y/z", "/")  # a few shapes
 
@@ -107,10 +109,13 @@ class Solver:
 
     Args:
         homes: The home directory of each caller, from the first.
+        effort: What may be spent; None: as much as one question may.
     """
 
-    def __init__(self, homes: Sequence[str] = (PLAIN_HOME, PLAIN_HOME)) -> None:
+    def __init__(self, homes: Sequence[str] = (PLAIN_HOME, PLAIN_HOME), effort: Effort | None = None) -> None:
         self._homes = homes
+        self._effort = effort or Effort()
+        self._effort.begin()
         self._left = STEPS
         self._known: dict[tuple[Variable, frozenset[Any], frozenset[Any]], tuple[Any] | None] = {}
 
@@ -125,16 +130,9 @@ class Solver:
             TooMuchError: When that cannot be found out with a bounded effort.
         """
         wanted: dict[Variable, tuple[frozenset[Any], frozenset[Any]]] = dict(facts or {})
-        pending, choices = list(formulas), []
-        while pending:
-            one = pending.pop()
-            if isinstance(one, Atom):
-                if not self._add(wanted, one):
-                    return None
-            elif one.every or len(one.parts) == 1:
-                pending += one.parts
-            else:
-                choices.append(one)
+        choices = self._choices(formulas, wanted)
+        if choices is None:
+            return None
         open_: list[tuple[Formula, ...]] = []
         for choice in choices:
             options = tuple(
@@ -145,6 +143,8 @@ class Solver:
             open_.append(options)
         if not open_:
             return {variable: self._value(variable, *sets)[0] for variable, sets in wanted.items()}  # type: ignore[index]  # each was found when it was added
+        if len(open_) > MOST_CHOICES:
+            raise TooMuchError
         open_.sort(key=len)
         first, *rest = open_
         others = [Node(options, every=False) for options in rest]
@@ -153,6 +153,22 @@ class Solver:
             if found is not None:
                 return found
         return None
+
+    def _choices(
+        self, formulas: Iterable[Formula], wanted: dict[Variable, tuple[frozenset[Any], frozenset[Any]]]
+    ) -> list[Node] | None:
+        """What is left to choose when all that must be true is wanted; None where that cannot be."""
+        pending, choices = list(formulas), []
+        while pending:
+            one = pending.pop()
+            if isinstance(one, Atom):
+                if not self._add(wanted, one):
+                    return None
+            elif one.every or len(one.parts) == 1:
+                pending += one.parts
+            else:
+                choices.append(one)
+        return choices
 
     def _add(self, wanted: dict[Variable, tuple[frozenset[Any], frozenset[Any]]], atom: Atom) -> bool:
         inside, outside = wanted.get(atom.variable, (frozenset(), frozenset()))
@@ -167,6 +183,7 @@ class Solver:
         """A value that is in each set of one kind and in none of the other, alone in a tuple."""
         key = variable, inside, outside
         if key not in self._known:
+            self._effort.spend(LANGUAGE_STEPS * (len(outside) + sum(map(len, inside))))
             self._left -= 1
             if self._left < 0:
                 raise TooMuchError
@@ -176,12 +193,12 @@ class Solver:
     def _find(self, variable: Variable, inside: frozenset[Any], outside: frozenset[Any]) -> tuple[Any] | None:
         condition = FACTS[variable[0]]
         if isinstance(condition, Environ):
-            return _variable(inside, outside)
+            return _variable(inside, outside, self._effort)
         if isinstance(condition, PathCondition):
             return self._path(inside, outside, condition.spellings, absent=condition.absent or bool(variable[1]))
         if isinstance(condition, TextCondition):
             groups = [[text_language(pattern) for pattern in patterns] for patterns in inside]
-            text = find(groups, [text_language(pattern) for pattern in outside], path=False)
+            text = find(groups, [text_language(pattern) for pattern in outside], path=False, effort=self._effort)
             return None if text is None else (text,)
         known = (True, False) if isinstance(condition, FlagCondition) else condition.fact.schema["enum"]
         fits = [one for one in known if one not in outside and all(one in values for values in inside)]
@@ -200,26 +217,26 @@ class Solver:
             return ((),)
         groups = [[self._language(pattern) for pattern in patterns] for patterns in inside]
         refused = [self._language(pattern) for pattern in outside]
-        one = find(groups, refused, path=True)
+        one = find(groups, refused, path=True, effort=self._effort)
         if one is not None:
             return ((one,),)
         if spellings == 1:
             return None
         for some in range(1, 1 << max(0, len(groups) - 1)):
             sides = [[group for at, group in enumerate(groups) if some >> at & 1 == side] for side in (0, 1)]
-            spelled, real = (find(side, refused, path=True) for side in sides)
+            spelled, real = (find(side, refused, path=True, effort=self._effort) for side in sides)
             if spelled is not None and real is not None:
                 return ((spelled, real),)
         return None
 
 
-def _variable(inside: frozenset[Any], outside: frozenset[Any]) -> tuple[Any] | None:
+def _variable(inside: frozenset[Any], outside: frozenset[Any], effort: Effort) -> tuple[Any] | None:
     """The value of an environment variable, None where it is unset."""
     unset = ("flag", False)
     if all(unset in values for values in inside) and unset not in outside:
         return (None,)
     groups = [[language for value in values for language in _languages(value)] for values in inside]
-    text = find(groups, [language for value in outside for language in _languages(value)], path=False)
+    text = find(groups, [language for value in outside for language in _languages(value)], path=False, effort=effort)
     return None if text is None else (text,)
 
 
