@@ -109,15 +109,19 @@ def _collect(arguments: Arguments) -> list[Row]:
         found = [*_of_server(caller, rules), *_of_host(caller, rules)]
         if not (arguments.all or arguments.prune):
             found = [row for row in found if row.lock.locked is not False]
-    waiting = proc.waiters()
-    return [evolve(row, waiters=_waiters(row, waiting)) for row in found]
+    waiting, readers = proc.waiters(), proc.readers(waiting=True)
+    return [evolve(row, waiters=_waiters(row, waiting, readers)) for row in found]
 
 
-def _waiters(row: Row, waiting: Mapping[proc.Identity, tuple[int, ...]]) -> tuple[Holder, ...]:
+def _waiters(
+    row: Row, waiting: Mapping[proc.Identity, tuple[int, ...]], readers: frozenset[tuple[proc.Identity, int]]
+) -> tuple[Holder, ...]:
     """Who waits for a lock file; a server says it of its own locks."""
     file = proc.identity(row.lock.name) if waiting and row.kind == "file" else None
-    known = (holders.process(pid) for pid in waiting.get(file, ())) if file else ()
-    return tuple(one for one in known if one is not None)
+    if file is None:
+        return ()
+    known = (holders.process(pid) for pid in waiting.get(file, ()))
+    return tuple(evolve(one, shared=(file, one.pid) in readers) for one in known if one is not None)
 
 
 def _of_environment(arguments: Arguments, caller: Caller, rules: Rules) -> list[Row]:

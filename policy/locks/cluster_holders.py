@@ -147,6 +147,7 @@ def _read(row: Row) -> ClusterHolder:
         command=printable(str(said.get("command", application))),
         since=float(said.get("since") or started or 0.0) or None,
         host=printable(str(said.get("host", address))),
+        shared=mode == "ShareLock",
     )
     return ClusterHolder(
         number=int(number),

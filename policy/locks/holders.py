@@ -9,7 +9,7 @@ import stat
 import sys
 import time
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from policy.escape import printable
 from policy.host import user_name
@@ -34,6 +34,7 @@ class Holder:
         since: When the process was started, in seconds since the epoch. The kernel does not say when it took the lock;
             a server does.
         host: The host that it runs on, "" for this one.
+        shared: Whether it reads: it has the lock together with others who read.
 
     Where no process but something else keeps a lock back, `pid` is 0 and `command` says what.
     """
@@ -43,11 +44,12 @@ class Holder:
     command: str
     since: float | None = None
     host: str = ""
+    shared: bool = False
 
     def __str__(self) -> str:
         if not self.pid:
             return self.command
-        facts = [self.user, self.command]
+        facts = [self.user, self.command, "reading" if self.shared else ""]
         if self.since is not None:
             facts.append(f"since {moment(self.since)}")
         where = f"{self.host} " if self.host else ""
@@ -206,6 +208,7 @@ class _Look:
 
     def __init__(self) -> None:
         self.known = proc.flocks()
+        self._read = {file for file, _ in proc.readers()}
         self._files: dict[int, dict[proc.Identity, str] | None] = {}
         self._processes: dict[int, Holder | None] = {}
         self._behind: dict[proc.Identity, list[int]] | None = None
@@ -234,7 +237,8 @@ class _Look:
         if takers is None:
             return ()
         pids = [pid for pid in takers if (files := self.files(pid)) is None or file in files]
-        return tuple(one for pid in pids or self._others(file) if (one := self._process(pid)) is not None)
+        found = (self._process(pid) for pid in pids or self._others(file))
+        return tuple(evolve(one, shared=file in self._read) for one in found if one is not None)
 
     def _others(self, file: proc.Identity) -> list[int]:
         if self._behind is None:

@@ -85,6 +85,28 @@ def waiters() -> dict[Identity, tuple[int, ...]]:
     return found
 
 
+def readers(*, waiting: bool = False) -> frozenset[tuple[Identity, int]]:
+    """The files that are locked for reading, each with a process that took the lock, as `flocks` and `waiters`.
+
+    Args:
+        waiting: Asks for those who wait to read instead.
+    """
+    found: set[tuple[Identity, int]] = set()
+    for line in lines("/proc/locks"):
+        fields = line.split()[1:]
+        if fields[:1] == ["->"]:
+            if not waiting:
+                continue
+            fields = fields[1:]
+        elif waiting:
+            continue
+        if len(fields) > 4 and (fields[0], fields[2]) == ("FLOCK", "READ"):  # noqa: PLR2004  (as many as are read)
+            file = _identity(fields[4])
+            if file is not None:
+                found.add((file, int(fields[3])))
+    return frozenset(found)
+
+
 def locked_through(pid: int | str, descriptor: int | str, *, shared: bool = False) -> Identity | None:
     """Which file a process has locked through one of its descriptors; None when it has not, or may not be asked.
 

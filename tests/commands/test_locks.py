@@ -25,7 +25,7 @@ if sys.platform == "win32":
     pytest.skip("needs flock", allow_module_level=True)
 
 KEYS = {"kind", "path", "state", "environment", "holders", "waiters"}
-HOLDER_KEYS = {"pid", "user", "command", "since", "host"}
+HOLDER_KEYS = {"pid", "user", "command", "since", "host", "shared"}
 
 
 class Host:
@@ -121,9 +121,10 @@ def test_held_global_lock(host: Host) -> None:
     try:
         digest = names.digest(os.path.realpath(host.place.root))
         path = str(host.directory / f"lock-policy-{digest}.lock")
-        wait_until(lambda: host.states().get(path) == "locked", "the lock is not listed")
-        (row,) = host.rows()
-        assert (row["environment"], row["holders"][0]["pid"]) == (str(host.place.root), process.pid)
+        # A process has no arguments for an instant of its exec.
+        wait_until(lambda: [row["environment"] for row in host.rows()] == [str(host.place.root)], "it is not listed")
+        (row,) = host.rows("--all")
+        assert (row["path"], row["state"], row["holders"][0]["pid"]) == (path, "locked", process.pid)
     finally:
         ended(process)
 
@@ -214,6 +215,32 @@ def test_text_without_locks(host: Host, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(proc, "sees_all", lambda: True)
     assert host.text() == "no environment is locked\n"
     assert json.loads(host.text("--output-format", "json")) == {"version": 1, "locks": []}
+
+
+def test_readers(host: Host) -> None:
+    """Holders and waiters say whether they read; of a writer it is said neither."""
+    need_proc()
+    root = str(host.place.root)
+    reader = host.place.start(host.place.words("sleep", "60", options=("--shared",)))
+    running = [reader]
+    try:
+        wait_until(lambda: "locked" in host.states(root).values(), "the lock is not held")
+        (row,) = host.rows(root)
+        assert [(one["pid"], one["shared"]) for one in row["holders"]] == [(reader.pid, True)]
+        assert ", sleep 60, reading, since " in host.text(root)
+        ended(reader)
+        writer = processes.holder(host.place.lock)
+        running = [writer]
+        (row,) = host.rows(root)
+        assert [(one["pid"], one["shared"]) for one in row["holders"]] == [(writer.pid, False)]
+        waiter = processes.start("locks.hold(sys.argv[1:], shared=True); sys.stdin.read()", host.place.lock)
+        running.append(waiter)
+        wait_until(lambda: host.rows(root)[0]["waiters"], "nobody waits")
+        (row,) = host.rows(root)
+        assert [one["shared"] for one in row["waiters"]] == [True]
+        assert [one["shared"] for one in row["holders"]] == [False]
+    finally:
+        ended(*running)
 
 
 NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc")
