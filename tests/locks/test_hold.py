@@ -336,6 +336,35 @@ def test_task_cancelled(path: str) -> None:
     assert is_free(path)
 
 
+def test_cancelled_task_never_enters(path: str) -> None:
+    """Of 222 tasks that are cancelled while the lock becomes free, none enters once its cancellation was asked for."""
+    asked: set[int] = set()
+    entered: list[int] = []
+
+    async def enter(number: int) -> None:
+        async with await hold.hold_async([path]):
+            assert number not in asked
+            entered.append(number)
+
+    async def main() -> None:
+        for number in range(222):
+            held = hold.hold([path])
+            task = asyncio.create_task(enter(number))
+            await asyncio.sleep(number % 4 * 0.002)
+            held.release()
+            await asyncio.sleep(number % 9 * 0.001)
+            if number not in entered and task.cancel():
+                asked.add(number)
+            (end,) = await asyncio.gather(task, return_exceptions=True)
+            assert isinstance(end, asyncio.CancelledError) == (number in asked), end
+
+    asyncio.run(main())
+    assert asked
+    assert not asked & set(entered)
+    assert len(asked) + len(entered) == 222
+    assert is_free(path)
+
+
 def test_never_released(path: str) -> None:
     """Locks that nobody released are released when they are forgotten, with a warning."""
     held = hold.hold([path])
