@@ -42,10 +42,16 @@ _REFRESH_SECONDS = 60.0  # systemd-tmpfiles counts days; a lock taken in a loop 
 _NO_MODES = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)  # fchmod on vfat, on mounts without metadata
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)  # link(2) on vfat, exfat, some FUSE
 
-_REMEDIES = {
+_NEAR_REMEDIES = {  # of a lock in or beside the environment
     errno.EACCES: 'give this user write access, or choose a global lock with `lock = "global"`',
     errno.EPERM: 'give this user write access, or choose a global lock with `lock = "global"`',
-    errno.EROFS: 'the file system is read-only: choose a global lock with `lock = "global"`, or another `global-dir`',
+    errno.EROFS: 'the file system is read-only: choose a global lock with `lock = "global"`',
+    errno.ENOENT: "the environment's directory is gone: make the environment again",
+}
+_REMEDIES = {
+    errno.EACCES: "give this user write access to the file and its directory",
+    errno.EPERM: "give this user write access to the file and its directory",
+    errno.EROFS: "the file system is read-only: mount it for writing, or choose another directory",
     errno.ENOSPC: "free some space or inodes, or choose another `global-dir`",
     errno.EDQUOT: "this user's quota is used up: free some space, or choose another `global-dir`",
     errno.EMFILE: "close descriptors, or raise the limit (`ulimit -n`)",
@@ -139,7 +145,7 @@ def open_file(file: OpenFile, *, near: bool = False, make: str = "") -> None:
     except ValueError as error:  # a null byte or a lone surrogate
         raise LockUnavailable(path, errno.EINVAL, str(error)) from None
     except OSError as error:
-        raise unavailable(path, error) from error
+        raise unavailable(path, error, near=near) from error
 
 
 def _open(file: OpenFile, *, near: bool, make: str) -> None:
@@ -458,10 +464,11 @@ def inherit(file: OpenFile) -> None:
         os.set_inheritable(file.descriptor, True)  # noqa: FBT003  (its only form)
 
 
-def unavailable(path: str, error: OSError, reason: str = "") -> LockUnavailable:
+def unavailable(path: str, error: OSError, reason: str = "", *, near: bool = False) -> LockUnavailable:
     """An error of the system as one that names the lock file and says what to do."""
     number = error.errno or 0
-    return LockUnavailable(path, number, reason or error.strerror or str(error), remedy=_REMEDIES.get(number, ""))
+    remedy = (near and _NEAR_REMEDIES.get(number)) or _REMEDIES.get(number, "")
+    return LockUnavailable(path, number, reason or error.strerror or str(error), remedy=remedy)
 
 
 def _kind(mode: int) -> str:

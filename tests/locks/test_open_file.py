@@ -431,6 +431,13 @@ def test_directories_are_not_made(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_environment_that_is_gone(tmp_path: Path) -> None:
+    """Where an environment was deleted, its lock's error says to make it again, not to create a directory."""
+    with pytest.raises(errors.LockUnavailable, match="make the environment again") as caught:
+        opened(f"{tmp_path}/gone/.lock", near=True)
+    assert "create the directory" not in str(caught.value)
+
+
 def test_own_directory_is_made(tmp_path: Path) -> None:
     """The user's own default directory is made, with those above it, for this user alone."""
     own = f"{tmp_path}/a/b"
@@ -481,9 +488,10 @@ def test_read_only_file_system(crossroads: str) -> None:
     try:
         subprocess.run(["mount", "-o", "remount,bind,ro", crossroads], check=True)
         for name in ("lock-policy-1.lock", "lock-policy-2.lock"):
-            answer = probe(f"{crossroads}/{name}")
-            assert (answer["outcome"], answer["errno"], answer["left"]) == ("LockUnavailable", errno.EROFS, [])
-            assert "choose a global lock" in answer["text"]
+            for near in ((), (f"{crossroads}/{name}",)):
+                answer = probe(f"{crossroads}/{name}", near=near)
+                assert (answer["outcome"], answer["errno"], answer["left"]) == ("LockUnavailable", errno.EROFS, [])
+                assert ("choose a global lock" in answer["text"]) == bool(near)
     finally:
         subprocess.run(["umount", crossroads], check=True)
 
