@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from policy.uv.names import digest
 
 PICTURE = Path(__file__).with_name("explain.svg")
 SHOWN = "/srv"
+COLUMNS = 118
 RULES = """\
 timeout = 60
 
@@ -50,11 +52,12 @@ def scene(root: Path) -> str:
     (environment / "pyvenv.cfg").write_text(f"home = {base.parent}\nversion = 3.12.8\n", encoding="utf-8")
     (project / "lock-policy.toml").write_text(RULES.replace("{root}", str(root)), encoding="utf-8")
     environ = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    environ["COLUMNS"] = str(COLUMNS)
     environ |= {"HOME": str(root), "UV_PYTHON": str(environment / "bin" / "python"), "XDG_CONFIG_DIRS": str(root)}
     command = [sys.executable, "-m", "policy", "explain", "--color", "always"]
     output = subprocess.run(command, env=environ, cwd=project, capture_output=True, text=True, check=True).stdout
-    real = digest(str(environment))
-    return output.replace(real, digest(f"{SHOWN}/shared/analysis")).replace(str(root), SHOWN)
+    named = re.sub(r"lock-policy-[0-9a-f]{16}", f"lock-policy-{digest(SHOWN)}", output)  # the same each time
+    return named.replace(str(root), SHOWN)
 
 
 def draw(output: str) -> str:
@@ -62,7 +65,7 @@ def draw(output: str) -> str:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(record=True, width=118, file=io.StringIO(), force_terminal=True)
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text("$ policy explain", style="bold"))
     console.print(Text.from_ansi(output))
     from rich._export_format import CONSOLE_SVG_FORMAT

@@ -83,8 +83,9 @@ PROSE = """\
 On one host, on a local file system, among all who go through lock-policy, and uv as far as the plan names uv's own
 files (`policy explain` shows the plan):
 
-- **One at a time.** Every plan is a list of files, each held by an exclusive flock(2), and everybody who locks an
-  environment gets the same list, however it is spelled; where a rule asks about the caller, `policy check` warns.
+- **One at a time.** Every plan begins with the gate, a file in `/tmp` whose name depends on nothing but which
+  environment it is: no rule, user, variable, working directory, spelling, link or bind mount changes it. Rules decide
+  what is held besides, and so who else is kept out; `policy explain` says who is and who is not.
 - **The lock lasts as long as the command.** `policy run` becomes the command, which inherits the locked descriptor,
   so no wrapper is left whose death could free it; with `--close` a parent stays and releases after it has reaped the
   command.
@@ -109,21 +110,20 @@ files (`policy explain` shows the plan):
   is a timeout, and a name.
 - **NFS mounted with `nolock` or `local_lock`.** There flock succeeds on every host at once; a lock is then one of
   this host.
-- **Nested runs do not exclude each other.** A `policy run` inside another one joins the lock of its ancestor instead
-  of waiting for itself; two that an outer one starts side by side join the same lock, and run at the same time.
+- **What an ancestor holds.** A `policy run` inside another one joins the lock of its ancestor instead of waiting for
+  itself; two that an outer one starts side by side exclude each other by a lock one level deeper.
 - **A daemon keeps the lock.** What a command leaves behind has inherited the descriptor, as with `flock(1)`;
   `--close` prevents it, and then the parent that stays is a wrapper that can be killed.
 - **`policy run` cannot tell of a file that was lost while its command ran**, since by then it is the command;
   `--close` and `policy.lock()` can.
-- **A script that starts uv while its parent holds `.lock` waits for itself**, since uv cannot know that its caller
-  holds it: forever up to uv 0.9.15, for `UV_LOCK_TIMEOUT` since. Put `policy run` around the uv calls instead of
-  around the script.
+- **A uv that a command starts by itself** does not wait for its own caller: since 0.9.16 it gets `UV_LOCK_TIMEOUT=0`,
+  and to an older one `.lock` is left, so that a plain uv may come in between ([uv](uv.md)).
 - **`pip` alone takes no lock**; `policy run -- pip …` does.
 - **uv's own timeout.** uv since 0.9.16 continues without its lock when `UV_LOCK_TIMEOUT` (300 s by default) is over.
   `policy run -- uv …` sets it to 136 years where uv waits for a file of its own; one that you set stays, and a uv
   that is started without `policy run` goes on after its 300 s, regardless of who holds the file.
-- **`uv venv` over an environment deletes a held `.lock`.** The holder learns it at release; who comes meanwhile locks a
-  new file.
+- **`uv venv` over an environment deletes a held `.lock`.** Callers of lock-policy meet at the gate all the same; a
+  plain uv that comes meanwhile locks a new file.
 """
 
 

@@ -22,6 +22,8 @@ if sys.platform != "linux":
 
 from tests import hosts, servers
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -357,7 +359,6 @@ dynamic = ["version"]
 """
 
 
-@pytest.mark.slow
 def test_two_hosts_beside_bare_uv(team: Team) -> None:
     """Three `policy run` on each of two hosts, with gate, cluster and local lock, beside three uv: one at a time."""
     source = team.directory / "source"
