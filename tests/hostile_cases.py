@@ -35,6 +35,7 @@ def _hostile(contestant: Contestant, stage: Stage, put: Callable[[Path, Path], N
     os.chown(victim, ANNA, ANNA)
     followed: list[bool] = []
     for file in contestant.files(place, stage.environ()):
+        stage.remove_later(file)  # the gate lies in /tmp
         put(Path(file), victim)
     before = _state(victim)
     meeting = meet(stage, contestant, place, user=ANNA, beside=lambda: followed.append(not is_free(str(victim))))

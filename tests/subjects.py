@@ -120,6 +120,14 @@ class Stage:
             Path(path).unlink(missing_ok=True)
         shutil.rmtree(self.directory)
 
+    def remove_later(self, path: str) -> None:
+        """Removes a file that may lie elsewhere when the stage is left.
+
+        Args:
+            path: The file.
+        """
+        self._elsewhere.append(path)
+
     def mount(self, place: Path, *options: str) -> bool:
         """Mounts something until the stage is left; answers whether that can be done here.
 

@@ -229,7 +229,7 @@ os.access({END!r}, os.F_OK)
     made = lines[begin + 1 : end]
     above = len(project.directory.parts)  # each folder above may hold a configuration
 
-    assert len(made) <= 34 + 2 * above, "\n".join(made)
+    assert len(made) <= 38 + 2 * above, "\n".join(made)
     assert not [line for line in made if re.match(r"(write|mkdir|link|rename|unlink|utime)", line) or "O_CREAT" in line]
 
 
