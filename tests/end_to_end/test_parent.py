@@ -142,15 +142,16 @@ def test_ctrl_c_while_waiting(place: Place) -> None:
 def test_waiting_is_told(place: Place) -> None:
     """After two seconds of waiting, one message names the file and its holder; not before, nor with -q."""
     holder = processes.holder(place.lock)
-    waiters = [
-        place.start(place.words("true", options=options))
-        for options in (("--timeout", "1"), ("--timeout", "3.2"), ("-q", "--timeout", "2.6"))
-    ]
+    waiters: list[subprocess.Popen[str]] = []
+    said: list[list[str]] = []
     try:
-        soon, late, quiet = (waiter.communicate(timeout=factories.PATIENCE)[1].splitlines() for waiter in waiters)
+        for options in (("--timeout", "1"), ("--timeout", "3.2"), ("-q", "--timeout", "2.6")):
+            waiters.append(place.start(place.words("true", options=options)))  # alone, for the gate lets one through
+            said.append(waiters[-1].communicate(timeout=factories.PATIENCE)[1].splitlines())
     finally:
         processes.end(holder)
         ended(*waiters)
+    soon, late, quiet = said
     assert [waiter.returncode for waiter in waiters] == [124] * 3
     assert [entry for entry in soon + quiet if "waiting for " in entry] == []
     (told,) = (entry for entry in late if "waiting for " in entry)
