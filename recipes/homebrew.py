@@ -1,4 +1,6 @@
-"""Prints a Homebrew formula for a source distribution: `python recipes/homebrew.py dist/lock_policy-VERSION.tar.gz`.
+"""Prints a Homebrew formula: `python recipes/homebrew.py dist/lock_policy-VERSION.tar.gz ADDRESS`.
+
+ADDRESS is where the archive is published; without it the formula names the file itself.
 
 The formula goes into a tap: it lets pip fetch the dependencies, which Homebrew's own repository does not allow.
 """
@@ -40,17 +42,19 @@ end
 """
 
 
-def formula(archive: Path) -> str:
+def formula(archive: Path, address: str) -> str:
     """The formula that installs an archive.
 
     Args:
         archive: A source distribution.
+        address: Where it is published.
     """
     # Homebrew wants no full stop, and at most 80 characters
     description = "Rules in TOML decide which locks a Python environment gets"
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    return FORMULA.format(description=description, name=archive.name, digest=digest, license=PROJECT["license"])
+    return FORMULA.format(description=description, address=address, digest=digest, license=PROJECT["license"])
 
 
 if __name__ == "__main__":
-    sys.stdout.write(formula(Path(sys.argv[1])))
+    archive = Path(sys.argv[1])
+    sys.stdout.write(formula(archive, sys.argv[2] if len(sys.argv) > 2 else archive.resolve().as_uri()))  # noqa: PLR2004  (the archive, then the address)
