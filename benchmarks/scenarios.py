@@ -1,4 +1,4 @@
-"""The same rules forevery engine, and a project on disk that has them."""
+"""The same rules for every engine, and a project on disk that has them."""
 
 from __future__ import annotations
 

@@ -147,9 +147,9 @@ def need_users() -> None:
 
 
 def crossroads() -> Iterator[str]:
-    """A directory like /tmp: root's (or ours), sticky, foreverybody."""
+    """A directory like /tmp: root's (or ours), sticky, for everybody."""
     directory = tempfile.mkdtemp(prefix="crossroads-", dir="/tmp" if os.path.isdir("/tmp") else None)
-    os.chmod(directory, 0o1777)  # noqa: S103  (foreverybody, as what is tested)
+    os.chmod(directory, 0o1777)  # noqa: S103  (for everybody, as what is tested)
     try:
         yield directory
     finally:

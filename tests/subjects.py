@@ -82,7 +82,7 @@ class Stage:
 
     Attributes:
         directory: The folder.
-        shared: A folder like /tmp, sticky and foreverybody. uv's and lock-policy's global locks are there.
+        shared: A folder like /tmp, sticky and for everybody. uv's and lock-policy's global locks are there.
         log: What was written down by who was inside, for `exclusion.violations`.
     """
 

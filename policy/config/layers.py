@@ -357,7 +357,7 @@ def user_files(environ: Mapping[str, str]) -> list[str]:
 
 
 def host_file() -> str:
-    """The system file that no variable leads to: the same forevery user of this host."""
+    """The system file that no variable leads to: the same for every user of this host."""
     base = os.environ.get("PROGRAMDATA", r"C:\ProgramData") if sys.platform == "win32" else "/etc"
     return os.path.join(base, "lock-policy", FILE)
 

@@ -164,7 +164,7 @@ def hold(
     """Takes locks, waiting for each.
 
     Args:
-        locks: In the order in which they are taken, which must be the same foreverybody.
+        locks: In the order in which they are taken, which must be the same for everybody.
         timeout: Seconds to wait for all of them together; 0: not at all; None: forever.
         environ: Where an ancestor's marker is looked for; None: locks of ancestors are not joined.
         waiting: Called with a lock that is waited for and the seconds since the beginning, at once; and again after as

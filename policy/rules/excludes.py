@@ -44,7 +44,7 @@ def _quoted(text: str) -> str:
 
 
 def this_host(decision: Decision) -> Answer:
-    """Lock-policy on this host: the gate is the same file forevery caller."""
+    """Lock-policy on this host: the gate is the same file for every caller."""
     who, where = "lock-policy", "this host"
     if "gate" in _purposes(decision):
         return _answer(who, where, "gate", excluded=True)

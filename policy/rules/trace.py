@@ -36,7 +36,7 @@ def trace(rules: AnyRules, matched: int, request: Request, most: int | None = No
 
 
 def steps(rules: AnyRules, matched: int, request: Request) -> tuple[Step, ...]:
-    """The same forevery rule, as values of the public API.
+    """The same for every rule, as values of the public API.
 
     Args:
         rules: The chain's.

@@ -1,6 +1,6 @@
 """Where everything stands in a TOML text, and whether the text is small enough to be parsed.
 
-tomllib tells neither. It also takes time that grows with the square of a dotted key's length, recurses forevery nested
+tomllib tells neither. It also takes time that grows with the square of a dotted key's length, recurses for every nested
 array and keeps about a kilobyte for each part of a key, so its input is measured here before it sees it.
 
 The scan understands all that tomllib accepts, and more: it judges no value and no name, that is tomllib's part. Where
@@ -29,7 +29,7 @@ NUMBER = 128
 """Characters of a number or a date."""
 
 KEYS = 50_000
-"""Parts of keys in a whole text, or one forevery five characters of a longer one: tomllib keeps 1 kB for each."""
+"""Parts of keys in a whole text, or one for every five characters of a longer one: tomllib keeps 1 kB for each."""
 
 WIDEST = 500
 """Characters of an array or an inline table that are looked at for its width."""

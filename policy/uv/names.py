@@ -126,7 +126,7 @@ def temporary_directory(environ: Mapping[str, str]) -> str:
             if environ.get(name):
                 return environ[name]
         return environ.get("SYSTEMROOT", "C:\\Windows")
-    return environ.get("TMPDIR", "/tmp")  # noqa: S108  (the same forevery process, as it must be)
+    return environ.get("TMPDIR", "/tmp")  # noqa: S108  (the same for every process, as it must be)
 
 
 def path_lock(path: str, environ: Mapping[str, str], cwd: str | None = None) -> str:

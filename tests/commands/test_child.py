@@ -225,7 +225,7 @@ def test_replaced_lock(place: Place) -> None:
     ],
 )
 def test_cannot_start(error: Exception, code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """127 is for what is not found, 126 foreverything else, as env(1) and timeout(1) have it."""
+    """127 is for what is not found, 126 for everything else, as env(1) and timeout(1) have it."""
     assert child.cannot_start("x", error) == code
     assert capsys.readouterr().err == f"policy: error: {said}\n"
 

@@ -22,7 +22,7 @@ if sys.platform == "win32":
 
 
 def test_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A shim forevery tool, executable, a few lines each, and nothing else in the folder."""
+    """A shim for every tool, executable, a few lines each, and nothing else in the folder."""
     folder = tmp_path / "made" / "shims"
     assert main(["shims", str(folder)]) == 0
     assert capsys.readouterr().out.startswith(f"{folder} has shims for uv, uvx, pip")

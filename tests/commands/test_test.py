@@ -175,7 +175,7 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX paths")
 
 @POSIX
 def test_home_is_any_home(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test about `~` passes forevery user."""
+    """A test about `~` passes for every user."""
     monkeypatch.setenv("HOME", "/somewhere/else")
     assert _test(here, '[[tests]]\nname = "t"\ngiven.environment = "~/shared/x"\nexpect.lock = "both"\n') == 0
 

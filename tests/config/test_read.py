@@ -488,7 +488,7 @@ def test_no_secret_is_shown(tmp_path: Path, text: str) -> None:
 
 
 def test_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system file may move the gate, foreverybody: not where a variable leads to the file."""
+    """The system file may move the gate, for everybody: not where a variable leads to the file."""
     text = 'gate-dir = "/run/lock/../lock"\n'
     assert fine(tmp_path, text, "system").settings["gate-dir"].value == "/run/lock"
     monkeypatch.setattr(read, "host_file", lambda: "/etc/lock-policy/lock-policy.toml")

@@ -67,7 +67,7 @@ def test_system_call_fails(folder: str, call: str, name: str, turn: str, there: 
     path = f"{folder}/lock-policy-1.lock"
     if there == "there":
         with open(path, "x", encoding="ascii"):
-            os.chmod(path, 0o666)  # noqa: S103  (foreverybody, as what is tested)
+            os.chmod(path, 0o666)  # noqa: S103  (for everybody, as what is tested)
         os.utime(path, (0, 0))
     only = ["-P", folder, "-P", path] if call in ("openat", STAT, "close") else []
     log = os.path.dirname(folder) + "/strace"
@@ -138,7 +138,7 @@ def test_no_inodes(small: str) -> None:
     """Without inodes the lock is unavailable, for that reason; a file that is there is locked nevertheless."""
     for name in "ab":
         with open(f"{small}/{name}.lock", "x", encoding="ascii"):
-            os.chmod(f"{small}/{name}.lock", 0o666)  # noqa: S103  (foreverybody, as what is tested)
+            os.chmod(f"{small}/{name}.lock", 0o666)  # noqa: S103  (for everybody, as what is tested)
     answer = probe(f"{small}/lock-policy-1.lock")
     assert (answer["outcome"], answer["errno"], answer["left"]) == ("LockUnavailable", errno.ENOSPC, [])
     assert "inodes" in answer["text"]

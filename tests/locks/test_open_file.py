@@ -26,7 +26,7 @@ if sys.platform == "win32":
 
 @pytest.fixture
 def crossroads() -> Iterator[str]:
-    """A sticky directory foreverybody."""
+    """A sticky directory for everybody."""
     yield from processes.crossroads()
 
 
@@ -76,7 +76,7 @@ def test_made_without_hard_links(crossroads: str, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("mode", [0o666, 0o777])
 def test_files_of_uv(crossroads: str, mode: int) -> None:
-    """Another user's lock file is taken where its mode says that it is foreverybody, as those of uv do."""
+    """Another user's lock file is taken where its mode says that it is for everybody, as those of uv do."""
     processes.need_users()
     path = f"{crossroads}/uv-1.lock"
     made(path, mode)
@@ -178,25 +178,25 @@ def hard_link(path: str, victim: str) -> None:
 
 def fifo(path: str, _: str) -> None:
     os.mkfifo(path, 0o666)
-    os.chmod(path, 0o666)  # noqa: S103  (foreverybody, as what is tested)
+    os.chmod(path, 0o666)  # noqa: S103  (for everybody, as what is tested)
 
 
 def bound(path: str, _: str) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
-    os.chmod(path, 0o666)  # noqa: S103  (foreverybody, as what is tested)
+    os.chmod(path, 0o666)  # noqa: S103  (for everybody, as what is tested)
 
 
 def device(path: str, _: str) -> None:
     requirements.need_root()
     os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
-    os.chmod(path, 0o666)  # noqa: S103  (foreverybody, as what is tested)
+    os.chmod(path, 0o666)  # noqa: S103  (for everybody, as what is tested)
 
 
 def block_device(path: str, _: str) -> None:
     requirements.need_root()
     os.mknod(path, stat.S_IFBLK | 0o666, os.makedev(7, 250))
-    os.chmod(path, 0o666)  # noqa: S103  (foreverybody, as what is tested)
+    os.chmod(path, 0o666)  # noqa: S103  (for everybody, as what is tested)
 
 
 def directory(path: str, _: str) -> None:
@@ -406,7 +406,7 @@ def test_directory_link_of_the_system() -> None:
 
 def test_directory_without_sticky_bit(crossroads: str) -> None:
     """A lock directory in which anyone could replace the file is refused."""
-    os.chmod(crossroads, 0o777)  # noqa: S103  (foreverybody, as what is tested)
+    os.chmod(crossroads, 0o777)  # noqa: S103  (for everybody, as what is tested)
     with pytest.raises(errors.LockUnavailable, match=r"writable by all.*chmod \+t"):
         opened(f"{crossroads}/lock-policy-1.lock")
     assert os.listdir(crossroads) == []
@@ -446,7 +446,7 @@ def test_own_directory_is_made(tmp_path: Path) -> None:
 
 
 def test_environment_of_a_colleague(crossroads: str) -> None:
-    """Inside an environment its owner's lock file is good foreverybody who can read it; another user's is not."""
+    """Inside an environment its owner's lock file is good for everybody who can read it; another user's is not."""
     processes.need_users()
     environment = f"{crossroads}/.venv"
     os.mkdir(environment)
@@ -465,7 +465,7 @@ def test_environment_of_a_group(crossroads: str) -> None:
     environment = f"{crossroads}/.venv"
     os.mkdir(environment)
     os.chown(environment, BEN, ANNA)
-    os.chmod(environment, 0o2775)  # noqa: S103  (foreverybody, as what is tested)
+    os.chmod(environment, 0o2775)  # noqa: S103  (for everybody, as what is tested)
     made(f"{environment}/.lock", 0o644)
     os.chown(f"{environment}/.lock", CLEO, ANNA)
     assert probe(f"{environment}/.lock", near=[f"{environment}/.lock"], user=ANNA)["outcome"] == "held"

@@ -147,7 +147,7 @@ def test_few_rules_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_cannot_be_looked_up_is_tried() -> None:
-    """Rules without a path at their top, or with one pattern that may match anywhere, are tried forevery request."""
+    """Rules without a path at their top, or with one pattern that may match anywhere, are tried for every request."""
     rows = chain(
         [
             (("kind", ("virtualenv",)),),

@@ -201,7 +201,7 @@ def check_name(text: str, data: Any, keys: Keys, span: Span | None) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_corpus(name: str) -> None:
-    """Keys and values stand where the scan says, foreverything that TOML can write."""
+    """Keys and values stand where the scan says, for everything that TOML can write."""
     check(ALL[name])
 
 
