@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def pytest_configure() -> None:
-    """A shell ignores Ctrl-C and its kin for what it starts in the background, and every test would inherit that."""
+    """A shell ignores Ctrl-C and its kin for what it starts in the background, and every test would inherit that.
+
+    No example of a property fails because it took long: another program may have had the processor.
+    """
+    settings.register_profile("untimed", settings(), deadline=None)
+    settings.load_profile("untimed")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in ("SIGQUIT", "SIGHUP"):

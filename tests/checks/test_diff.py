@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import sys
-from typing import Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +16,10 @@ from policy.rules.chain import Chain
 from policy.rules.plain import Setting
 from policy.rules.rule import Rule
 from policy.rules.supposition import request
-from tests.checks.test_reach import facts, first_of, table
+from tests.checks.test_reach import facts, first, table, tell
+
+if TYPE_CHECKING:
+    from policy.rules.request import Request
 
 if sys.platform == "win32":
     pytest.skip("needs POSIX paths", allow_module_level=True)
@@ -50,34 +54,55 @@ def _edited(rnd: random.Random, rules: list[Rule]) -> list[Rule]:
     return made
 
 
-def _effect(chain: Chain, given: dict[str, Any]) -> tuple[Rule, Any]:
+def _effect(chain: Chain, asked: Request) -> tuple[Rule, Any]:
     """The rule that decides a request, found by asking each, and what it does there."""
-    number = first_of(list(chain.rules), given)
-    environment = request(given).environment
-    spelled = given.get("environment", environment.root)
+    number = first(chain.rules, asked)
+    environment = asked.environment
+    spelled: Any = asked.facts.get("environment", environment.root)
     inside = f"{spelled[-1] if isinstance(spelled, tuple) else spelled}/".startswith(f"{FOLDER}/")
     return chain.rules[number], effect(chain, number, system=environment.kind == "system", inside=inside)
+
+
+def brute_force(seed: int, edits: int, requests: int) -> Counter[str]:
+    """Asserts of random edits that no witness is wrong and no difference missed, and counts them."""
+    rnd = random.Random(seed)  # noqa: S311  (a test that can be repeated)
+    asked = [request(facts(rnd)) for _ in range(requests)]
+    said: Counter[str] = Counter()
+    for _ in range(edits):
+        rules = [_rule(rnd) for _ in range(rnd.randint(1, 5))]
+        old, new = Chain((*rules, *BUILT_IN)), Chain((*_edited(rnd, rules), *BUILT_IN))
+        found = diff(old, new, FOLDER)
+        known = {(id(one), id(other)) for one, other in found.open}
+        said["not proven"] += len(known)
+        for region in found.regions:
+            before, after = (_effect(chain, request(region.example.facts)) for chain in (old, new))
+            assert before == (region.before.rule, region.before.effect)
+            assert after == (region.after.rule, region.after.effect)
+            assert before[1] != after[1]
+            known.add((id(region.before.rule), id(region.after.rule)))
+            said["witnesses"] += 1
+        for one in asked:
+            before, after = _effect(old, one), _effect(new, one)
+            said["decisions"] += 1
+            if before[1] != after[1]:
+                said["decisions that differ"] += 1
+                assert (id(before[0]), id(after[0])) in known
+    return said
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_brute_force(seed: int) -> None:
     """Every witness shows a difference, and every difference that a request shows is known."""
-    rnd = random.Random(seed)  # noqa: S311  (a test that can be repeated)
-    asked = [facts(rnd) for _ in range(150)]
-    for _ in range(20):
-        rules = [_rule(rnd) for _ in range(rnd.randint(1, 5))]
-        old, new = Chain((*rules, *BUILT_IN)), Chain((*_edited(rnd, rules), *BUILT_IN))
-        found = diff(old, new, FOLDER)
-        known = {(id(one), id(other)) for one, other in found.open}
-        for region in found.regions:
-            before, after = (_effect(chain, dict(region.example.facts)) for chain in (old, new))
-            assert before == (region.before.rule, region.before.effect)
-            assert after == (region.after.rule, region.after.effect)
-            assert before[1] != after[1]
-            known.add((id(region.before.rule), id(region.after.rule)))
-        for given in asked:
-            before, after = _effect(old, given), _effect(new, given)
-            assert before[1] == after[1] or (id(before[0]), id(after[0])) in known
+    assert brute_force(seed, 20, 150)["decisions that differ"]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(300, 310))
+def test_brute_force_for_long(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same for 2,000 edits, each asked 2,000 requests."""
+    said = brute_force(seed, 200, 2_000)
+    tell(capsys, "diff", seed, said)
+    assert said["not proven"] <= said["witnesses"] / 40
 
 
 def _diff(old: list[Rule], new: list[Rule], **more: Any) -> Difference:

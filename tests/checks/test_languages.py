@@ -40,7 +40,7 @@ def test_paths(wanted: list[list[str]], refused: list[str], expected: str | None
 
 
 @given(st.lists(PATTERNS, max_size=3), st.lists(PATTERNS, max_size=3), PATHS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_paths_as_matched(wanted: list[str], refused: list[str], path: str) -> None:
     """What is found is matched as wanted, and where nothing is found nothing is: the matcher is asked."""
     try:

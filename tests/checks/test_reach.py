@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import sys
-from typing import Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,7 +14,12 @@ from policy.checks.reach import Reach
 from policy.rules import conditions
 from policy.rules.excludes import reached
 from policy.rules.rule import Rule
-from policy.rules.supposition import request
+from policy.rules.supposition import CWD, HOME, complete, request
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from policy.rules.request import Request
 
 if sys.platform == "win32":
     pytest.skip("needs POSIX paths", allow_module_level=True)
@@ -103,34 +109,59 @@ def planted(rnd: random.Random, rules: list[Rule]) -> list[Rule]:
     return [*rules, Rule("global", base)]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_brute_force(seed: int) -> None:
-    """No rule is called dead that a request reaches, every planted rule is, and every example is decided as it says."""
+def first(rules: Sequence[Rule], asked: Request) -> int:
+    """The rule that decides, found by asking each."""
+    return next(number for number, rule in enumerate(rules) if conditions.holds(rule.match, asked))
+
+
+def brute_force(seed: int, chains: int, requests: int) -> Counter[str]:
+    """Asserts of random chains that nothing of what is said of them is wrong, and counts what was said."""
     rnd = random.Random(seed)  # noqa: S311  (a test that can be repeated)
-    asked = [request(facts(rnd)) for _ in range(400)]
-    for _ in range(40):
+    asked = [request(facts(rnd)) for _ in range(requests)]
+    said: Counter[str] = Counter()
+    for _ in range(chains):
         rules = planted(rnd, [Rule("local", table(rnd)) for _ in range(rnd.randint(2, 6))])
         reach = Reach([*rules, Rule("global")])
-        decided = {
-            next(number for number, rule in enumerate(reach.rules) if conditions.holds(rule.match, one))
-            for one in asked
-        }
+        decided = {first(reach.rules, one) for one in asked}
         for number in range(len(rules)):
             answer = reach.of(number)
+            said["rules"] += 1
             if answer.decides:
                 assert reach.decider(answer.examples[0]) == number
                 assert number < len(rules) - 1, "a planted rule was missed"
             elif answer.proven:
+                said["dead"] += 1
+                said["planted and found"] += number == len(rules) - 1
                 assert number not in decided
                 for example in answer.examples:
                     assert conditions.holds(reach.rules[number].match, request(example.facts))
                     assert reach.decider(example) < number
+            else:
+                said["not proven"] += 1
+    return said
 
 
-def first_of(rules: list[Rule], given: dict[str, Any]) -> int:
-    """The rule that decides, found by asking each."""
-    asked = request(given)
-    return next(number for number, rule in enumerate(rules) if conditions.holds(rule.match, asked))
+@pytest.mark.parametrize("seed", range(4))
+def test_brute_force(seed: int) -> None:
+    """No rule is called dead that a request reaches, every planted rule is, and every example is decided as it says."""
+    said = brute_force(seed, 40, 400)
+    assert said["planted and found"] >= 39
+    assert said["dead"] > said["planted and found"]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(100, 110))
+def test_brute_force_for_long(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same for 2,000 chains, each asked 2,000 requests."""
+    said = brute_force(seed, 200, 2_000)
+    tell(capsys, "reach", seed, said)
+    assert said["not proven"] <= said["rules"] / 100
+
+
+def tell(capsys: pytest.CaptureFixture[str], what: str, seed: int, said: Counter[str]) -> None:
+    """Prints the counts of a long run."""
+    with capsys.disabled():
+        sys.stdout.write(f"\n{what} {seed}: {dict(said)}\n")
 
 
 def differs(rules: list[Rule]) -> Any:
@@ -143,31 +174,55 @@ def differs(rules: list[Rule]) -> Any:
     return asked
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_brute_force_by_caller(seed: int) -> None:
-    """Where all callers are said to get the same, no two requests about one environment show otherwise."""
+CALLERS = frozenset(key for key, condition in conditions.CONDITIONS.items() if condition.caller) | {HOME, CWD}
+
+
+def brute_force_by_caller(seed: int, chains: int, requests: int) -> Counter[str]:
+    """The same of what is said of callers."""
     rnd = random.Random(seed)  # noqa: S311  (a test that can be repeated)
-    caller = [key for key, condition in conditions.CONDITIONS.items() if condition.caller] + ["home"]
-    for _ in range(40):
+    pairs = []
+    for _ in range(requests // 2):
+        one, other = facts(rnd), facts(rnd)
+        given = one, {**one, **{key: other[key] for key in CALLERS if key in other}}
+        pairs.append((str(one["kind"]), [request(side) for side in given]))
+    said: Counter[str] = Counter()
+    for _ in range(chains):
         made = [Rule(rnd.choice(["local", "global"]), table(rnd), layer="project") for _ in range(rnd.randint(1, 4))]
         rules = [*made, Rule("global")]
         reach = Reach(rules)
-        pairs = []
-        for _ in range(150):
-            one, other = facts(rnd), facts(rnd)
-            pairs.append((one, {**one, **{key: other[key] for key in caller}}))
-        decided = [[first_of(rules, side) for side in pair] for pair in pairs]
+        decided = [[first(rules, side) for side in sides] for _, sides in pairs]
         for number, rule in enumerate(rules):
             answer = reach.by_caller(number, differs(rules))
+            said["rules"] += 1
             if answer is None:
-                for deciders, pair in zip(decided, pairs, strict=True):
+                for deciders, (kind, sides) in zip(decided, pairs, strict=True):
                     for here, there in ((0, 1), (1, 0)):
-                        if deciders[here] == number and not conditions.holds(rule.match, request(pair[there])):
-                            kind = pair[0]["kind"]
+                        if deciders[here] == number and not conditions.holds(rule.match, sides[there]):
                             assert reached(rules[deciders[there]].lock, kind) <= reached(rule.lock, kind)
             elif answer.proven:
-                assert reach.decider(answer.examples[0]) == number
-                assert reach.decider(answer.examples[1]) == answer.rules[0] != number
+                said["flagged"] += 1
+                pair, instead = answer.examples, answer.rules[0]
+                assert [reach.decider(example) for example in pair] == [number, instead]
+                assert number != instead
+                assert differs(rules)(pair[0], number, instead)
+                alike = [complete(side.facts) for side in pair]
+                assert {key for key in alike[0] if alike[0][key] != alike[1][key]} <= CALLERS
+            else:
+                said["not proven"] += 1
+    return said
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_brute_force_by_caller(seed: int) -> None:
+    """What is flagged has a pair of callers of one environment; for the rest no two requests show otherwise."""
+    assert brute_force_by_caller(seed, 40, 300)["flagged"]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(200, 210))
+def test_brute_force_by_caller_for_long(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same for 2,000 chains, each asked 2,000 requests."""
+    tell(capsys, "callers", seed, brute_force_by_caller(seed, 200, 2_000))
 
 
 def test_no_home_matters() -> None:

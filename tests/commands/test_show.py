@@ -168,7 +168,7 @@ def _meaning(file: Path, layer: str) -> tuple[object, object]:
 
 @pytest.mark.slow
 @given(files())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_round_trip(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
     """What is shown, saved and read again has the same settings and the same rules in the same order."""
     before, after = (tmp_path_factory.getbasetemp() / name for name in ("before.toml", "after.toml"))

@@ -394,7 +394,7 @@ FILES = st.fixed_dictionaries(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=FILES, operation=st.sampled_from(["add", "b", ""]), ci=st.sampled_from(["1", "0", "x"]))
 def test_the_same_with_and_without_a_cache(tmp_path: Path, content: dict[str, Any], operation: str, ci: str) -> None:
     """Whatever a file says, what `explain` prints is the same to the byte, from rules that were read or kept."""

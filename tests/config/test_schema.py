@@ -214,7 +214,7 @@ def test_specifiers(text: str) -> None:
 
 @pytest.mark.slow
 @given(files())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_reader_accepts_what_the_schema_does(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
     """Files that are generated from the schema can be read."""
     assert _accepts(FILE_SCHEMA, json.loads(json.dumps(content)))

@@ -30,7 +30,6 @@ INPUTS = 3_000  # of a short run, for each target; `nox -s fuzz` runs for minute
 
 thorough = settings(
     max_examples=400,
-    deadline=None,
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -514,7 +514,6 @@ class Environment(RuleBasedStateMachine):
 bounded = settings(
     max_examples=30,
     stateful_step_count=30,
-    deadline=None,
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking starts thousands of processes

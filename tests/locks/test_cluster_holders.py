@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 if sys.platform == "win32":
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@settings(deadline=None)  # the first one imports
 @given(st.text())
 def test_comment_ends_where_it_ends(key: str) -> None:
     """Whatever a key holds, the comment is one, and says what it says."""

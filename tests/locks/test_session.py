@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 if sys.platform == "win32":
@@ -32,7 +32,6 @@ def session(postgresql: servers.Server, tmp_path: Path, monkeypatch: pytest.Monk
     made.close()
 
 
-@settings(deadline=None)  # the first one imports
 @given(st.floats(min_value=3, max_value=3600))
 def test_a_host_is_given_up_after_the_lease_and_not_before(lease: float) -> None:
     """The keepalives of both ends take at least as long as the lease, and no more than one interval longer."""
@@ -41,7 +40,6 @@ def test_a_host_is_given_up_after_the_lease_and_not_before(lease: float) -> None
     assert lease <= needed < lease + alive["keepalives_interval"] + 1
 
 
-@settings(deadline=None)  # the first one imports
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))
 def test_any_name_is_quoted(name: str) -> None:
     """What a configuration file says cannot become another option of libpq."""

@@ -185,7 +185,7 @@ def thawed(chain: Chain) -> PlainChain:
 
 
 @given(chain=CHAINS, seed=st.integers(0, 2**32))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_twins_decide_alike(chain: list[tuple[Table, str]], seed: int) -> None:
     """The attrs chain, its twin thawed from a cache and a naive evaluation agree on 10,000 requests to 100 chains."""
     tables = [table for table, _ in chain] + [{}]
