@@ -30,6 +30,33 @@ if TYPE_CHECKING:
             """When it was started, in seconds since the epoch."""
 
 
+_NEAR_REMEDIES = {  # of a lock in or beside the environment
+    errno.EACCES: 'give this user write access, or choose a global lock with `lock = "global"`',
+    errno.EPERM: 'give this user write access, or choose a global lock with `lock = "global"`',
+    errno.EROFS: 'the file system is read-only: choose a global lock with `lock = "global"`',
+    errno.ENOENT: "the environment's directory is gone: make the environment again",
+}
+_REMEDIES = {
+    errno.EACCES: "give this user write access to the file and its directory",
+    errno.EPERM: "give this user write access to the file and its directory",
+    errno.EROFS: "the file system is read-only: mount it for writing, or choose another directory",
+    errno.ENOSPC: "free some space or inodes, or choose another `global-dir`",
+    errno.EDQUOT: "this user's quota is used up: free some space, or choose another `global-dir`",
+    errno.EMFILE: "close descriptors, or raise the limit (`ulimit -n`)",
+    errno.ENFILE: "the system has no descriptors left: raise fs.file-max",
+    errno.ENOENT: "create the directory; directories named in configuration are not created",
+    errno.ENOTDIR: "a part of the path is no directory: name another one",
+    errno.ENOSYS: "no flock here: choose a `global-dir` on a local file system",
+    errno.ENOLCK: "no flock here: choose a `global-dir` on a local file system, or mount this one with locking",
+    errno.EOPNOTSUPP: "no flock here: choose a `global-dir` on a local file system",
+    errno.EBADF: "an exclusive lock on NFS needs write access to the file: make it mode 0666",
+    errno.EIO: "the storage fails: look into the kernel's log",
+    errno.ESTALE: "the server replaced the file: mount the file system again",
+    errno.ENAMETOOLONG: "choose a shorter directory",
+    errno.EAGAIN: "another process holds a lease on the file: end it, or choose another `global-dir`",
+}
+
+
 class PolicyError(Exception):
     """Root of the tree."""
 
@@ -149,3 +176,10 @@ class LockLost(PolicyError):  # noqa: N818  (the contract's name)
 
     def __str__(self) -> str:
         return f"{', '.join(self.paths)}: deleted or replaced while locked; another process may have been inside"
+
+
+def unavailable(path: str, error: OSError, reason: str = "", *, near: bool = False) -> LockUnavailable:
+    """An error of the system as one that names the lock file and says what to do."""
+    number = error.errno or 0
+    remedy = (near and _NEAR_REMEDIES.get(number)) or _REMEDIES.get(number, "")
+    return LockUnavailable(path, number, reason or error.strerror or str(error), remedy=remedy)

@@ -71,7 +71,7 @@ def begin(thread, way):
     asyncio.run(tasks(thread)) if way == "task" else work(thread, way)
 
 if broken == "no lock":
-    file.attempt = lambda descriptor, shared: True
+    open_file.attempt = lambda descriptor, shared=False: True
 if broken == "unlink":
     file.FileLock.is_current = lambda lock: True
 while not os.path.exists(directory + "/go"):

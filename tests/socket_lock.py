@@ -20,9 +20,8 @@ from policy.rules.plan import LOCATIONS
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from policy.locks.backend import Lock
+    from policy.locks.backend import Deadline, Lock
     from policy.locks.holders import Holder
-    from policy.locks.wait import Deadline
     from policy.rules.plan import Setting
     from policy.rules.request import Request
 

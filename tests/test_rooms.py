@@ -124,6 +124,19 @@ def test_one_way(module: str) -> None:
         )
 
 
+@pytest.mark.parametrize("package", sorted({room(module) for module in FILES} - {""}))
+def test_no_circle(package: str) -> None:
+    """No module of a package needs itself by way of others, in functions and in types either."""
+    inside = {module for module in FILES if room(module) == package and module != f"policy.{package}"}
+    needs = {module: ours(module) & inside for module in inside}
+    while leaves := {module for module in needs if not needs[module]}:
+        needs = {module: names - leaves for module, names in needs.items() if module not in leaves}
+    assert needs == {}, (
+        "these modules import each other in a circle, or need others that do: move what two of them share into a "
+        "module that both import"
+    )
+
+
 @pytest.mark.parametrize("module", FILES)
 def test_no_relative_imports(module: str) -> None:
     """Modules name each other in full, so that the tests above see every import."""

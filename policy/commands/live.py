@@ -10,17 +10,17 @@ import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from policy.commands.locks import nothing, record, shown
 from policy.escape import printable
 from policy.render.layout import fit, width
+from policy.render.listing import nothing, record, shown
 from policy.render.style import BOLD, DIM, GREEN, YELLOW, paint, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from policy.commands.locks import Row
     from policy.commands.reading import Arguments
     from policy.locks.holders import Holder
+    from policy.render.listing import Row
 
 SECONDS = 0.5  # between two looks
 

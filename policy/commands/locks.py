@@ -5,55 +5,29 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from attrs import asdict, evolve, frozen
+from attrs import evolve
 
 from policy.commands import options
 from policy.errors import LockUnavailable, UsageError
-from policy.escape import printable
 from policy.locks import holders, proc
 from policy.locks.file import prune
 from policy.locks.holders import Found
 from policy.render.layout import fit, width
-from policy.render.style import BOLD, DIM, GREEN, YELLOW, paint, wanted
+from policy.render.listing import Row, record, shown
+from policy.render.style import wanted
 from policy.rules.gate import default_directory, path
 from policy.rules.request import Request
 from policy.uv import names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from policy.commands.reading import Arguments, Parser
     from policy.config.loading import Rules
     from policy.locks.holders import Holder
     from policy.rules.request import Caller
-
-
-@frozen
-class Row:
-    """A lock as it is listed.
-
-    Args:
-        lock: The lock, and who holds it.
-        environment: The root of the environment that it locks, "" where that cannot be known.
-        pruned: Whether it was removed.
-        kind: What it is: `file`, ...
-        waiters: Who waits for it, the next one first.
-    """
-
-    lock: Found
-    environment: str = ""
-    pruned: bool = False
-    kind: str = "file"
-    waiters: tuple[Holder, ...] = ()
-
-    @property
-    def state(self) -> str:
-        """What people call its state."""
-        if self.pruned:
-            return "removed"
-        return {True: "locked", False: "free", None: "unknown"}[self.lock.locked]
 
 
 def arguments(parser: Parser) -> None:
@@ -190,42 +164,3 @@ def _pruned(row: Row, *, named: bool) -> Row:
     except LockUnavailable as error:
         options.warn(str(error))
         return row
-
-
-def record(row: Row) -> Mapping[str, Any]:
-    """A lock as JSON has it."""
-    return {
-        "kind": row.kind,
-        "path" if row.kind == "file" else "key": row.lock.name,
-        "state": row.state,
-        "environment": row.environment or None,
-        "holders": [asdict(holder) for holder in row.lock.holders],
-        "waiters": [asdict(waiter) for waiter in row.waiters],
-    }
-
-
-STATES = {"locked": GREEN, "removed": YELLOW}
-
-
-def shown(found: Iterable[Row], *, color: bool) -> str:
-    """Locks as text: each with its state, then who holds it, then who waits for it."""
-    lines = []
-    for row in found:
-        state = paint(row.state.ljust(7), BOLD, STATES.get(row.state, DIM), color=color)
-        environment = f"  {printable(row.environment)}" if row.environment else ""
-        lines.append(f"{state}  {paint(printable(row.lock.name), BOLD, color=color)}{environment}")
-        lines += [f"         {printable(str(holder))}" for holder in row.lock.holders]
-        if row.lock.locked and not row.lock.holders:
-            lines.append("         held by a process that cannot be seen from here")
-        lines += [f"         waits: {printable(str(waiter))}" for waiter in row.waiters]
-    return "\n".join(lines) if lines else nothing()
-
-
-def nothing() -> str:
-    """What is said where no lock is found."""
-    if proc.has_locks() and not proc.sees_all():
-        return (
-            "no lock is seen from this PID namespace, which does not show those of processes outside of it; "
-            "`policy locks ENV` finds out whether one environment is locked"
-        )
-    return "no environment is locked"

@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 import sys
 
-from policy.errors import LockUnavailable
+from policy.errors import LockUnavailable, unavailable
 from policy.locks import open_file as opening
-from policy.locks.open_file import OpenFile, unavailable
+from policy.locks.open_file import OpenFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from policy.locks.backend import Pause
+    from policy.locks.backend import Deadline, Pause, Steps
     from policy.locks.holders import Holder
-    from policy.locks.wait import Deadline, Steps
-
-if sys.platform != "win32":
-    import fcntl
 
 
 class FileLock:
@@ -75,7 +71,7 @@ class FileLock:
         if not file.numbers:
             opening.open_file(file, near=self.near, make=self.make)
         try:
-            locked = attempt(file.descriptor, shared=self.shared)
+            locked = opening.attempt(file.descriptor, shared=self.shared)
         except OSError as error:
             raise unavailable(self.name, error) from error
         if locked:
@@ -92,7 +88,7 @@ class FileLock:
 
         try:
             locked = yield from wait(
-                [*self._before(), (self._file.descriptor, operation(shared=self.shared))], deadline
+                [*self._before(), (self._file.descriptor, opening.operation(shared=self.shared))], deadline
             )
         except OSError as error:
             raise unavailable(self.name, error) from error
@@ -177,33 +173,6 @@ class FileLock:
         return hash((self.purpose, self.name))
 
 
-def operation(*, shared: bool) -> int:
-    """The operation of flock(2)."""
-    if sys.platform != "win32":
-        return fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    return 0
-
-
-def attempt(descriptor: int, *, shared: bool = False) -> bool:
-    """Tries once to lock a descriptor.
-
-    Returns:
-        True when it is locked now, False when another holds it.
-
-    Raises:
-        OSError: There is no flock here.
-    """
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(descriptor, operation(shared=shared) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-    from filelock import lock_descriptor
-
-    return lock_descriptor(descriptor, blocking=False)
-
-
 def prune(path: str, *, named: bool = False) -> bool:
     """Removes a lock file that nobody holds, while holding it: a waiter of ours then takes the next one.
 
@@ -227,7 +196,7 @@ def prune(path: str, *, named: bool = False) -> bool:
         opening.open_file(file, near=local)
         seen = os.fstat(file.descriptor)
         ours = sys.platform == "win32" or seen.st_uid == os.geteuid()
-        if not ours or seen.st_size or not attempt(file.descriptor):
+        if not ours or seen.st_size or not opening.attempt(file.descriptor):
             return False
         there = os.lstat(path)
         if (there.st_dev, there.st_ino) != (file.device, file.inode):

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, TypeVar
 
-    from policy.locks.backend import Lock, Pause
+    from policy.locks.backend import Deadline, Lock, Pause, Waiting
     from policy.locks.journal import Journal
-    from policy.locks.wait import Deadline, Waiting
 
     T = TypeVar("T")
 
@@ -273,7 +272,7 @@ def take(
                     held.taken.pop()
                     break
                 if deadline is None:
-                    from policy.locks.wait import Deadline  # only a waiter needs it
+                    from policy.locks.backend import Deadline  # only a waiter needs it
 
                     deadline = Deadline(start, timeout, waiting, synchronous=synchronous, disposable=disposable)
                 deadline.begin(lock)

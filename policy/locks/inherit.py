@@ -10,7 +10,7 @@ import errno
 import os
 
 from policy.errors import LockUnavailable
-from policy.locks.open_file import is_ours
+from policy.locks.open_file import attempt, is_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,7 +120,6 @@ def _inherited(path: str, descriptor: int, seen: os.stat_result) -> str:
 def _locked(path: str, descriptor: int) -> str:
     """How the lock is held through a descriptor of the file."""
     from policy.locks import proc  # only a nested run needs it
-    from policy.locks.file import attempt
 
     if proc.has_locks():
         return proc.mode("self", descriptor)

@@ -1,4 +1,4 @@
-"""Opening a lock file safely, and creating it as uv does.
+"""Opening a lock file safely, creating it as uv does, and asking flock(2) once.
 
 A lock file lies where other people may write, so nothing about it is believed: it is looked at before it is opened,
 opened without following links and without O_CREAT, and looked at again through the descriptor. It is never written to,
@@ -14,7 +14,7 @@ import sys
 import time
 from _thread import RLock
 
-from policy.errors import LockUnavailable
+from policy.errors import LockUnavailable, unavailable
 from policy.host import user_name
 
 TYPE_CHECKING = False
@@ -41,32 +41,6 @@ _SECOND_NAME_SECONDS = 0.5  # how long a second name may be that of a maker betw
 _REFRESH_SECONDS = 60.0  # systemd-tmpfiles counts days; a lock taken in a loop need not write an inode each time
 _NO_MODES = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)  # fchmod on vfat, on mounts without metadata
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)  # link(2) on vfat, exfat, some FUSE
-
-_NEAR_REMEDIES = {  # of a lock in or beside the environment
-    errno.EACCES: 'give this user write access, or choose a global lock with `lock = "global"`',
-    errno.EPERM: 'give this user write access, or choose a global lock with `lock = "global"`',
-    errno.EROFS: 'the file system is read-only: choose a global lock with `lock = "global"`',
-    errno.ENOENT: "the environment's directory is gone: make the environment again",
-}
-_REMEDIES = {
-    errno.EACCES: "give this user write access to the file and its directory",
-    errno.EPERM: "give this user write access to the file and its directory",
-    errno.EROFS: "the file system is read-only: mount it for writing, or choose another directory",
-    errno.ENOSPC: "free some space or inodes, or choose another `global-dir`",
-    errno.EDQUOT: "this user's quota is used up: free some space, or choose another `global-dir`",
-    errno.EMFILE: "close descriptors, or raise the limit (`ulimit -n`)",
-    errno.ENFILE: "the system has no descriptors left: raise fs.file-max",
-    errno.ENOENT: "create the directory; directories named in configuration are not created",
-    errno.ENOTDIR: "a part of the path is no directory: name another one",
-    errno.ENOSYS: "no flock here: choose a `global-dir` on a local file system",
-    errno.ENOLCK: "no flock here: choose a `global-dir` on a local file system, or mount this one with locking",
-    errno.EOPNOTSUPP: "no flock here: choose a `global-dir` on a local file system",
-    errno.EBADF: "an exclusive lock on NFS needs write access to the file: make it mode 0666",
-    errno.EIO: "the storage fails: look into the kernel's log",
-    errno.ESTALE: "the server replaced the file: mount the file system again",
-    errno.ENAMETOOLONG: "choose a shorter directory",
-    errno.EAGAIN: "another process holds a lease on the file: end it, or choose another `global-dir`",
-}
 
 
 class OpenFile:
@@ -406,6 +380,33 @@ def _open_to_all(descriptor: int) -> None:
                 raise
 
 
+def operation(*, shared: bool) -> int:
+    """The operation of flock(2)."""
+    if sys.platform != "win32":
+        return fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    return 0
+
+
+def attempt(descriptor: int, *, shared: bool = False) -> bool:
+    """Tries once to lock a descriptor.
+
+    Returns:
+        True when it is locked now, False when another holds it.
+
+    Raises:
+        OSError: There is no flock here.
+    """
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(descriptor, operation(shared=shared) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+    from filelock import lock_descriptor
+
+    return lock_descriptor(descriptor, blocking=False)
+
+
 def refresh(file: OpenFile) -> None:
     """Renews the timestamps of a file that is old, which a cleaner of /tmp would delete while it is held."""
     if time.time() - file.modified < _REFRESH_SECONDS or os.utime not in os.supports_fd:
@@ -462,13 +463,6 @@ def inherit(file: OpenFile) -> None:
         file.inherited = True
         _opened.discard(file)
         os.set_inheritable(file.descriptor, True)  # noqa: FBT003  (its only form)
-
-
-def unavailable(path: str, error: OSError, reason: str = "", *, near: bool = False) -> LockUnavailable:
-    """An error of the system as one that names the lock file and says what to do."""
-    number = error.errno or 0
-    remedy = (near and _NEAR_REMEDIES.get(number)) or _REMEDIES.get(number, "")
-    return LockUnavailable(path, number, reason or error.strerror or str(error), remedy=remedy)
 
 
 def _kind(mode: int) -> str:

@@ -32,10 +32,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-    from policy.locks.backend import Lock
+    from policy.locks.backend import Deadline, Lock
     from policy.locks.cluster_key import ClusterKey
     from policy.locks.session import Row, Server
-    from policy.locks.wait import Deadline
 
 BEATS = 6  # heartbeats in one lease
 

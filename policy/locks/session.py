@@ -11,7 +11,7 @@ import sys
 import time
 
 from policy.escape import printable
-from policy.locks.backend import Pause
+from policy.locks.backend import SLICE_SECONDS, Pause
 from policy.locks.open_file import unforked
 
 TYPE_CHECKING = False
@@ -29,7 +29,6 @@ _WRITE_SECONDS = 0.002  # until a socket that is being connected, or whose buffe
 _CANCEL_SECONDS = 2.0
 _TCP_THIN_LINEAR_TIMEOUTS = 16  # tcp(7), Linux 2.6.34: six times without waiting longer
 _TCP_RTO_MAX_MS = 44  # Linux 6.15
-_SLICE_SECONDS = 0.5  # a signal that falls between Python's last look and the system call is seen this much later
 
 _REMEDIES = {
     "password authentication failed": "put the password into the file that PGPASSFILE names",
@@ -460,7 +459,7 @@ def sleep(pause: Pause) -> None:
         return
     poll = select.poll()  # select(2) knows no descriptor above 1023
     poll.register(pause.descriptor, select.POLLIN)
-    poll.poll(min(pause.seconds, _SLICE_SECONDS) * 1000)
+    poll.poll(min(pause.seconds, SLICE_SECONDS) * 1000)
 
 
 def drive(steps: Generator[Pause, None, T]) -> T:

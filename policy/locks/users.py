@@ -15,9 +15,8 @@ from attrs import frozen
 
 from policy.errors import EnvironmentInUse, UsageError
 from policy.locks import proc
-from policy.locks.backend import Pause
+from policy.locks.backend import Deadline, Pause
 from policy.locks.holders import Holder, process
-from policy.locks.wait import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

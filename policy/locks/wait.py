@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 
-from policy.locks import file
-from policy.locks.backend import Pause
+from policy.locks import open_file as opening
+from policy.locks.backend import SLICE_SECONDS, Pause
 from policy.locks.open_file import unforked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator
 
-    from policy.locks.backend import Lock
-    from policy.locks.holders import Holder
+    from policy.locks.backend import Deadline, Steps
 
-    Waiting = Callable[[Lock, float], float | None]
-    Steps = Sequence[tuple[int, int]]
 
 if sys.platform != "win32":
     import fcntl
@@ -31,9 +27,7 @@ if sys.platform != "win32":
 else:
     LOCK_SH = 1
 
-_SLICE_SECONDS = 0.5  # a signal that falls between Python's last look and the system call is seen this much later
 _POLL_SECONDS = 0.05  # where there is no queue, filelock's interval
-_LOOK_SECONDS = 0.1  # reading /proc/locks stops every lock of the host for 7 to 30 ms; importing attrs takes 40
 _CHILDREN = 3  # a child may be killed by a stray signal; beyond this many, children do not work here
 
 # Runs in the child, with -I and -S, in 7 ms. O_ASYNC makes the kernel kill it (SIGIO) when the parent's end of its
@@ -58,73 +52,6 @@ posix._exit(0)
 """
 
 
-class Deadline:
-    """How long to wait yet, and whom to tell: one deadline over all locks of a plan.
-
-    Args:
-        start: When the waiting began, on the monotonic clock.
-        timeout: Seconds from then; None: forever.
-        waiting: Told of a lock that is waited for and of the seconds since the beginning; at once, and again after as
-            many seconds as it answers (None: not again).
-        synchronous: Whether a lock may block the thread: nothing else runs in it.
-        disposable: True for a program that ends or execs when it gives up, and may leave a blocked thread behind.
-    """
-
-    __slots__ = ("_deadline", "_due", "_lock", "_look", "_start", "_waiting", "blocking", "disposable", "holders")
-
-    def __init__(
-        self,
-        start: float,
-        timeout: float | None,
-        waiting: Waiting | None = None,
-        *,
-        synchronous: bool = True,
-        disposable: bool = False,
-    ) -> None:
-        self._start = start
-        self._deadline = None if timeout is None else start + timeout
-        self._waiting = waiting
-        self._due: float | None = None
-        self._look = None if self._deadline is None else self._deadline - _LOOK_SECONDS
-        self._lock: Lock | None = None
-        self.holders: tuple[Holder, ...] = ()
-        self.disposable: bool = synchronous and disposable
-        self.blocking: bool = synchronous and timeout is None and waiting is None
-
-    @property
-    def over(self) -> bool:
-        """Whether the deadline has passed."""
-        return self._deadline is not None and time.monotonic() >= self._deadline
-
-    def begin(self, lock: Lock) -> None:
-        """A lock is waited for, perhaps another one than before."""
-        if lock is not self._lock and self._waiting is not None:
-            self._due = time.monotonic()
-        self._lock = lock
-        self.holders = ()
-
-    def pause(self) -> float:
-        """Tells whom is to be told by now; returns the seconds until something is due again, 0.0 when time is up."""
-        now = time.monotonic()
-        if self._waiting and self._lock and self._due is not None and now >= self._due:
-            again = self._waiting(self._lock, now - self._start)
-            now = time.monotonic()
-            self._due = None if again is None else now + max(again, 0.01)
-        if self._look is not None and now >= self._look:
-            # Who holds it is found out shortly before the time is up, so that the error comes when it was promised.
-            self._look = None
-            self.look()
-            now = time.monotonic()
-        ends = [moment for moment in (self._deadline, self._due, self._look) if moment is not None]
-        return max(min(ends) - now, 0.0) if ends else _SLICE_SECONDS
-
-    def look(self) -> tuple[Holder, ...]:
-        """Finds out who holds the lock, unless that is known."""
-        if not self.holders and self._lock is not None:
-            self.holders = self._lock.holders()
-        return self.holders
-
-
 def wait(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool]:
     """Waits for lock files in the way that the caller allows.
 
@@ -144,7 +71,7 @@ def wait(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool]:
         if deadline.blocking:
             for step in steps:
                 fcntl.flock(*step)  # Ctrl-C in the main thread ends it
-            return file.attempt(descriptor, shared=shared)
+            return opening.attempt(descriptor, shared=shared)
         held = None
         if deadline.disposable:
             held = yield from _in_thread(steps, deadline)
@@ -197,7 +124,7 @@ def _in_thread(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool 
     if failures:
         raise failures[0]
     descriptor, operation = steps[-1]
-    return file.attempt(descriptor, shared=operation == LOCK_SH)
+    return opening.attempt(descriptor, shared=operation == LOCK_SH)
 
 
 def _until_readable(descriptor: int, deadline: Deadline) -> Generator[Pause, None, None]:
@@ -209,7 +136,7 @@ def _until_readable(descriptor: int, deadline: Deadline) -> Generator[Pause, Non
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     while not deadline.over:
-        yield Pause(descriptor, min(deadline.pause(), _SLICE_SECONDS))
+        yield Pause(descriptor, min(deadline.pause(), SLICE_SECONDS))
         if poll.poll(0):
             return
 
@@ -224,12 +151,12 @@ def _in_child(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool |
             break  # sys.executable is not there for us, or RLIMIT_NPROC or pids.max is reached
         try:
             while not deadline.over and not child.ended:
-                yield Pause(child.output, min(deadline.pause(), _SLICE_SECONDS))
+                yield Pause(child.output, min(deadline.pause(), SLICE_SECONDS))
                 if child.answered():
                     break
         finally:
             child.end()
-        if file.attempt(descriptor, shared=operation == LOCK_SH):
+        if opening.attempt(descriptor, shared=operation == LOCK_SH):
             return True
         child.check()
         if deadline.over:
@@ -240,7 +167,7 @@ def _in_child(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool |
 def _polling(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool]:
     """Tries again and again: for Windows, and where neither a thread nor a child can be started."""
     for descriptor, operation in steps:
-        while not file.attempt(descriptor, shared=operation == LOCK_SH):
+        while not opening.attempt(descriptor, shared=operation == LOCK_SH):
             if deadline.over:
                 return False
             yield Pause(-1, min(deadline.pause(), _POLL_SECONDS))

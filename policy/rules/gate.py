@@ -9,17 +9,16 @@ import os
 import sys
 
 from policy.environment.identity import identity
-from policy.errors import LockUnavailable
-from policy.locks.file import FileLock, attempt, operation
-from policy.locks.open_file import OpenFile, close, open_file, unavailable
+from policy.errors import LockUnavailable, unavailable
+from policy.locks.file import FileLock
+from policy.locks.open_file import OpenFile, attempt, close, open_file, operation
 from policy.uv.names import seahash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from policy.locks.backend import Pause
-    from policy.locks.wait import Deadline, Steps
+    from policy.locks.backend import Deadline, Pause, Steps
 
 _MANY = 1024  # digests that are remembered
 _digests: dict[str, str] = {}

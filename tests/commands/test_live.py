@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.commands import live
-from policy.commands.locks import Row
 from policy.locks.holders import Found, Holder
+from policy.render.listing import Row
 from tests import factories
 from tests.running import Place, Terminal, ended, line, wait_until
 

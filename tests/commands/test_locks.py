@@ -429,12 +429,12 @@ def test_prune_of_one_environment(host: Host) -> None:
 
 
 WAITING = """
-really = file.attempt
+really = open_file.attempt
 def late(descriptor, **options):
     print("open", flush=True)
     sys.stdin.readline()
     return really(descriptor, **options)
-file.attempt = late
+open_file.attempt = late
 with locks.hold([sys.argv[1]]) as held:
     print(os.path.exists(sys.argv[1]), held.lost, flush=True)
     sys.stdin.readline()

@@ -52,7 +52,7 @@ def tell(**message):
     with telling:
         os.write(1, json.dumps(message).encode() + b"\\n")
 
-really, told = file.attempt, {}
+really, told = open_file.attempt, {}
 
 def attempt(descriptor, *, shared):
     locked = broken == "no lock" or really(descriptor, shared=shared)
@@ -63,7 +63,7 @@ def attempt(descriptor, *, shared):
         tell(waits=inode)
     return locked
 
-file.attempt = attempt
+open_file.attempt = attempt
 
 def outcome(hold):
     try:

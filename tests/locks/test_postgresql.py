@@ -14,8 +14,8 @@ import pytest
 
 from policy.errors import LockUnavailable
 from policy.locks import hold as holding
+from policy.locks.backend import Deadline
 from policy.locks.cluster_key import ClusterKey
-from policy.locks.wait import Deadline
 from tests import processes
 
 if sys.platform == "win32":
