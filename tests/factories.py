@@ -49,6 +49,34 @@ def virtualenv(root: Path) -> Path:
     return root
 
 
+def system_python(prefix: Path, python: str = sys.executable) -> Path:
+    """Makes an interpreter outside of virtual environments, with a prefix of its own.
+
+    Args:
+        prefix: Where to put it.
+        python: What it is a copy of.
+
+    Returns:
+        The interpreter; `python` and `python3` beside it are links to it.
+    """
+    real = Path(python).resolve()
+    code = "import sys, sysconfig; print(sysconfig.get_path('stdlib')); print(sys.version_info[1])"
+    library, minor = subprocess.run([real, "-I", "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    binary = prefix / "bin" / f"python3.{minor}"
+    own = prefix / "lib" / f"python3.{minor}"
+    own.mkdir(parents=True)
+    binary.parent.mkdir()
+    binary.write_bytes(real.read_bytes())
+    binary.chmod(0o755)
+    for name in ("python3", "python"):
+        (binary.parent / name).symlink_to(binary.name)
+    for entry in Path(library).iterdir():
+        if entry.name not in {"site-packages", "dist-packages", "EXTERNALLY-MANAGED"}:
+            (own / entry.name).symlink_to(entry)
+    (own / "site-packages").mkdir()
+    return binary
+
+
 def gate(root: str | Path) -> str:
     """The lock file outside of an environment that every plan takes first."""
     return path("/tmp", str(root))

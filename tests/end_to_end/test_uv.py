@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from attrs import frozen
 
-from tests import real_uv, requirements
+from tests import factories, real_uv, requirements
 from tests.real_uv import OLDEST, as_user, installed, start_as_user, uv  # noqa: F401  (uv is a fixture)
 
 if TYPE_CHECKING:
@@ -187,22 +187,7 @@ def waits_in_kernel(process: subprocess.Popen[str]) -> bool:
 @pytest.fixture
 def system_python(tmp_path: Path) -> Path:
     """An interpreter outside of virtual environments that a test may install into: it has a prefix of its own."""
-    real = Path(real_uv.public_python()).resolve()
-    code = "import sys, sysconfig; print(sysconfig.get_path('stdlib')); print(sys.version_info[1])"
-    library, minor = subprocess.run([real, "-I", "-c", code], check=True, capture_output=True, text=True).stdout.split()
-    binary = tmp_path / "usr" / "bin" / f"python3.{minor}"
-    own = tmp_path / "usr" / "lib" / f"python3.{minor}"
-    own.mkdir(parents=True)
-    binary.parent.mkdir()
-    binary.write_bytes(real.read_bytes())
-    binary.chmod(0o755)
-    for name in ("python3", "python"):
-        (binary.parent / name).symlink_to(binary.name)
-    for entry in Path(library).iterdir():
-        if entry.name not in {"site-packages", "dist-packages", "EXTERNALLY-MANAGED"}:
-            (own / entry.name).symlink_to(entry)
-    (own / "site-packages").mkdir()
-    return binary
+    return factories.system_python(tmp_path / "usr", real_uv.public_python())
 
 
 @pytest.fixture
