@@ -11,19 +11,12 @@ import pytest
 from policy.environment.command import INSTALLERS, installer, named
 from policy.errors import UsageError
 from tests import factories
-from tests.environment.work import Work
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tests.environment.work import Work
 
 if sys.platform == "win32":
     pytest.skip("POSIX paths", allow_module_level=True)
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Work:
-    """The folder of all."""
-    return Work(tmp_path)
 
 
 @pytest.mark.parametrize(

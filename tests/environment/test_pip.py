@@ -5,19 +5,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.environment.work import Work
-
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tests.environment.work import Work
 
 if sys.platform == "win32":
     pytest.skip("POSIX paths", allow_module_level=True)
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Work:
-    """The folder of all."""
-    return Work(tmp_path)
 
 
 def test_variables(work: Work) -> None:

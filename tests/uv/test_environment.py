@@ -6,22 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from policy.uv.command import Command, parse
 from policy.uv.environment import environment
 from tests import real_uv
+from tests.uv.reading import parsed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 if sys.platform == "win32":
     pytest.skip("POSIX paths", allow_module_level=True)
-
-
-def parsed(line: str, environ: dict[str, str] | None = None, cwd: str = "/w") -> Command:
-    """A command line of uv, read."""
-    command = parse(line.split(), environ or {}, cwd)
-    assert command is not None
-    return command
 
 
 def test_environment_of_configured_target(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.environment.discovery import Environment
-from policy.uv.command import Command, parse
 from policy.uv.locks import certain, locks
 from policy.wrap import UV_LOCK_TIMEOUT
 from tests import real_uv
+from tests.uv.reading import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,13 +22,6 @@ if sys.platform == "win32":
     pytest.skip("POSIX paths", allow_module_level=True)
 
 import fcntl
-
-
-def parsed(line: str, environ: dict[str, str] | None = None, cwd: str = "/w") -> Command:
-    """A command line of uv, read."""
-    command = parse(line.split(), environ or {}, cwd)
-    assert command is not None
-    return command
 
 
 @contextmanager

@@ -5,23 +5,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from policy.uv.command import Command, parse
+from policy.uv.command import parse
 from policy.uv.locks import certain
 from policy.uv.projects import odd_settings, pip_settings, project_environment, venv_file, workspace
 from tests import real_uv
+from tests.uv.reading import parsed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 if sys.platform == "win32":
     pytest.skip("POSIX paths", allow_module_level=True)
-
-
-def parsed(line: str, environ: dict[str, str] | None = None, cwd: str = "/w") -> Command:
-    """A command line of uv, read."""
-    command = parse(line.split(), environ or {}, cwd)
-    assert command is not None
-    return command
 
 
 def test_workspace(tmp_path: Path) -> None:
