@@ -47,10 +47,22 @@ def as_markdown(difference: Difference) -> str:
 
 
 def as_json(difference: Difference) -> str:
-    """Version 1."""
+    """The record."""
     import json
 
-    found = {
+    return json.dumps(_record(difference), indent=2) + "\n"
+
+
+def as_html(difference: Difference) -> str:
+    """One page for a browser."""
+    from policy.render.differences_html import render
+
+    return render(_record(difference), _summary(difference)) + "\n"
+
+
+def _record(difference: Difference) -> dict[str, Any]:
+    """Version 1."""
+    return {
         "version": VERSION,
         "differs": difference.differs,
         "complete": difference.complete and not difference.open,
@@ -61,7 +73,6 @@ def as_json(difference: Difference) -> str:
         "not_proven": [{"old": record.rule(old), "new": record.rule(new)} for old, new in difference.open],
         "rules": [{"what": edit.what, "rule": record.rule(edit.rule)} for edit in difference.edits],
     }
-    return json.dumps(found, indent=2) + "\n"
 
 
 def _side(side: Side) -> dict[str, Any]:
@@ -115,5 +126,9 @@ def _markdown(text: str) -> str:
     return "".join(f"&#{ord(one)};" if one in "\\`*_[]<>|#&" else one for one in text).replace("@", "@\u2060")
 
 
-DIFFERENCE_FORMATS: dict[str, Callable[[Difference], str]] = {"json": as_json, "markdown": as_markdown}
+DIFFERENCE_FORMATS: dict[str, Callable[[Difference], str]] = {
+    "json": as_json,
+    "markdown": as_markdown,
+    "html": as_html,
+}
 """The formats besides text; a new one is a function here and an entry of this table."""

@@ -92,6 +92,13 @@ def _record(finding: Finding) -> dict[str, Any]:
     }
 
 
+def as_html(report: Report) -> str:
+    """One page for a browser."""
+    from policy.render.findings_html import render
+
+    return render(report, summary(report)) + "\n"
+
+
 def as_github(report: Report) -> str:
     """Workflow commands: one line for each finding."""
     return "".join(
@@ -117,5 +124,6 @@ FINDING_FORMATS: dict[str, Callable[[Report], str]] = {
     "gitlab": as_gitlab,
     "sarif": as_sarif,
     "junit": as_junit,
+    "html": as_html,
 }
 """The formats besides text; a new one is a module here and a line in this table."""
