@@ -204,6 +204,22 @@ def soak(acquisitions: int, signals: int) -> tuple[str, str]:
     )
 
 
+def readers() -> tuple[str, str]:
+    """Readers and writers that are killed, by the tests' own code."""
+    from tests.end_to_end import test_readers_killed
+
+    say("readers")
+    told = io.StringIO()
+    with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(told):
+        test_readers_killed.test_thousand(Path(directory))
+    reading, writing, _, kills, hits, overlaps = re.findall(r"\d+", told.getvalue())
+    return (
+        "readers and writers, through `lock()` and `run`, under rules that share only the gate",
+        f"{reading} times inside to read and {writing} to write, {kills} `kill -9`, {hits} of which hit who was inside; "
+        f"{overlaps} overlaps",
+    )
+
+
 def faults(*, full: bool) -> tuple[str, str]:
     """Failures injected into the system calls of the lock path, by the tests' own code."""
     from tests.end_to_end import test_faults
@@ -374,6 +390,7 @@ def main() -> None:
     parts.insert(2, control(effort))
     suites = [
         soak(wanted.acquisitions or acquisitions, wanted.signals or signals),
+        readers(),
         faults(full=wanted.full),
         few_descriptors(full=wanted.full),
         state_machine(full=wanted.full),

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +140,17 @@ def end(process: subprocess.Popen[str]) -> int:
     """Lets a process come to its end, and answers its exit code."""
     process.communicate(timeout=PATIENCE)
     return process.returncode
+
+
+def waits_in_kernel(process: subprocess.Popen[Any]) -> bool:
+    """Whether a process blocks in flock, as /proc/locks shows it: `1: -> FLOCK ADVISORY WRITE PID ...`."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until and process.poll() is None:
+        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+        if any("->" in line and f" {process.pid} " in line for line in lines):
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def need_users() -> None:

@@ -6,11 +6,11 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import factories, processes
+from tests import factories, processes, real_uv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,39 +97,122 @@ def test_rule_reads(root: Path, inside: Callable[..., subprocess.Popen[str]], ru
     assert run("--timeout", "0").returncode == 124
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc/locks")
+@pytest.mark.parametrize("release", ["0.7.19", "0.9.30", real_uv.NEWEST])
+def test_real_uv(tmp_path: Path, inside: Callable[..., subprocess.Popen[str]], root: Path, release: str) -> None:
+    """A real `uv pip install` is done only after both readers have left."""
+    wheels = real_uv.wheelhouse(tmp_path / "wheels")
+    environ = real_uv.clean_environ(tmp_path / "home", UV_FIND_LINKS=str(wheels))
+    first, second = inside("--shared"), inside("--shared")
+    words = [real_uv.installed(release), "pip", "install", "--python", root, "tiny"]
+    uv = subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        for reader in (first, second):
+            assert processes.waits_in_kernel(uv), uv.communicate()
+            reader.communicate(timeout=processes.PATIENCE)
+        _, errors = uv.communicate(timeout=processes.PATIENCE)
+    finally:
+        uv.kill()
+        uv.communicate()
+    assert uv.returncode == 0, errors
+    assert list(root.glob("lib/*/site-packages/tiny.py"))
+
+
+# Comes again and again, and leaves only when the other one has come, so that there is never a gap; without the other
+# it stays for some seconds.
 STREAM = """
-import policy, sys, time
-end = time.monotonic() + 60
-while time.monotonic() < end and not sys.stdin.closed:
-    with policy.lock(sys.argv[1], shared=True, environ={}):
-        print(".", end="", flush=True)
-        time.sleep(0.2)
+import fcntl, policy, sys, time
+root, name, log, plain, seconds = sys.argv[1:]
+while True:
+    if plain:
+        held = open(plain)
+        fcntl.flock(held, fcntl.LOCK_SH)
+    else:
+        held = policy.lock(root, shared=True, environ={}).acquire()
+    with open(log, "a") as file:
+        file.write(name)
+    end = time.monotonic() + float(seconds)
+    while open(log).read()[-1] == name and time.monotonic() < end:
+        time.sleep(0.01)
+    held.close() if plain else held.release()
 """
 
 
-@pytest.mark.parametrize("options", [(), ("--timeout", "30"), ("-q",)], ids=str)
-def test_writer_is_not_starved(root: Path, environ: dict[str, str], run: Run, options: tuple[str, ...]) -> None:
-    """Behind readers who come and go without a gap, a writer gets in."""
-    readers: list[subprocess.Popen[Any]] = []
-    for _ in range(2):
-        reader = subprocess.Popen(
-            [sys.executable, "-c", STREAM, str(root)],
-            env=environ,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-        )
-        readers.append(reader)
-        assert reader.stdout is not None
-        assert reader.stdout.read(1) == b"."
-        time.sleep(0.1)  # so that they overlap
-    try:
-        assert run(*options).returncode == 0
-        assert [reader.poll() for reader in readers] == [None, None]
-    finally:
-        for reader in readers:
+class Stream:
+    """Two readers without a gap between them.
+
+    Args:
+        directory: Where they write down that they entered.
+        root: The environment that they read.
+        environ: Their variables.
+        plain: A file that they lock with nothing but flock(2), instead of the environment.
+    """
+
+    def __init__(self, directory: Path, root: Path, environ: dict[str, str], plain: str = "") -> None:
+        self.log = directory / "stream"
+        self.log.touch()
+        seconds = "1" if not plain else str(processes.PATIENCE)
+        self.readers = [
+            subprocess.Popen([sys.executable, "-c", STREAM, root, name, self.log, plain, seconds], env=environ)
+            for name in "ab"
+        ]
+        self.until(10)
+
+    def entered(self) -> int:
+        """How often one of them entered."""
+        return self.log.stat().st_size
+
+    def until(self, count: int) -> None:
+        """Waits until they have entered so often."""
+        end = time.monotonic() + processes.PATIENCE
+        while self.entered() < count:
+            assert time.monotonic() < end, f"entered {self.entered()} times"
+            time.sleep(0.01)
+
+    def close(self) -> None:
+        """Ends both."""
+        for reader in self.readers:
             reader.kill()
-            reader.communicate()
+            reader.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc/locks")
+@pytest.mark.parametrize("options", [(), ("--timeout", "50"), ("-q",)], ids=str)
+def test_writer_is_not_starved(tmp_path: Path, root: Path, environ: dict[str, str], options: tuple[str, ...]) -> None:
+    """Behind readers who come and go without a gap, a writer is the next who gets in."""
+    stream = Stream(tmp_path, root, environ)
+    words = ["policy", "run", "--python", root, *options, "--", "wc", "-c", stream.log]
+    writer = subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert processes.waits_in_kernel(writer), writer.communicate()
+        before = stream.entered()
+        output, errors = writer.communicate(timeout=processes.PATIENCE)
+        assert writer.returncode == 0, errors
+        assert int(output.split()[0]) - before <= len(stream.readers)  # who had come before it may still get in
+        stream.until(before + 10)
+    finally:
+        writer.kill()
+        writer.communicate()
+        stream.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc/locks")
+def test_stream_starves(tmp_path: Path, root: Path, environ: dict[str, str]) -> None:
+    """The same two readers, with nothing but flock(2), keep a writer out however often they come."""
+    plain = factories.written(tmp_path / "plain.lock", "")
+    stream = Stream(tmp_path, root, environ, str(plain))
+    writer = subprocess.Popen(
+        [sys.executable, "-c", "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX)", plain]
+    )
+    try:
+        assert processes.waits_in_kernel(writer)
+        stream.until(stream.entered() + 100)
+        assert writer.poll() is None
+    finally:
+        writer.kill()
+        writer.wait()
+        stream.close()
 
 
 NESTED = 'policy run --python "$ENV"'

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from attrs import frozen
 
-from tests import factories, real_uv, requirements
+from tests import factories, processes, real_uv, requirements
 from tests.real_uv import OLDEST, as_user, installed, start_as_user, uv  # noqa: F401  (uv is a fixture)
 
 if TYPE_CHECKING:
@@ -173,17 +172,6 @@ def hold(root: str | Path, environ: Mapping[str, str]) -> subprocess.Popen[str]:
     return holder
 
 
-def waits_in_kernel(process: subprocess.Popen[str]) -> bool:
-    """Whether a process blocks in flock, as /proc/locks shows it: `1: -> FLOCK ADVISORY WRITE PID ...`."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
-        if any("->" in line and f" {process.pid} " in line for line in lines):
-            return True
-        time.sleep(0.02)
-    return False
-
-
 @pytest.fixture
 def system_python(tmp_path: Path) -> Path:
     """An interpreter outside of virtual environments that a test may install into: it has a prefix of its own."""
@@ -223,14 +211,14 @@ def test_lock_keeps_uv_out(writable: tuple[Path, Path], uv: Path, tmp_path: Path
             text=True,
         )
         try:
-            assert waits_in_kernel(installing), installing.communicate(timeout=60)
+            assert processes.waits_in_kernel(installing), installing.communicate(timeout=60)
         finally:
             installing.kill()
             installing.communicate()
     installing = subprocess.Popen(
         [uv, "pip", "install", "--python", interpreter, "tiny"], env=environ, stderr=subprocess.PIPE, text=True
     )
-    assert waits_in_kernel(installing), installing.communicate(timeout=60)
+    assert processes.waits_in_kernel(installing), installing.communicate(timeout=60)
     holder.communicate()
     _, errors = installing.communicate(timeout=60)
     assert installing.returncode == 0, errors
