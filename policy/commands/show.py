@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from policy.config.layers import Source
     from policy.rules.chain import Chain
 
+FORMATS = ("toml", "json", "html")
+
 
 def arguments(parser: Parser) -> None:
     """The options of the command."""
-    from policy.render.effective import EFFECTIVE_FORMATS
-
     parser.add_argument(
         "--show-origin", action="store_true", help="say of each setting and rule in which file and line it stands"
     )
     parser.add_argument(
         "--merged", metavar="DIR", help="of the system files below another host's /etc, which DIR is a copy of"
     )
-    parser.add_argument("--output-format", choices=("toml", *EFFECTIVE_FORMATS), default="toml", help="default: toml")
+    parser.add_argument("--output-format", choices=FORMATS, default="toml", help="default: toml")
     options.configuration(parser)
     options.settings(parser)
     options.quiet(parser)
@@ -64,10 +64,12 @@ def _merged(arguments: Arguments) -> tuple[Source, ...]:
 
 
 def _show(chain: Chain, arguments: Arguments) -> int:
-    from policy.render import effective
+    from policy.render import effective, effective_html
 
-    if arguments.output_format == "toml":
-        sys.stdout.write(effective.as_toml(chain, origin=arguments.show_origin))
+    if arguments.output_format == "json":
+        sys.stdout.write(effective.as_json(chain))
+    elif arguments.output_format == "html":
+        sys.stdout.write(effective_html.as_html(chain))
     else:
-        sys.stdout.write(effective.EFFECTIVE_FORMATS[arguments.output_format](chain))
+        sys.stdout.write(effective.as_toml(chain, origin=arguments.show_origin))
     return 0

@@ -17,7 +17,7 @@ from policy.rules.rule import KEYS as RULE_KEYS
 from policy.rules.rule import Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from policy.rules.chain import Chain
     from policy.rules.plain import Setting
@@ -193,13 +193,6 @@ def as_json(chain: Chain) -> str:
     return json.dumps(record(chain), indent=2) + "\n"
 
 
-def as_html(chain: Chain) -> str:
-    """One page for a browser."""
-    from policy.render.effective_html import render
-
-    return render(record(chain)) + "\n"
-
-
 def record(chain: Chain) -> dict[str, Any]:
     """Version 1: settings and rules, each with its origin; built-in rules too."""
     return {
@@ -241,7 +234,3 @@ def _where(file: str, line: int, layer: str) -> dict[str, Any]:
         "layer": layer,
         **({"given_by": file} if layer == "caller" else {}),
     }
-
-
-EFFECTIVE_FORMATS: dict[str, Callable[[Chain], str]] = {"json": as_json, "html": as_html}
-"""The formats besides TOML; a new one is a function here and an entry of this table."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy.render.effective import DEFAULTS, FIELDS, KEYS, written
+from policy.render.effective import DEFAULTS, FIELDS, KEYS, record, written
 from policy.render.page import code, listed, named, page, table, text, where
 from policy.render.record import shorten
 
@@ -11,12 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from policy.rules.chain import Chain
+
 ABOVE = ("name", "lock", "reason")
 """What a rule's box shows in a place of its own."""
 
 
+def as_html(chain: Chain) -> str:
+    """The rules and the settings as a document of HTML."""
+    return render(record(chain)) + "\n"
+
+
 def render(record: dict[str, Any]) -> str:
-    """The record as a document of HTML.
+    """The same of a record, without a line end at its end.
 
     Args:
         record: What `policy.render.effective.record` made of the chain.

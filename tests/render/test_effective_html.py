@@ -9,7 +9,7 @@ from hypothesis import given
 
 from policy.config.read import load_chain
 from policy.render import effective
-from policy.render.effective_html import render
+from policy.render.effective_html import as_html, render
 from policy.rules.chain import Chain
 from policy.rules.plain import BUILT_IN
 from policy.rules.rule import Rule
@@ -43,7 +43,7 @@ def full(tmp_path: Path) -> Chain:
 
 def page(shown: Chain) -> Any:
     """The page of a chain."""
-    return browser_page.tree(effective.as_html(shown))
+    return browser_page.tree(as_html(shown))
 
 
 def test_every_rule_of_the_json(full: Chain) -> None:
@@ -75,7 +75,7 @@ def test_settings_and_their_origins(full: Chain, tmp_path: Path) -> None:
     assert browser_page.texts(found, ".//~table[@class='checks wants']/~tbody/~tr")[0] == (
         f"timeout60user: {tmp_path}/u.toml:1"
     )
-    assert "No setting is given" in effective.as_html(load_chain([]))
+    assert "No setting is given" in as_html(load_chain([]))
 
 
 def test_a_setting_that_does_not_reach_every_rule(tmp_path: Path) -> None:
