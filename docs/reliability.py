@@ -215,8 +215,7 @@ def readers() -> tuple[str, str]:
     reading, writing, _, kills, hits, overlaps = re.findall(r"\d+", told.getvalue())
     return (
         "readers and writers, through `lock()` and `run`, under rules that share only the gate",
-        f"{reading} times inside to read and {writing} to write, {kills} `kill -9`, {hits} of which hit who was inside; "
-        f"{overlaps} overlaps",
+        f"inside {reading} times to read, {writing} to write; {kills} `kill -9`, {hits} inside; {overlaps} overlaps",
     )
 
 

@@ -105,7 +105,7 @@ def test_real_uv(tmp_path: Path, inside: Callable[..., subprocess.Popen[str]], r
     wheels = real_uv.wheelhouse(tmp_path / "wheels")
     environ = real_uv.clean_environ(tmp_path / "home", UV_FIND_LINKS=str(wheels))
     first, second = inside("--shared"), inside("--shared")
-    words = [real_uv.installed(release), "pip", "install", "--python", root, "tiny"]
+    words: list[str | Path] = [real_uv.installed(release), "pip", "install", "--python", root, "tiny"]
     uv = subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         for reader in (first, second):
@@ -182,7 +182,7 @@ class Stream:
 def test_writer_is_not_starved(tmp_path: Path, root: Path, environ: dict[str, str], options: tuple[str, ...]) -> None:
     """Behind readers who come and go without a gap, a writer is the next who gets in."""
     stream = Stream(tmp_path, root, environ)
-    words = ["policy", "run", "--python", root, *options, "--", "wc", "-c", stream.log]
+    words: list[str | Path] = ["policy", "run", "--python", root, *options, "--", "wc", "-c", stream.log]
     writer = subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert processes.waits_in_kernel(writer), writer.communicate()
