@@ -7,7 +7,7 @@ import time
 
 from policy.errors import LockLost, LockTimeout, LockUnavailable
 from policy.locks import owners
-from policy.locks.inherit import MARKER, holds_above, refuse_above
+from policy.locks.inherit import MARKER, refuse_above
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _INTERRUPTS = 100  # exceptions of signal handlers in a row, while locks are given up
-_GRACE = 1.0  # seconds that a lock of an ancestor is waited for
+_GRACE = 1.0  # seconds that another thread of an ancestor is waited for
 _REPLACED = 1000  # times that a lock may be replaced under its waiters
 
 
@@ -293,11 +293,11 @@ def take(
 
 
 def _waits(lock: Lock, deadline: Deadline, *, reenter: bool) -> Generator[Pause, None, bool]:
-    """Waits for one lock; where a process that led to this one holds it, not for long.
+    """Waits for one lock; where a process that led to this one holds it, not at all, or not for long.
 
-    An ancestor that waits for this process never gives the lock up; one that works beside it soon does.
+    An ancestor that waits for this process never gives the lock up; another thread of it may soon.
     """
-    if not (reenter and lock.kind == "file" and holds_above(lock.name)):
+    if not (reenter and lock.kind == "file" and refuse_above(lock.name)):
         return (yield from lock.wait(deadline))
     blocking, deadline.blocking = deadline.blocking, False
     until = time.monotonic() + _GRACE
@@ -306,7 +306,7 @@ def _waits(lock: Lock, deadline: Deadline, *, reenter: bool) -> Generator[Pause,
         while True:
             yield next(steps)
             if time.monotonic() >= until:
-                refuse_above(lock.name)
+                refuse_above(lock.name, patient=False)
                 until += _GRACE
     except StopIteration as end:
         return bool(end.value)

@@ -76,34 +76,34 @@ def joined(file: OpenFile, text: str, *, shared: bool = False) -> bool:
     return False
 
 
-def holds_above(path: str) -> int:
-    """The process that led to this one and holds a lock file; 0 where none does.
-
-    Args:
-        path: A lock file that somebody holds.
-    """
-    from policy.locks import proc  # only a waiter needs it
-
-    file = proc.identity(path)
-    # This process, too: `policy run` becomes its command, which may become another `policy run`.
-    own = os.getpid()
-    pids = (own, *proc.ancestors(own)) if file is not None else ()
-    return next((pid for pid in pids if file and proc.locked_by(pid, file, is_ours if pid == own else None)), 0)
-
-
-def refuse_above(path: str) -> None:
+def refuse_above(path: str, *, patient: bool = True) -> bool:
     """Refuses to wait for a process that led to this one: it may wait for this one in turn.
 
     Args:
         path: A lock file that somebody holds.
+        patient: Whether to wait for an ancestor of which another thread may give the lock up.
+
+    Returns:
+        Whether such an ancestor holds it; False where none does.
 
     Raises:
-        LockUnavailable: An ancestor holds it.
+        LockUnavailable: An ancestor holds it, and would not give it up while it waits for this process.
     """
-    pid = holds_above(path)
-    if pid:
+    from policy.locks import proc  # only a waiter needs it
+
+    file = proc.identity(path)
+    if file is None:
+        return False
+    # This process, too: `policy run` becomes its command, which may become another `policy run`.
+    own = os.getpid()
+    for pid in (own, *proc.ancestors(own)):
+        if not proc.locked_by(pid, file, is_ours if pid == own else None):
+            continue
+        if patient and pid != own and proc.may_give_up(pid, file):
+            return True
         reason = f"process {pid}, which led to this one, holds it, and both would wait forever"
         raise LockUnavailable(path, errno.EDEADLK, reason, remedy=LEAVE_IT)
+    return False
 
 
 def _inherited(path: str, descriptor: int, seen: os.stat_result) -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _FIRST = "pid:[4026531836]"  # the PID namespace of the host itself (PROC_PID_INIT_INO in the kernel)
 
+_THREADS = 17  # the number of threads among the fields of `stat_fields`: the 20th of proc_pid_stat(5)
+
 Identity = tuple[int, int, int]  # major and minor number of the file system's device, inode: as in /proc/locks
 
 
@@ -166,6 +168,22 @@ def files(pid: int) -> dict[Identity, str] | None:
     except OSError:
         pass  # it ended
     return found
+
+
+def may_give_up(pid: int, file: Identity) -> bool:
+    """Whether a process could unlock a file while it waits for a child: by another thread, where it locked it itself.
+
+    Args:
+        pid: Its number.
+        file: What it has locked.
+    """
+    fields = stat_fields(pid)
+    if not fields or int(fields[_THREADS]) < 2:  # noqa: PLR2004  (one waits, another works)
+        return False
+    number = (files(pid) or {}).get(file)
+    flags = [line.split()[1] for line in lines(f"/proc/{pid}/fdinfo/{number}") if line.startswith("flags:")]
+    # What `policy run` passes on to a command is held until that ends.
+    return any(int(flag, 8) & getattr(os, "O_CLOEXEC", 0) for flag in flags)
 
 
 def ancestors(pid: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -302,13 +303,26 @@ def test_joining_keeps_the_lock(place: Place) -> None:
     assert place.is_free()
 
 
-def test_marker_lost(place: Place) -> None:
-    """Where the marker is lost on the way, as with `env -i`, the nested one waits, and `--timeout` ends it with 124."""
+_SLEEPS = "trace=?poll,ppoll,?select,pselect6,nanosleep,clock_nanosleep,?epoll_wait,epoll_pwait"
+
+
+@modes
+def test_marker_lost(place: Place, mode: str) -> None:
+    """Where the marker is lost on the way, as with `env -i`, the nested one ends with a message, and never sleeps."""
+    requirements.need(os.path.exists("/proc/locks") and shutil.which("strace") is not None, "needs /proc and strace")
     variables = [f"{name}={value}" for name, value in place.environ.items()]
-    done = place.run("env", "-i", *variables, *nested(place, "touch", "ran"))
-    assert done.returncode == 124
-    assert "timed out after 0.5 s: held by pid" in done.stderr
+    trace = place.directory / "trace"
+    traced = ("strace", "-f", "-qq", "-o", str(trace), "-e", _SLEEPS)
+    done = place.run("env", "-i", *variables, *traced, *nested(place, "touch", "ran"), mode=mode)
+    assert done.returncode == 125
+    assert "which led to this one, holds it, and both would wait forever; leave LOCK_POLICY_HELD in its" in done.stderr
     assert not (place.directory / "ran").exists()
+    assert not [line for line in trace.read_text().splitlines() if "(" in line]
+    # with no time to wait it is as with any other holder
+    words = [word if word != "0.5" else "0" for word in nested(place, "touch", "ran")]
+    done = place.run("env", "-i", *variables, *words, mode=mode)
+    assert done.returncode == 124
+    assert "held by pid" in done.stderr
 
 
 def markers(place: Place) -> list[str]:

@@ -112,6 +112,60 @@ def test_passed_on(path: str) -> None:
         assert processes.probe(path)["outcome"] == "LockTimeout"
 
 
+WAITER = """
+from policy.locks import hold
+taken = hold.Held(locks.files([sys.argv[1]]))
+steps = hold.take(taken, timeout=30, reenter=True)
+pauses = 0
+try:
+    for _ in steps:
+        pauses += 1
+        if pauses == 2:
+            break
+except errors.LockUnavailable as error:
+    print(pauses, error)
+else:
+    print(pauses)
+taken.abandon(steps)
+"""
+ANCESTOR = """
+path, threads, inherited, *words = sys.argv[1:]
+if threads == "2":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+with locks.hold([path]) as held:
+    if inherited:
+        held.inherit()
+    subprocess.run(words)
+    print(os.getpid())
+"""
+
+
+@pytest.mark.skipif(not proc.has_locks(), reason="needs /proc")
+@pytest.mark.parametrize(
+    ("threads", "inherited", "waits"), [("1", "", False), ("2", "", True), ("1", "yes", False), ("2", "yes", False)]
+)
+def test_ancestor_is_not_waited_for(path: str, threads: str, inherited: str, *, waits: bool) -> None:
+    """Who would wait for its own ancestor is refused before the first pause, unless another thread may give it up."""
+    words = processes.command(ANCESTOR, path, threads, inherited, *processes.command(WAITER, path))
+    done = subprocess.run(words, env=processes.environment(), capture_output=True, text=True, check=True)
+    said, pid = done.stdout.splitlines()
+    if waits:
+        assert said == "2"
+    else:
+        assert said.startswith(f"0 {path}: ")
+        assert f"process {pid}, which led to this one, holds it, and both would wait forever" in said
+
+
+@pytest.mark.skipif(not proc.has_locks(), reason="needs /proc")
+def test_another_one_is_waited_for(path: str) -> None:
+    """Who holds the lock and did not lead to the waiter is waited for."""
+    holder = processes.holder(path)
+    words = processes.command(WAITER, path)
+    done = subprocess.run(words, env=processes.environment(), capture_output=True, text=True, check=True)
+    assert done.stdout == "2\n"
+    processes.end(holder)
+
+
 @pytest.mark.parametrize(
     ("here", "above", "expected"),
     [
