@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from policy.commands.reading import Arguments, Parser
     from policy.locks.backend import Lock
+    from policy.rules.decision import Decision
     from policy.subject import Subject
 
 ENVIRONMENT = "LOCK_POLICY_ENVIRONMENT"  # tells the command, and `policy locks`, whose lock it runs under
@@ -83,15 +84,10 @@ def locked(
     Returns:
         The exit code; where the command replaces this process, it does not return.
     """
-    caller = request.caller
     tell = _silent if arguments.quiet else options.note
     rules = options.rules(arguments)
     decision = rules.decide(request)
-    for warning in () if arguments.quiet else decision.warnings:
-        options.warn(warning)
-
-    if arguments.verbose:
-        sys.stderr.write(options.explained(decision, seen) + "\n")
+    _announce(decision, arguments, seen)
     held, wrapped = Held(), Wrapped(seen)
     decision = drive(
         held,
@@ -111,15 +107,20 @@ def locked(
         held.release()
         return 0
     treated = wrapped.treatment
-    for note in treated.notes:
+    for note in (*treated.notes, *(f"hint: {hint}" for hint in hints_in_run(decision))):
         tell(note)
-    for hint in () if arguments.quiet else hints_in_run(decision):
-        tell(f"hint: {hint}")
-    environ = {**given(caller.environ), **treated.environ, ENVIRONMENT: request.environment.root}
-    marker = merged(held.marker, caller.environ.get(MARKER, ""))
-    if marker:
+    environ = {**given(request.caller.environ), **treated.environ, ENVIRONMENT: request.environment.root}
+    if marker := merged(held.marker, request.caller.environ.get(MARKER, "")):
         environ[MARKER] = marker
     return _start(command, environ, held, close=arguments.close, replaced=treated.replaced)
+
+
+def _announce(decision: Decision, arguments: Arguments, seen: Subject) -> None:
+    """Prints what the configuration is warned of, and with `-v` what will be held."""
+    for warning in () if arguments.quiet else decision.warnings:
+        options.warn(warning)
+    if arguments.verbose:
+        sys.stderr.write(options.explained(decision, seen) + "\n")
 
 
 def _start(

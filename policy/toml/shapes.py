@@ -280,6 +280,19 @@ def mapping(shape: Shape) -> Shape:
     )
 
 
+def _unknown(name: str, shapes: Mapping[str, Shape], location: Location) -> ConfigError:
+    """The refusal of a key that is not known, with the one that may be meant."""
+    close = nearest(name, shapes)
+    known = close or f"; known here: {', '.join(shapes)}"
+    return refuse(
+        location.at(name),
+        f'unknown key "{name}"{known}',
+        of_key=True,
+        code="unknown-key",
+        unknown=(name, shapes),
+    )
+
+
 def keyed(
     shapes: Mapping[str, Shape], notes: Mapping[str, Mapping[str, Any]], required: Iterable[str] = (), least: int = 0
 ) -> Shape:
@@ -299,15 +312,7 @@ def keyed(
 
         def item(name: str) -> tuple[str, Any]:
             if name not in shapes:
-                close = nearest(name, shapes)
-                known = close or f"; known here: {', '.join(shapes)}"
-                raise refuse(
-                    location.at(name),
-                    f'unknown key "{name}"{known}',
-                    of_key=True,
-                    code="unknown-key",
-                    unknown=(name, shapes),
-                )
+                raise _unknown(name, shapes, location)
             return name, shapes[name].parse(value[name], location.at(name))
 
         def missing(name: str) -> tuple[str, Any]:
