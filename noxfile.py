@@ -53,6 +53,13 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *(session.posargs or ["-m", "not soak"]))
 
 
+@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
+def pythons(session: nox.Session) -> None:
+    """The same tests on each Python that is supported, where it is installed; `nox -s pythons-3.13` for one."""
+    install(session, "test")
+    session.run("pytest", *(session.posargs or ["-m", "not soak"]))
+
+
 @nox.session
 def coverage(session: nox.Session) -> None:
     """The tests one runs while working, with coverage of the programs that they start too."""
