@@ -62,10 +62,10 @@ def pythons(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """The tests one runs while working, with coverage of the programs that they start too."""
+    """Every test but the soak, with coverage of the programs that they start too."""
     install(session, "test")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *(session.posargs or ["-m", "not slow and not soak"]))
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or ["-m", "not soak"]))
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
