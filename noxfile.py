@@ -48,24 +48,24 @@ def interface(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every test but the soak; `nox -s tests -- ARGS` hands ARGS to pytest."""
+    """Every test but the soak and the browser's; `nox -s tests -- ARGS` hands ARGS to pytest."""
     install(session, "test")
-    session.run("pytest", *(session.posargs or ["-m", "not soak"]))
+    session.run("pytest", *(session.posargs or ["-m", "not soak and not browser"]))
 
 
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])
 def pythons(session: nox.Session) -> None:
     """The same tests on each Python that is supported, where it is installed; `nox -s pythons-3.13` for one."""
     install(session, "test")
-    session.run("pytest", *(session.posargs or ["-m", "not soak"]))
+    session.run("pytest", *(session.posargs or ["-m", "not soak and not browser"]))
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Every test but the soak, with coverage of the programs that they start too."""
+    """The same, with coverage of the programs that they start too."""
     install(session, "test")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *(session.posargs or ["-m", "not soak"]))
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or ["-m", "not soak and not browser"]))
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
@@ -74,7 +74,7 @@ def coverage(session: nox.Session) -> None:
 def quick(session: nox.Session) -> None:
     """The tests one runs while working."""
     install(session, "test")
-    session.run("pytest", "-m", "not slow and not soak", *session.posargs)
+    session.run("pytest", "-m", "not slow and not soak and not browser", *session.posargs)
 
 
 @nox.session
@@ -91,12 +91,26 @@ def reliability(session: nox.Session) -> None:
     session.run("python", "docs/reliability.py", *session.posargs)
 
 
+def site(session: nox.Session) -> None:
+    """The pages, into docs/_build/html."""
+    session.run("python", "docs/reference.py")
+    session.run("sphinx-build", "-W", "-n", "--keep-going", "-d", "docs/_build/doctrees", "docs", "docs/_build/html")
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation site, into docs/_build/html; a warning is an error, as is a link that leads nowhere."""
     install(session, "docs")
-    session.run("python", "docs/reference.py")
-    session.run("sphinx-build", "-W", "-n", "--keep-going", "-d", "docs/_build/doctrees", "docs", "docs/_build/html")
+    site(session)
+
+
+@nox.session
+def playground(session: nox.Session) -> None:
+    """The same site with its playground, for which npm fetches Pyodide, and the playground tried in Chromium."""
+    install(session, "docs", "test")
+    site(session)
+    session.run("python", "docs/playground.py", "docs/_build/html")
+    session.run("pytest", "-m", "browser", *session.posargs)
 
 
 @nox.session

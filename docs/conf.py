@@ -31,7 +31,9 @@ napoleon_use_ivar = True
 html_theme = "furo"
 html_title = f"lock-policy {release}"
 html_extra_path = ["llms.txt"]
+html_static_path = ["_static"]  # the playground
 html_copy_source = False
+html_show_copyright = False
 html_show_sphinx = False
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#0b6e4f", "color-brand-content": "#0b6e4f"},

@@ -11,7 +11,7 @@ SUMMARY = """\
 > Rules in TOML decide which locks a Python environment gets. The command `policy` explains them, and holds them while a
 > command runs; `import policy` does the same for a block of Python."""
 KINDS = {
-    "Learn": ("tutorial.md",),
+    "Learn": ("tutorial.md", "playground.md"),
     "How to": ("how-to/*.md",),
     "Reference": ("reference.md", "api.md"),
     "Explanation": ("explanation/*.md", "uv.md", "reliability.md", "performance.md"),

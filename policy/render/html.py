@@ -68,7 +68,7 @@ def _excludes(entries: Iterable[dict[str, Any]]) -> str:
         if entry.get("remedy"):
             because += f'<span class="dim">{text(entry["remedy"])}</span>'
         lines.append(f"<tr><td>{text(entry['who'])}, {text(entry['where'])}</td>{answer}<td>{because}</td></tr>")
-    return f"<h2>Who is kept out</h2>\n{table(lines)}" if lines else ""
+    return "<h2>Who is kept out</h2>\n" + table(lines, name="who") if lines else ""
 
 
 def _command(command: dict[str, Any]) -> str:

@@ -42,12 +42,11 @@ thead th { color: var(--dim); font-weight: 400; font-size: .85rem; border-bottom
 .chain > .matched { border-color: var(--yes); background: var(--mark); }
 .chain > .not-reached { color: var(--dim); border-style: dashed; }
 .answer { float: right; margin-left: .75rem; font-size: .85rem; }
-td.yes, td.fails { white-space: nowrap; }
 .yes { color: var(--yes); } .no .answer, .fails, .error .answer { color: var(--no); }
 .warning .answer { color: var(--warn); } .changed { background: var(--mark); box-shadow: inset .2rem 0 var(--yes); }
 .error { border-left: .25rem solid var(--no); } .warning { border-left: .25rem solid var(--warn); }
 .checks { margin-top: .4rem; font-size: .9rem; } .checks td { white-space: pre-wrap; overflow-wrap: anywhere; }
-.checks code { white-space: pre-wrap; }
+.checks code { white-space: pre-wrap; } td.yes, td.fails { white-space: nowrap; }
 .command { white-space: pre-wrap; overflow-wrap: anywhere; }
 .wants th:first-child, .asked th:nth-child(2) { width: 30%; }
 .asked th:first-child { width: 4rem; } .asked th:nth-child(3) { width: 32%; }
@@ -59,7 +58,9 @@ td.yes, td.fails { white-space: nowrap; }
   .plan li + li::before { content: "\\2193"; left: 1.25rem; top: -1.2rem; line-height: 1.2; } .plan { gap: 1.2rem; }
   .sides tr { display: grid; grid-template-columns: 1fr 1fr; } .sides tbody th { grid-column: 1 / 3; }
   .sides td { width: auto; } .sides thead th:first-child, .asked thead { display: none; }
-  .asked tr { display: grid; grid-template-columns: 2.25rem 1fr; } .asked tr + tr { border-top: 1px solid var(--line); }
+  .who tr, .asked tr { display: grid; grid-template-columns: 1fr auto; }
+  .who tr + tr, .asked tr + tr { border-top: 1px solid var(--line); }
+  .who td:nth-child(3) { grid-column: 1 / 3; padding-top: 0; } .asked tr { grid-template-columns: 2.5rem 1fr; }
   .asked td:nth-child(n + 3) { grid-column: 2; padding-top: 0; } .asked td:nth-child(3)::before { content: "wants "; }
   .asked td:nth-child(4)::before { content: "saw "; } .asked td::before { color: var(--dim); } }
 """
