@@ -48,8 +48,8 @@ VARIABLES = {
 
 EXIT_CODES = {
     "0": "fine",
-    "1": "a finding: a warning of `policy check --strict`, a failing `policy test`, anything of `policy doctor`, a "
-    "difference of `policy diff`",
+    "1": "a finding: a warning of `policy check --strict`, a failing `policy test`, something wrong for "
+    "`policy doctor`, a difference of `policy diff`",
     "2": "usage or configuration error",
 }
 RUN_EXIT_CODES = {

@@ -34,6 +34,7 @@ def main(arguments: Arguments) -> int:
     os.environ["XDG_CACHE_HOME"] = os.devnull
     from policy.commands.health.checks import CHECKS
     from policy.commands.health.child import examine
+    from policy.commands.health.finding import WRONG
 
     surroundings = _surroundings(arguments)
     results = {name: _answered(name, found) for name, found in examine(CHECKS, surroundings).items()}
@@ -44,7 +45,7 @@ def main(arguments: Arguments) -> int:
         sys.stdout.write(json.dumps(_record(results, surroundings), indent=2) + "\n")
     else:
         _show(results, arguments)
-    return FOUND if any(results.values()) else 0
+    return FOUND if any(finding.severity == WRONG for found in results.values() for finding in found) else 0
 
 
 def _surroundings(arguments: Arguments) -> Surroundings:
@@ -109,20 +110,28 @@ def _record(results: Mapping[str, Sequence[Finding]], surroundings: Surroundings
 
 
 def _show(results: Mapping[str, Sequence[Finding]], arguments: Arguments) -> None:
+    from policy.commands.health.finding import NOTE, WRONG
     from policy.escape import printable
     from policy.render.layout import fit, width
-    from policy.render.style import BOLD, DIM, GREEN, RED, paint, wanted
+    from policy.render.style import BOLD, DIM, GREEN, RED, YELLOW, paint, wanted
 
     color, columns = wanted(arguments.color, sys.stdout), width(sys.stdout)
+    styles = {WRONG: RED, NOTE: YELLOW}
     lines = []
     for name, found in results.items():
         if not found and not arguments.quiet:
             lines.append(f"{paint('ok', BOLD, GREEN, color=color)}     {name}")
         for finding in found:
-            lines.append(fit(f"{paint('wrong', BOLD, RED, color=color)}  {printable(finding.message)}", columns))
+            word = paint(finding.severity, BOLD, styles[finding.severity], color=color)
+            blanks = " " * (7 - len(finding.severity))
+            lines.append(fit(f"{word}{blanks}{printable(finding.message)}", columns))
             lines.append(f"       {paint(finding.code, BOLD, color=color)}: {finding.anchor}")
             lines.append(f"       {printable(finding.remedy)}")  # in one line, so that it can be copied
-    count = sum(map(len, results.values()))
-    total = "nothing is wrong" if not count else f"{count} finding{'s' if count > 1 else ''}"
-    lines.append(paint(total, DIM, color=color))
+    severities = [finding.severity for found in results.values() for finding in found]
+    lines.append(paint(_total(severities.count(WRONG), severities.count(NOTE)), DIM, color=color))
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _total(wrong: int, notes: int) -> str:
+    first = f"{wrong} finding{'s' if wrong > 1 else ''}" if wrong else "nothing is wrong"
+    return f"{first}, {notes} note{'s' if notes > 1 else ''}" if notes else first

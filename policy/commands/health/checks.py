@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy.commands.health import folders, programs
+from policy.commands.health import cleaners, folders, programs
 from policy.commands.health.flock import flock
 
 TYPE_CHECKING = False
@@ -16,7 +16,9 @@ CHECKS: dict[str, Callable[[Surroundings], Iterable[Finding]]] = {
     "lock files can be created": folders.space,
     "file systems": folders.mounts,
     "directory of global locks": folders.gate,
+    "cleaners": cleaners.cleaners,
     "lock files": folders.lock_files,
+    "old lock files": folders.stale,
     "temporary directory": folders.temporary_directory,
     "clock": folders.clock,
     "uv": programs.uv,

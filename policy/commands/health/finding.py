@@ -26,13 +26,17 @@ CODES = {
     "gate-mode": "Others may remove or rename lock files, or cannot create them: the directory is not open and sticky.",
     "private-tmp": "This process has a /tmp of its own and does not meet processes outside of its service.",
     "tmp-cleaner": "A program removes old files from /tmp, held locks among them.",
+    "protected-regular": "fs.protected_regular: programs such as flock(1), which open with O_CREAT, are refused on a "
+    "lock file of another user; lock-policy opens it without.",
+    "stale-lock-files": "Lock files of this user that nobody has taken for a month; nobody holds them.",
     "lock-file-strange": "Something that is no plain file stands in the place of a lock file.",
     "lock-file-unreadable": "A lock file cannot be opened by this user.",
     "tmpdir-differs": "TMPDIR moves uv's locks on system interpreters: shells without it use other files.",
     "clock-differs": "The clock of the file system is not this host's: times of files mislead.",
     "uv-fails-read-only": "This uv (0.7.12 to 0.7.18) fails in an environment that it cannot write.",
     "uv-unlocked-read-only": "This uv works without a lock in an environment that it cannot write.",
-    "uv-gives-up": "This uv works without its lock when UV_LOCK_TIMEOUT is over.",
+    "uv-gives-up": "This uv (0.9.16 and later) works without its lock when it has waited for UV_LOCK_TIMEOUT seconds, "
+    "by default 300.",
     "uv-does-not-answer": "The uv on PATH does not say its version.",
     "foreign-policy": "Another distribution installs a package named policy into the same place.",
     "configuration": "The configuration cannot be read.",
@@ -42,19 +46,24 @@ CODES = {
 """What `policy doctor` may find."""
 
 
+WRONG, NOTE = "wrong", "note"
+
+
 @frozen
 class Finding:
-    """Something that is wrong here.
+    """Something that is wrong here, or worth knowing.
 
     Args:
         code: A key of CODES.
         message: One sentence that names what is affected.
         remedy: A command that mends it, or shows more.
+        severity: WRONG; NOTE where it is so on healthy machines, too, and no reason for another exit code.
     """
 
     code: str
     message: str
     remedy: str
+    severity: str = WRONG
 
     @property
     def anchor(self) -> str:

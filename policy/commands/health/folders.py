@@ -8,7 +8,7 @@ import stat
 import sys
 import time
 
-from policy.commands.health.finding import Finding, move_locks
+from policy.commands.health.finding import NOTE, Finding, move_locks
 from policy.environment.mounts import lock_reach, mount_of
 
 TYPE_CHECKING = False
@@ -18,13 +18,9 @@ if TYPE_CHECKING:
     from policy.commands.health.finding import Surroundings
 
 _SMALL = 64 * 1024  # bytes
+_OLD = 30 * 24 * 60 * 60.0  # seconds
+_PROTECTED = "/proc/sys/fs/protected_regular"
 _SKEW = 2.0  # seconds; FAT rounds to as many
-_CLEANERS = {
-    "/etc/cron.daily/tmpreaper": "chmod -x /etc/cron.daily/tmpreaper",
-    "/etc/cron.daily/tmpwatch": "chmod -x /etc/cron.daily/tmpwatch",
-    "/etc/periodic/daily/110.clean-tmps": "echo 'daily_clean_tmps_enable=\"NO\"' >> /etc/periodic.conf",
-}
-"""Programs that remove old files whether they are locked or not; systemd-tmpfiles is none (tmpfiles.d(5))."""
 
 
 def mounts(surroundings: Surroundings) -> Iterator[Finding]:
@@ -81,7 +77,7 @@ def space(surroundings: Surroundings) -> Iterator[Finding]:
 
 
 def gate(surroundings: Surroundings) -> Iterator[Finding]:
-    """The directory of the global locks: open to all, sticky, the same for all, and left alone by cleaners."""
+    """The directory of the global locks: open to all, sticky, and the same for all."""
     folder = surroundings.gate
     try:
         mode = os.stat(folder).st_mode
@@ -95,22 +91,38 @@ def gate(surroundings: Surroundings) -> Iterator[Finding]:
     if mount and "/systemd-private-" in mount.root:
         message = f"{folder}: this service has its own (PrivateTmp=), which no other process sees"
         yield Finding("private-tmp", message, "systemctl edit SERVICE  # [Service] PrivateTmp=no")
-    for path, remedy in _CLEANERS.items() if folder == "/tmp" else ():  # noqa: S108  (compared only)
-        if os.access(path, os.X_OK):
-            yield Finding("tmp-cleaner", f"{path} removes old files from {folder}, held locks too", remedy)
+    yield from protected(folder, mode)
+
+
+def protected(folder: str, mode: int) -> Iterator[Finding]:
+    """Whether the kernel refuses O_CREAT on files of other users here, as it does where systemd sets it up.
+
+    Args:
+        folder: The directory of the global locks.
+        mode: Its mode.
+    """
+    try:
+        with open(_PROTECTED, encoding="ascii") as file:
+            level = int(file.read())
+    except (OSError, ValueError):
+        return  # an older kernel, or another system
+    if mode & stat.S_ISVTX and (mode & stat.S_IWOTH or (level > 1 and mode & stat.S_IWGRP)) and level > 0:
+        message = f"{folder}: fs.protected_regular is {level}: flock(1) cannot open another user's lock file there"
+        yield Finding("protected-regular", message, "sysctl fs.protected_regular", NOTE)
+
+
+def _lock_files(folder: str) -> list[str]:
+    """What stands where lock files of ours stand."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []  # said of the gate elsewhere
+    return [os.path.join(folder, name) for name in names if name.startswith("lock-policy-") and name.endswith(".lock")]
 
 
 def lock_files(surroundings: Surroundings) -> Iterator[Finding]:
     """What stands where lock files of ours stand, and whether this user can open it."""
-    folder = surroundings.gate
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError:
-        return  # said of the gate elsewhere
-    for name in names:
-        if not (name.startswith("lock-policy-") and name.endswith(".lock")):
-            continue
-        path = os.path.join(folder, name)
+    for path in _lock_files(surroundings.gate):
         try:
             seen = os.lstat(path)
             if not stat.S_ISREG(seen.st_mode) or seen.st_nlink > 1:
@@ -123,6 +135,28 @@ def lock_files(surroundings: Surroundings) -> Iterator[Finding]:
         except OSError as error:
             message = f"{path}: cannot be opened: {error.strerror}"
             yield Finding("lock-file-unreadable", message, f"sudo chmod a+rw -- {shlex.quote(path)}")
+
+
+def stale(surroundings: Surroundings) -> Iterator[Finding]:
+    """Lock files of this user that nobody has taken for a month, and nobody holds."""
+    if sys.platform == "win32":
+        return
+    from policy.locks import holders
+
+    limit, own = time.time() - _OLD, os.geteuid()
+    old = []
+    for path in _lock_files(surroundings.gate):
+        try:
+            seen = os.lstat(path)
+        except FileNotFoundError:
+            continue
+        if stat.S_ISREG(seen.st_mode) and seen.st_uid == own and not seen.st_size and seen.st_mtime < limit:
+            old.append(path)
+    free = [path for path in old if holders.is_locked(path) is False]
+    if free:
+        files = "a lock file" if len(free) == 1 else f"{len(free):,} lock files"
+        message = f"{surroundings.gate}: {files} of this user, such as {free[0]}, nobody has taken for a month"
+        yield Finding("stale-lock-files", message, "policy locks --prune", NOTE)
 
 
 def temporary_directory(surroundings: Surroundings) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 
-from policy.commands.health.finding import Finding
+from policy.commands.health.finding import NOTE, WRONG, Finding
 from policy.environment.writability import lock_errno
 
 TYPE_CHECKING = False
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _FAILS = ((0, 7, 12), (0, 7, 18))
 _GIVES_UP = (0, 9, 16)
+_DEFAULT = 300  # seconds
+_LONG = 24 * 60 * 60  # seconds: whoever waits that long is looked after by somebody
 
 
 def uv(surroundings: Surroundings) -> Iterator[Finding]:
@@ -45,10 +47,19 @@ def uv(surroundings: Surroundings) -> Iterator[Finding]:
             yield Finding(
                 "uv-unlocked-read-only", message, f'policy shims && eval "$(policy hook {_shell(surroundings)})"'
             )
-    own = surroundings.environ.get("UV_LOCK_TIMEOUT")
-    if release >= _GIVES_UP and own:
-        message = f"{name} waits UV_LOCK_TIMEOUT={own} s for its lock, then works without it"
-        yield Finding("uv-gives-up", message, "unset UV_LOCK_TIMEOUT")
+    if release >= _GIVES_UP:
+        yield from _gives_up(name, surroundings.environ.get("UV_LOCK_TIMEOUT", ""))
+
+
+def _gives_up(name: str, own: str) -> Iterator[Finding]:
+    """When a uv works without the lock that it waited for."""
+    seconds = int(own) if own.isdecimal() else _DEFAULT
+    if seconds >= _LONG:
+        return
+    source = f"UV_LOCK_TIMEOUT={own}" if own else "UV_LOCK_TIMEOUT is not set"
+    message = f"{name} waits {seconds} s for its lock ({source}), then works without it"
+    severity = WRONG if seconds < _DEFAULT else NOTE
+    yield Finding("uv-gives-up", message, f"export UV_LOCK_TIMEOUT={_LONG}", severity)
 
 
 def _shell(surroundings: Surroundings) -> str:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.commands.health import folders
-from policy.commands.health.finding import Surroundings
+from policy.commands.health.finding import NOTE, Surroundings
 from policy.environment.mounts import Mount
-from tests import factories, requirements
+from tests import factories, processes, requirements
+from tests.own_tmp import own_tmp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -100,15 +101,48 @@ def test_private(gate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert codes(folders.gate(here(gate))) == ["private-tmp"]
 
 
-def test_cleaner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cleaner that may run is named, and the command stops it."""
-    cleaner = tmp_path / "tmpreaper"
-    monkeypatch.setattr(folders, "_CLEANERS", {str(cleaner): f"chmod -x {cleaner}"})
-    assert "tmp-cleaner" not in codes(folders.gate(here("/tmp")))
-    cleaner.touch(0o755)
-    (finding,) = [one for one in folders.gate(here("/tmp")) if one.code == "tmp-cleaner"]
-    subprocess.run(["/bin/sh", "-c", finding.remedy], check=True)
-    assert "tmp-cleaner" not in codes(folders.gate(here("/tmp")))
+@pytest.mark.parametrize(
+    ("level", "mode", "expected"),
+    [
+        ("0", 0o1777, []),
+        ("1", 0o1777, ["protected-regular"]),
+        ("1", 0o1770, []),
+        ("2", 0o1770, ["protected-regular"]),
+        ("2", 0o755, []),
+        ("", 0o1777, []),
+    ],
+)
+def test_protected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: str, mode: int, expected: list[str]) -> None:
+    """Where the kernel refuses O_CREAT on another user's file that is noted, and where it does not it is not."""
+    setting = factories.written(tmp_path / "protected_regular", level)
+    monkeypatch.setattr(folders, "_PROTECTED", str(setting))
+    found = list(folders.protected("/tmp", mode))
+    assert codes(found) == expected
+    assert {finding.severity for finding in found} <= {NOTE}
+
+
+def test_stale(gate: Path) -> None:
+    """Lock files of a month ago that nobody holds are counted, and the command removes them; one that is held stays."""
+    month = time.time() - 40 * 24 * 60 * 60
+    for number in range(3):
+        (gate / f"lock-policy-{number:016x}.lock").touch()
+    assert codes(folders.stale(here(gate))) == []
+    for file in gate.iterdir():
+        os.utime(file, (month, month))
+    holder = processes.holder(str(gate / f"lock-policy-{0:016x}.lock"))
+    os.utime(gate / f"lock-policy-{0:016x}.lock", (month, month))
+    try:
+        (finding,) = folders.stale(here(gate))
+        assert (finding.code, finding.severity) == ("stale-lock-files", NOTE)
+        assert finding.message.startswith(
+            f"{gate}: 2 lock files of this user, such as {gate}/lock-policy-0000000000000001"
+        )
+        environ = {**factories.alone(gate.parent), "LOCK_POLICY_GLOBAL_DIR": str(gate)}
+        words = [*own_tmp(gate.parent), *factories.PROGRAM, *finding.remedy.split()[1:]]
+        subprocess.run(words, env=environ, cwd=factories.CHECKOUT, check=True, capture_output=True)
+    finally:
+        processes.end(holder)
+    assert os.listdir(gate) == [f"lock-policy-{0:016x}.lock"]
 
 
 def test_lock_files(gate: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from policy.commands.health import programs
-from policy.commands.health.finding import Surroundings
+from policy.commands.health.finding import NOTE, WRONG, Surroundings
 from tests import factories
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def codes(found: Iterable[Finding]) -> list[str]:
         ("0.7.12", False, ["uv-fails-read-only"]),
         ("0.7.18", False, ["uv-fails-read-only"]),
         ("0.7.19", False, ["uv-unlocked-read-only"]),
-        ("0.13.9", False, ["uv-unlocked-read-only"]),
+        ("0.13.9", False, ["uv-unlocked-read-only", "uv-gives-up"]),
         ("0.7.12", True, []),
-        ("0.13.9", True, []),
+        ("0.13.9", True, ["uv-gives-up"]),
     ],
 )
 def test_uv(tmp_path: Path, version: str, writable: bool, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,13 +61,27 @@ def test_uv(tmp_path: Path, version: str, writable: bool, expected: list[str], m
     assert codes(programs.uv(here(tmp_path, root, PATH=uv(tmp_path, version)))) == expected
 
 
-def test_uv_timeout(tmp_path: Path) -> None:
-    """From 0.9.16 on a uv with UV_LOCK_TIMEOUT continues without its lock after that."""
-    new = here(tmp_path, PATH=uv(tmp_path, "0.9.16"), UV_LOCK_TIMEOUT="5")
-    assert codes(programs.uv(new)) == ["uv-gives-up"]
-    old = here(tmp_path, PATH=uv(tmp_path, "0.9.15"), UV_LOCK_TIMEOUT="5")
-    assert codes(programs.uv(old)) == []
-    assert codes(programs.uv(here(tmp_path, PATH=uv(tmp_path, "0.13.9")))) == []
+@pytest.mark.parametrize(
+    ("version", "variable", "expected"),
+    [
+        ("0.9.15", "5", []),
+        ("0.9.16", "5", [WRONG]),
+        ("0.9.16", "", [NOTE]),
+        ("0.13.9", "300", [NOTE]),
+        ("0.13.9", "abc", [NOTE]),
+        ("0.13.9", "86400", []),
+    ],
+)
+def test_uv_timeout(tmp_path: Path, version: str, variable: str, expected: list[str]) -> None:
+    """From 0.9.16 on a uv works without its lock after some time; when nobody has chosen that it is a note."""
+    surroundings = here(tmp_path, PATH=uv(tmp_path, version), UV_LOCK_TIMEOUT=variable)
+    found = list(programs.uv(surroundings))
+    assert [finding.severity for finding in found] == expected
+    for finding in found:
+        assert finding.code == "uv-gives-up"
+        script = f"{finding.remedy}; echo $UV_LOCK_TIMEOUT"
+        value = subprocess.run(["/bin/sh", "-c", script], check=True, capture_output=True, text=True).stdout.strip()
+        assert list(programs.uv(here(tmp_path, PATH=uv(tmp_path, version), UV_LOCK_TIMEOUT=value))) == []
 
 
 def test_uv_says_nothing(tmp_path: Path) -> None:
