@@ -86,7 +86,7 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def reliability(session: nox.Session) -> None:
-    """What locks hold, beside uv, flock(1) and filelock, into docs/reliability.md; `-- --full` for all of it."""
+    """What locks hold, into docs/reliability.md and docs/board.md; `-- --medium` and `-- --full` for more of it."""
     install(session, "test")
     session.run("python", "docs/reliability.py", *session.posargs)
 
@@ -122,7 +122,7 @@ def uv(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Costs beside those of peers, into docs/performance.md; `nox -s bench -- --quick` sees that it works at all."""
+    """Costs beside those of peers, into docs/performance.md and docs/board.md; `-- --quick` sees that it works."""
     session.install("--upgrade", "pip")  # what an old one writes as a console script imports `re`
     install(session)
     for peer in nox.project.dependency_groups(PROJECT, "bench"):  # one by one: what cannot be installed is left out

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import contending, measure, scenarios
 from benchmarks.engines import missing
 from benchmarks.locking import BARE, bare
-from benchmarks.report import Row, Table, ratio, told
+from benchmarks.plot import Plot
+from benchmarks.report import Family, Row, Table, ratio, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,18 +19,19 @@ if TYPE_CHECKING:
     from benchmarks.measure import Effort
 
 NEW, KEPT = "a lock on a server, a connection for each", "the same on one connection, by hand"
+TITLE = "Locks on a server"
 MOST = 10  # times flock's hand-off
 
 
-def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list[Table]]:
+def run(effort: Effort, folder: str, absent: list[str]) -> Family:
     if missing("psycopg") or missing("pytest"):
         absent.append("locks on a server: psycopg and pytest are not installed here")
-        return [], []
+        return Family(TITLE)
     from tests import servers
 
     if not servers.binaries():
         absent.append("locks on a server: PostgreSQL is not installed here")
-        return [], []
+        return Family(TITLE)
     measure.progress("locks on a server")
     project = scenarios.project(folder, effort.small)
     with servers.cluster() as server:
@@ -37,14 +39,14 @@ def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list
         address |= {"PGDATABASE": servers.DATABASE, **server.passfile(Path(folder))}
         os.environ.update(address)
         servers.wait_until(server.is_old, "the server stays young")
-        rows, table = _cycles(effort, project)
+        rows, table, plot = _cycles(effort, project)
         more, contest = _contest(effort, project, address)
         for name in address:
             del os.environ[name]
-    return [*rows, more], [table, contest]
+    return Family(TITLE, [*rows, more], [table, contest], [plot])
 
 
-def _cycles(effort: Effort, project: scenarios.Project) -> tuple[list[Row], Table]:
+def _cycles(effort: Effort, project: scenarios.Project) -> tuple[list[Row], Table, Plot]:
     import psycopg
 
     path = os.path.join(project.root, ".lock")
@@ -63,7 +65,15 @@ def _cycles(effort: Effort, project: scenarios.Project) -> tuple[list[Row], Tabl
     for name, samples in sorted(times.items(), key=lambda item: item[1].median):
         table.lines.append((name, told(samples), f"{samples.against(times[BARE]):,.0f}"))
     table.notes.append("The server runs on this machine; a network adds its round trips: five for a new connection.")
-    return [ratio(f"{NEW}, against {BARE}", times[NEW], times[BARE], None)], table
+    rows = [ratio(f"{name}, against {BARE}", times[name], times[BARE], None) for name in (NEW, KEPT)]
+    plot = Plot(
+        "server",
+        table.title,
+        "µs, the median",
+        {name: samples.median * 1e6 for name, samples in times.items()},
+        ours=[NEW],
+    )
+    return rows, table, plot
 
 
 def _contest(effort: Effort, project: scenarios.Project, address: Mapping[str, str]) -> tuple[Row, Table]:
@@ -82,4 +92,4 @@ def _contest(effort: Effort, project: scenarios.Project, address: Mapping[str, s
         table.lines.append((mode, f"{hand_off[mode] * 1e3:,.2f}", f"{longest * 1e3:,.2f}"))
     times = hand_off[contending.CLUSTER] / hand_off[contending.FLOCK]
     what = f"{contending.CLUSTER}, {contending.PROCESSES} processes wait, hand-off, against a blocking flock"
-    return Row(what, f"≤ {MOST}", f"{times:.2f}", times <= MOST), table
+    return Row(what, f"≤ {MOST}", f"{times:.2f}", times <= MOST, times / MOST), table

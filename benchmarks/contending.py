@@ -15,7 +15,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from benchmarks import measure, scenarios
 from benchmarks.engines import missing
-from benchmarks.report import Row, Table
+from benchmarks.plot import Plot
+from benchmarks.report import Family, Row, Table
 from policy.locks.hold import hold
 
 if TYPE_CHECKING:
@@ -98,19 +99,30 @@ def way(mode: str, root: str) -> Callable[[], Callable[[], object]]:
 
 
 def work(mode: str, root: str) -> None:
-    """One of the processes: for each line that it reads it takes the lock, and says when it had it and gave it back."""
+    """One of the processes: for each line that it reads it takes the lock, and says when it had it and gave it back.
+
+    The first one of a queue reads `hold`, and gives the lock back when it reads another line: who started them all
+    cannot be the first, for a child that waits for its own parent is refused.
+    """
+
+    def say(words: str) -> None:
+        sys.stdout.write(words + "\n")
+        sys.stdout.flush()
+
     take = way(mode, root)
     take()()  # imports and caches are warm
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    for _ in sys.stdin:
+    say("ready")
+    for line in sys.stdin:
         give = take()
         had = time.monotonic()
-        time.sleep(HOLD)
+        if line == "hold\n":
+            say("held")
+            next(sys.stdin)
+        else:
+            time.sleep(HOLD)
         gave = time.monotonic()
         give()
-        sys.stdout.write(json.dumps((had, gave)) + "\n")
-        sys.stdout.flush()
+        say(json.dumps((had, gave)))
 
 
 @dataclass(frozen=True)
@@ -130,15 +142,14 @@ def queues(mode: str, project: scenarios.Project, number: int, more: Mapping[str
         subprocess.Popen(
             command, env=environ, cwd=project.directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        for _ in range(PROCESSES)
+        for _ in range(1 + PROCESSES)
     ]
     try:
         streams = [_streams(worker) for worker in workers]
         for _, output in streams:
             if output.readline() != "ready\n":
                 raise RuntimeError(f"a process of {mode} failed")
-        take = way(mode, project.root)
-        return [_queue(mode, take, streams) for _ in range(number)]
+        return [_queue(mode, *streams) for _ in range(number)]
     finally:
         for worker in workers:
             worker.kill()
@@ -151,22 +162,27 @@ def _streams(worker: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
     return worker.stdin, worker.stdout
 
 
-def _queue(mode: str, take: Callable[[], Callable[[], object]], streams: list[tuple[IO[str], IO[str]]]) -> Queue:
-    give = take()  # as they do: fasteners takes fcntl's record locks, which flock does not see
-    for stdin, _ in streams:
-        stdin.write("\n")
-        stdin.flush()
+def _queue(mode: str, first: tuple[IO[str], IO[str]], *others: tuple[IO[str], IO[str]]) -> Queue:
+    def tell(stream: IO[str], line: str) -> None:
+        stream.write(line)
+        stream.flush()
+
+    tell(first[0], "hold\n")
+    if first[1].readline() != "held\n":
+        raise RuntimeError(f"a process of {mode} failed")
+    for stdin, _ in others:
+        tell(stdin, "\n")
     time.sleep(GATHER)
-    released = time.monotonic()
-    give()
-    records = sorted(tuple(json.loads(output.readline())) for _, output in streams)
+    tell(first[0], "\n")
+    _, released = json.loads(first[1].readline())
+    records = sorted(tuple(json.loads(output.readline())) for _, output in others)
     hand_offs = [had - gave for (_, gave), (had, _) in pairwise([(0.0, released), *records])]
     if min(hand_offs) < 0:
         raise AssertionError(f"two processes held {mode} at once")
     return Queue(tuple(hand_offs), records[-1][0] - released)
 
 
-def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list[Table]]:
+def run(effort: Effort, folder: str, absent: list[str]) -> Family:
     project = scenarios.project(folder, effort.small)
     modes = [mode for mode, module in MODES.items() if not (module and missing(module))]
     absent += [f"{mode}: not installed here" for mode in MODES if mode not in modes]
@@ -196,8 +212,17 @@ def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list
         for what, times in (("hand-off", hand_off), ("longest wait", longest)):
             measured = times[mode] / times[FLOCK]
             title = f"{mode}, {PROCESSES} processes wait, {what}, against a blocking flock"
-            rows.append(Row(title, "≤ 3", f"{measured:.2f}", measured <= 3))
-    return rows, [table]
+            rows.append(Row(title, "≤ 3", f"{measured:.2f}", measured <= 3, measured / 3))
+    plots = [
+        Plot(
+            name, title, "ms, the median", {mode: seconds * 1e3 for mode, seconds in times.items()}, ours=[OURS, TIMED]
+        )
+        for name, title, times in (
+            ("hand-off", f"From a release to the next holder, {PROCESSES} processes wait", hand_off),
+            ("longest-wait", f"Until the last of {PROCESSES} waiting processes is in", longest),
+        )
+    ]
+    return Family("Contention", rows, [table], plots)
 
 
 if __name__ == "__main__":

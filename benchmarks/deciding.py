@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks import engines, measure, scenarios
 from benchmarks.engines import ENGINES, IF, IF_NEW, LOOP, OURS, OURS_NEW, PEERS
-from benchmarks.report import Row, Table, ratio, told
+from benchmarks.plot import Plot
+from benchmarks.report import Family, Row, Table, ratio, told
 from policy.config.loading import Rules
 from policy.rules.request import Caller, Request
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from benchmarks.measure import Effort, Samples
 
 PUBLIC = "lock-policy, `rules.decide`, which looks whether files changed"
+NAMES = {OURS_NEW: "lock-policy, new paths"}  # short enough for the end of a curve
 WILD = {
     "named": ("`**/app-17/**`", ""),
     "begun": ("`**/app-17-*/**`", "-blue"),
@@ -28,8 +30,7 @@ WILD = {
 }
 
 
-def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list[Table], dict[str, dict[int, float]]]:
-    """Rows, tables, and the curves of the plot: seconds by number of rules."""
+def run(effort: Effort, folder: str, absent: list[str]) -> Family:
     makers = dict(ENGINES)
     for name, (module, make) in PEERS.items():
         if engines.missing(module):
@@ -47,7 +48,7 @@ def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list
     for name in [*makers, PUBLIC]:
         cells = (_cell(found[size], name) for size in effort.sizes)
         table.lines.append((name, *cells))
-    loading = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in built.items())
+    loading = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in built.items()) or "no time worth a word"
     table.notes.append(
         f"µs, median of {effort.rounds} rounds taken in turns, the least in brackets. Before that, all engines gave "
         f"the same answers to the same {len(scenarios.questions(effort.small))} questions at each size. Loading "
@@ -56,10 +57,17 @@ def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list
     wild, wild_table = _wildcards(effort)
     rows = [*_rows(found, effort), *wild]
     curves = {
-        name: {size: found[size][name].median for size in effort.sizes if name in found[size]}
-        for name in (OURS, OURS_NEW, LOOP, *PEERS)
+        NAMES.get(name, name): {size: found[size][name].median * 1e6 for size in effort.sizes if name in found[size]}
+        for name in (OURS, OURS_NEW, IF, LOOP, *PEERS)
     }
-    return rows, [table, wild_table], {name: curve for name, curve in curves.items() if curve}
+    plot = Plot(
+        "decisions",
+        "A decision, the last rule matching",
+        "µs for a decision, by number of rules, both axes logarithmic",
+        curves={name: curve for name, curve in curves.items() if curve},
+        ours=[OURS, NAMES[OURS_NEW]],
+    )
+    return Family("Decisions", rows, [table, wild_table], [plot])
 
 
 def _cell(found: dict[str, Samples], name: str) -> str:
@@ -124,6 +132,7 @@ def _rows(found: dict[int, dict[str, Samples]], effort: Effort) -> list[Row]:
                         f"≥ {least:,}",
                         f"{times:,.0f}",
                         times >= least,
+                        least / times,
                     )
                 )
     return rows
@@ -132,7 +141,7 @@ def _rows(found: dict[int, dict[str, Samples]], effort: Effort) -> list[Row]:
 def _growth(what: str, large: Samples, small: Samples, most: float) -> Row:
     """Two sizes are not taken in turns, so what each takes at least is compared."""
     times = large.least / small.least
-    return Row(what, f"≤ {most:g}", f"{times:.2f}", times <= most)
+    return Row(what, f"≤ {most:g}", f"{times:.2f}", times <= most, times / most)
 
 
 def _against(theirs: Samples, ours: Samples) -> float:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import policy
 from benchmarks import measure, scenarios
 from benchmarks.engines import environment, missing
-from benchmarks.report import Row, Table, ratio, told
+from benchmarks.plot import Plot
+from benchmarks.report import Family, Table, ratio, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 OURS = "`policy.lock(env, rules=rules)`"
 ANEW = "`policy.lock(env)`"
 GIVEN = "`policy.lock(environment, rules=rules)`, the environment found before"
+SHARED = "`policy.lock(env, rules=rules, shared=True)`"
+GATE = 'the gate alone, `lock = "global"`'
 REUSED, NEW = "filelock, reused", "filelock, a new one"
 BARE = "open, flock, close"
 FASTENERS, PORTALOCKER = "fasteners", "portalocker"
@@ -30,6 +33,18 @@ def bare(path: str) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     os.close(descriptor)
+
+
+def gate_alone(project: scenarios.Project) -> policy.Rules:
+    """Rules under which a virtual environment gets the gate and no other lock."""
+    path = os.path.join(os.path.dirname(project.directory), "gate.toml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write('[[rules]]\nlock = "global"\n')
+    rules = policy.load(config_file=path)
+    with policy.lock(project.root, rules=rules) as held:
+        if [lock.purpose for lock in held.locks] != ["gate"]:
+            raise AssertionError(f"more than the gate: {held.locks}")
+    return rules
 
 
 def statements(project: scenarios.Project, absent: list[str]) -> dict[str, tuple[str, Mapping[str, Any]]]:
@@ -46,6 +61,8 @@ def statements(project: scenarios.Project, absent: list[str]) -> dict[str, tuple
         OURS: ("with lock(root, rules=rules): pass", names),
         ANEW: ("with lock(root): pass", names),
         GIVEN: ("with lock(environment, rules=rules): pass", names),
+        SHARED: ("with lock(root, rules=rules, shared=True): pass", names),
+        GATE: ("with lock(root, rules=gate): pass", {**names, "gate": gate_alone(project)}),
         BARE: ("bare(path)", {"bare": bare, "path": path}),
     }
     if missing("filelock"):
@@ -70,7 +87,7 @@ def statements(project: scenarios.Project, absent: list[str]) -> dict[str, tuple
     return found
 
 
-def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list[Table]]:
+def run(effort: Effort, folder: str, absent: list[str]) -> Family:
     measure.progress("locks without contention")
     project = scenarios.project(folder, effort.small)
     os.chdir(project.directory)
@@ -100,4 +117,16 @@ def run(effort: Effort, folder: str, absent: list[str]) -> tuple[list[Row], list
         for name in (FASTENERS, PORTALOCKER)
         if name in times
     ]
-    return rows, [table]
+    rows += [
+        ratio(f"{SHARED}, a reader, against {OURS}", times[SHARED], times[OURS], None),
+        ratio(f"{GATE}, against {OURS}", times[GATE], times[OURS], None),
+        ratio(f"{GATE}, against {BARE}", times[GATE], times[BARE], None),
+    ]
+    plot = Plot(
+        "locks",
+        table.title,
+        "µs, the median",
+        {name: samples.median * 1e6 for name, samples in times.items()},
+        ours=[OURS, ANEW, GIVEN, SHARED, GATE],
+    )
+    return Family("A lock without contention", rows, [table], [plot])

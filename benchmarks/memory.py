@@ -8,11 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from benchmarks import measure, scenarios
 from benchmarks.engines import missing
-from benchmarks.report import Row, Table
+from benchmarks.plot import Plot
+from benchmarks.report import Family, Row, Table
 from benchmarks.starting import WRAPPER
+
+if TYPE_CHECKING:
+    from benchmarks.measure import Effort
 
 PATIENCE = 10.0  # seconds for a program to reach its command
 PROC = "/proc"
@@ -55,12 +60,12 @@ def footprint(command: list[str], project: scenarios.Project) -> tuple[int, int]
             os.killpg(process.pid, signal.SIGKILL)  # its own session, made above
 
 
-def run(folder: str, absent: list[str]) -> tuple[list[Row], list[Table]]:
+def run(effort: Effort, folder: str, absent: list[str]) -> Family:
     if not os.path.exists(f"{PROC}/self/task/{os.getpid()}/children"):
         absent.append("memory: no /proc here")
-        return [], []
+        return Family("Memory")
     measure.progress("memory")
-    project = scenarios.project(folder, 5)
+    project = scenarios.project(folder, effort.small)
     sleep = [shutil.which("sleep") or "/bin/sleep", "60"]
     commands = {
         "`sleep`": sleep,
@@ -77,4 +82,7 @@ def run(folder: str, absent: list[str]) -> tuple[list[Row], list[Table]]:
     # what the command itself has differs by some pages from start to start
     met = processes == 1 and ours < alone * 1.25
     beside = "none, the process is replaced" if processes == 1 else f"{processes - 1} processes"
-    return [Row("memory of `policy run` beside its command", "none", beside, met)], [table]
+    row = Row("memory of `policy run` beside its command", "none", beside, met)
+    sizes = {name: kib / 1024 for name, (_, kib) in found.items()}
+    plot = Plot("memory", table.title, "MiB, all of its processes", sizes, ours=["`policy run -- sleep`"])
+    return Family("Memory", [row], [table], [plot])

@@ -1,17 +1,17 @@
-"""Rows and tables, as text and as a page of the documentation."""
+"""Rows, tables and plots of one family of measurements, as text and as a page of the documentation."""
 
 from __future__ import annotations
 
-import datetime as dt
-import os
-import platform
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from benchmarks import plot
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from benchmarks.board import Run
     from benchmarks.measure import Effort, Samples
 
 
@@ -21,12 +21,14 @@ class Row:
 
     Attributes:
         met: None where nothing was promised.
+        share: What was measured as a part of what is allowed; 1 and less is met.
     """
 
     what: str
     target: str
     measured: str
     met: bool | None = None
+    share: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -41,6 +43,16 @@ class Table:
     head: tuple[str, ...]
     lines: list[tuple[str, ...]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Family:
+    """What is measured together."""
+
+    title: str
+    rows: list[Row] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    plots: list[plot.Plot] = field(default_factory=list)
 
 
 def told(samples: Samples, unit: float = 1e6) -> str:
@@ -58,19 +70,13 @@ def ratio(what: str, ours: Samples, theirs: Samples, most: float | None) -> Row:
     measured = f"{times:.2f}" if times >= 0.01 else f"{times:.4f}"
     if most is None:
         return Row(what, "", measured)
-    return Row(what, f"≤ {most:g}", measured, times <= most)
+    return Row(what, f"≤ {most:g}", measured, times <= most, times / most)
 
 
-def machine() -> str:
-    """The machine's class, without a name or a path."""
-    return (
-        f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, "
-        f"{platform.python_implementation()} {platform.python_version()}"
-    )
-
-
-def text(rows: Sequence[Row], tables: Sequence[Table]) -> str:
+def text(families: Sequence[Family]) -> str:
     """For a terminal."""
+    rows = [row for family in families for row in family.rows]
+    tables = [table for family in families for table in family.tables]
     lines = list(_aligned(("what", "target", "measured", "met"), [_cells(row) for row in rows]))
     for table in tables:
         lines += ["", table.title, "", *_aligned(table.head, table.lines), "", *table.notes]
@@ -90,38 +96,57 @@ def _aligned(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def page(rows: Sequence[Row], tables: Sequence[Table], absent: Sequence[str], effort: Effort) -> str:
+def page(run: Run, effort: Effort) -> str:
     """docs/performance.md."""
+    rows = [row for family in run.families for row in family.rows]
     parts = [
         "# Performance",
         "<!-- written by `nox -s bench`; do not edit -->",
-        _head(rows, effort),
-        _markdown(
-            ("what", "target", "measured", "met"), [(row.what, row.target, row.measured, row.verdict) for row in rows]
-        ),
-        "![Cost of a decision against the number of rules](performance.svg)",
+        _head(run, effort),
+        "All targets stand on [the board](board.md), those of reliability too.",
+        verdicts(rows),
     ]
-    for table in tables:
-        parts += [f"## {table.title}", _markdown(table.head, table.lines), *table.notes]
-    if absent:
-        parts += ["## Left out", "\n".join(f"- {reason}" for reason in absent)]
+    for family in run.families:
+        parts.append(f"## {family.title}")
+        parts += [pictures(one) for one in family.plots]
+        for table in family.tables:
+            parts += [f"### {table.title}", markdown(table.head, table.lines), *table.notes]
+    if run.absent:
+        parts += ["## Left out", "\n".join(f"- {reason}" for reason in run.absent)]
     return "\n\n".join(parts) + "\n"
 
 
-def _head(rows: Sequence[Row], effort: Effort) -> str:
-    met = sum(row.met is True for row in rows)
-    promised = sum(row.met is not None for row in rows)
-    today = dt.datetime.now(dt.UTC).date().isoformat()
+def _head(run: Run, effort: Effort) -> str:
     return (
-        f"Measured by `nox -s bench` on {today}: {machine()}. Only the ratios mean much on another machine: each is of "
-        f"one run, in which the contestants took turns in a new order each time ({effort.rounds} rounds of what takes "
-        f"microseconds, {effort.starts} of process starts, {effort.contests} of contention), and is the median of the "
-        f"rounds' ratios; of two sizes it is that of their minima. {met} of {promised} targets are met."
+        f"Measured by `nox -s bench` in {run.minutes} on {run.date}: {run.described}. Only the ratios mean much on "
+        f"another machine: each is of one run, in which the contestants took turns in a new order each time "
+        f"({effort.rounds} rounds of what takes microseconds, {effort.starts} of process starts, {effort.contests} of "
+        f"contention), and is the median of the rounds' ratios; of two sizes it is that of their minima. {met(run)}"
     )
 
 
-def _markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    marks = ["---"] + ["---:"] * (len(head) - 1)
+def met(run: Run) -> str:
+    """How many of the targets are met."""
+    judged = [row.met for family in run.families for row in family.rows if row.met is not None]
+    return f"{sum(judged)} of {len(judged)} targets are met."
+
+
+def verdicts(rows: Sequence[Row]) -> str:
+    """A table of targets."""
+    return markdown(
+        ("what", "target", "measured", "met"), [(row.what, row.target, row.measured, row.verdict) for row in rows]
+    )
+
+
+def pictures(one: plot.Plot) -> str:
+    """The two pictures of a plot; the theme of the site shows one of them."""
+    words = one.title.replace("`", "")
+    return "\n".join(f"![{words}](figures/{one.name}-{theme}.svg){{.only-{theme}}}" for theme in plot.THEMES)
+
+
+def markdown(head: Sequence[str], lines: Sequence[Sequence[str]], *, right: bool = True) -> str:
+    """A table of a page."""
+    marks = ["---"] + ["---:" if right else "---"] * (len(head) - 1)
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, marks, *lines))
 
 

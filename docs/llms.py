@@ -14,7 +14,7 @@ KINDS = {
     "Learn": ("tutorial.md", "playground.md"),
     "How to": ("how-to/*.md",),
     "Reference": ("reference.md", "api.md"),
-    "Explanation": ("explanation/*.md", "uv.md", "reliability.md", "performance.md"),
+    "Explanation": ("explanation/*.md", "uv.md", "board.md", "reliability.md", "performance.md"),
 }
 
 

@@ -1,44 +1,39 @@
 """Writes docs/reliability.md from a real run: `nox -s reliability`, `nox -s reliability -- --full` for all of it."""
 
+# ruff: noqa: E402  (what stands above this folder is put on the path first)
+
 from __future__ import annotations
 
 import argparse
-import contextlib
-import datetime as dt
 import importlib.metadata
 import importlib.util
-import io
-import itertools
 import os
-import platform
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import textwrap
-from collections import Counter
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
+from typing import TYPE_CHECKING
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))  # a script finds what lies beside it, and the tests do not
 
-from attrs import evolve  # noqa: E402  (after the path)
+from attrs import evolve
 
-from tests import exclusion_cases, hostile_cases, processes, real_uv, servers  # noqa: E402  (the path is set above)
-from tests.exclusion import violations  # noqa: E402  (the path is set above)
-from tests.outcomes import Case, Effort, NotHere  # noqa: E402  (the path is set above)
-from tests.subjects import CONTESTANTS, FILELOCK, FLOCK, UV, Contestant, Stage  # noqa: E402  (the path is set above)
+from benchmarks import board
+from benchmarks.plot import Plot
+from benchmarks.report import Family, Row, markdown
+from tests import exclusion_cases, hostile_cases, promises, real_uv, servers, suites
+from tests.outcomes import Case, Effort, NotHere
+from tests.subjects import CONTESTANTS, FILELOCK, FLOCK, UV, Contestant, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PAGE = REPOSITORY / "docs" / "reliability.md"
 NOT_HERE = "not run here"
-SOAK, FULL_SOAK = (1000, 112), (8000, 900)  # acquisitions, signals: those that the tests promise, and an eighth
-FULL = {"times": 10, "acquisitions": 2000, "starts": 50, "seconds": 30, "races": 500}
 
 GROUPS: dict[str, tuple[str, Mapping[str, Case]]] = {
     "Exclusion and waiting": ("", exclusion_cases.CASES),
@@ -57,8 +52,8 @@ GROUPS: dict[str, tuple[str, Mapping[str, Case]]] = {
 }
 
 INTRODUCTION = """\
-What is said here was seen in one run of `{command}` on {date}: {machine}. Times depend on the machine, so there are
-counts and ratios only. {sysctl}
+What is said here was seen in one run of `{command}` on {date}, in {minutes}: {machine}. Times depend
+on the machine, so there are counts and ratios only. {sysctl}
 
 Each contestant starts the same program while it holds the lock of an environment: uv by `uv pip install --dry-run` of
 a source tree whose build runs it, `flock(1)` as `flock FILE PROGRAM`, filelock as `with FileLock(FILE):
@@ -130,11 +125,11 @@ files (`policy explain` shows the plan):
 def options() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="as much as the soak promises; a quarter of an hour")
-    parser.add_argument("--acquisitions", type=int, help="of the soak")
-    parser.add_argument("--signals", type=int, help="of the soak")
-    parser.add_argument("--times", type=int, help="how often what happens once is repeated")
-    parser.add_argument("--output", type=Path, default=PAGE, help="the page")
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.add_argument("--medium", action="store_const", dest="size", const="medium", help="a quarter of an hour")
+    sizes.add_argument("--full", action="store_const", dest="size", const="full", help="all that is promised; an hour")
+    parser.set_defaults(size="quick")
+    parser.add_argument("--output", type=Path, default=PAGE, help="the page; the board and its data go beside it")
     return parser.parse_args()
 
 
@@ -147,7 +142,10 @@ def cell(case: Case, contestant: Contestant, effort: Effort) -> str:
             seen = case(contestant, stage, effort)
         except NotHere:
             seen = NOT_HERE
-    say(f"  {contestant.name}: {seen}")
+        except Exception as error:  # noqa: BLE001  (whatever it is, it is shown, and the page has its other cells)
+            seen = f"failed: {type(error).__name__}"
+            suites.say(f"  {error!r}")
+    suites.say(f"  {contestant.name}: {seen}")
     return seen
 
 
@@ -158,9 +156,9 @@ def tables(effort: Effort) -> list[str]:
     for title, (note, cases) in GROUPS.items():
         rows = []
         for name, case in cases.items():
-            say(name)
+            suites.say(name)
             rows.append([name, *(cell(case, contestant, effort) for contestant in CONTESTANTS)])
-        parts += [f"## {title}", *([note] if note else []), table(["", *heads], rows)]
+        parts += [f"## {title}", *([note] if note else []), markdown(["", *heads], rows, right=False)]
     return parts
 
 
@@ -186,176 +184,6 @@ def _release(contestant: Contestant) -> str:
     return ""
 
 
-def soak(acquisitions: int, signals: int) -> tuple[str, str]:
-    """The soak of the tests, by the tests' own code."""
-    os.environ.update(LOCK_POLICY_SOAK_ACQUISITIONS=str(acquisitions), LOCK_POLICY_SOAK_SIGNALS=str(signals))
-    from tests.end_to_end import test_soak  # reads the variables
-
-    say("soak")
-    told = io.StringIO()
-    with tempfile.TemporaryDirectory() as directory:
-        with contextlib.redirect_stdout(told):
-            test_soak.test_soak(Path(directory))
-        overlaps = len(violations((Path(directory) / "log").read_text(encoding="ascii").splitlines()))
-    done, sent, hits = re.findall(r"\d+", told.getvalue())
-    return (
-        f"soak: {test_soak.PROCESSES} processes of {len(test_soak.WAYS)} threads, killed at random and started again",
-        f"{int(done):,} acquisitions, {sent} `kill -9`, {hits} of which hit who was inside; {overlaps} overlaps",
-    )
-
-
-def readers() -> tuple[str, str]:
-    """Readers and writers that are killed, by the tests' own code."""
-    from tests.end_to_end import test_readers_killed
-
-    say("readers")
-    told = io.StringIO()
-    with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(told):
-        test_readers_killed.test_thousand(Path(directory))
-    reading, writing, _, kills, hits, overlaps = re.findall(r"\d+", told.getvalue())
-    return (
-        "readers and writers, through `lock()` and `run`, under rules that share only the gate",
-        f"inside {reading} times to read, {writing} to write; {kills} `kill -9`, {hits} inside; {overlaps} overlaps",
-    )
-
-
-def faults(*, full: bool) -> tuple[str, str]:
-    """Failures injected into the system calls of the lock path, by the tests' own code."""
-    from tests.end_to_end import test_faults
-
-    what = "failures injected into the system calls of the lock path"
-    if not shutil.which("strace"):
-        return what, NOT_HERE
-    say("faults")
-    answers: list[dict[str, Any]] = []
-
-    def recorded(path: str, **how: Any) -> dict[str, Any]:
-        answer = processes.probe(path, **how)
-        if "wrapper" in how:
-            answers.append(answer)
-        return answer
-
-    injected = broken = 0
-    with patch.object(test_faults, "probe", recorded):
-        for case, there in itertools.product(test_faults.cases(), ("missing", "there")):
-            if case.marks and not full:
-                continue
-            with tempfile.TemporaryDirectory() as directory:
-                folder = Path(directory) / "locks"
-                folder.mkdir(mode=0o700)
-                broken += not holds(test_faults.test_system_call_fails, str(folder), *case.values, there)
-                hits = (Path(directory) / "strace").read_text(encoding="utf-8").count("(INJECTED)")
-            injected += hits
-            if not hits:
-                answers.pop()  # it makes fewer such calls
-    count = Counter(answer["outcome"] for answer in answers)
-    others = f", {broken} broke another promise of the test" if broken else ""
-    return what, (
-        f"{len(answers)} runs with {injected:,} failures: {count['held']} held the lock nevertheless, "
-        f"{count['LockUnavailable']} refused, {count['lost']} said at release that it was lost; "
-        f"failed open: {count['not locked']}{others}"
-    )
-
-
-def few_descriptors(*, full: bool) -> tuple[str, str]:
-    """Descriptors that run out, by the tests' own code."""
-    from tests.end_to_end import test_faults
-
-    say("descriptors")
-    limits = range(3, 41) if full else range(3, 41, 4)
-    broken = 0
-    for limit in limits:
-        with tempfile.TemporaryDirectory() as directory:
-            broken += not holds(test_faults.test_few_descriptors, directory, limit)
-    return (
-        f"{limits[0]} to {limits[-1]} descriptors, the lock free and held",
-        f"{len(limits)} limits: held, waited for, or refused with EMFILE at {len(limits) - broken}; other: {broken}",
-    )
-
-
-def state_machine(*, full: bool) -> tuple[str, str]:
-    """The state machine of the tests, with a counter."""
-    from hypothesis import settings
-    from hypothesis.stateful import invariant, run_state_machine_as_test
-
-    from tests.end_to_end import test_state_machine as machine
-
-    say("state machine")
-    count: Counter[str] = Counter()
-
-    class Counted(machine.Environment):
-        def __init__(self) -> None:
-            super().__init__()
-            count["histories"] += 1
-
-        @invariant()
-        def one_more(self) -> None:
-            count["states"] += 1
-
-    bounds = machine.bounded if full else settings(machine.bounded, max_examples=10)
-
-    def run() -> None:
-        run_state_machine_as_test(Counted, settings=bounds)
-
-    broken = "**a promise**" if not holds(run) else "no promise"
-    return (
-        f"state machine: whatever can happen to {machine.WORKERS} processes and to the file, in any order",
-        f"{count['histories']} histories, {count['states']:,} states: {broken} broken",
-    )
-
-
-def hosts(*, full: bool) -> list[tuple[str, str]]:
-    """Locks on a PostgreSQL server, by the tests' own code: killed holders, and hosts that are cut off."""
-    from tests.end_to_end import test_cluster
-
-    kills, cuts = (400, 20) if full else (40, 5)
-    found = []
-    with servers.cluster() as server:
-        servers.wait_until(server.is_old, "the server stays young")
-        for what, options in (("", ()), (" which did not inherit the socket (`--close`)", ("--close",))):
-            say(f"killed holders{what}")
-            with tempfile.TemporaryDirectory() as directory:
-                team = test_cluster.Team(server, Path(directory))
-                try:
-                    killed, overlaps = test_cluster.kill_holders(team, kills, options)
-                finally:
-                    team.end()
-            found.append(
-                (f"`policy run` killed while its command{what} runs", f"{killed} kills; {overlaps} overlaps seen")
-            )
-    for what, test in (
-        (
-            "holder cut off: its command is stopped before the next host enters",
-            test_cluster.test_holder_that_is_cut_off,
-        ),
-        ("holder cut off for half of the lease: its command goes on", test_cluster.test_short_cut),
-    ):
-        say(what)
-        with tempfile.TemporaryDirectory() as directory:
-            good = holds(test, Path(directory), cuts)
-        found.append((what, f"{cuts} of {cuts}" if good else f"**not each of {cuts} times**"))
-    return found
-
-
-def holds(test: Any, *arguments: Any) -> bool:
-    """Whether a test passes."""
-    try:
-        test(*arguments)
-    except AssertionError as error:
-        say(f"  {test.__name__}{arguments[1:]}: {error}")
-        return False
-    return True
-
-
-def machine() -> str:
-    """The machine's class, without a name or a path."""
-    release = ".".join(platform.release().split(".")[:2])
-    return (
-        f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()} {release}, "
-        f"{platform.python_implementation()} {platform.python_version()}{', as root' if os.geteuid() == 0 else ''}"
-    )
-
-
 def sysctl() -> str:
     """What the kernel keeps from hostile files by itself."""
     said = []
@@ -369,54 +197,108 @@ def sysctl() -> str:
     return f"The kernel's own protection: {', '.join(said)}." if said else ""
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """In Markdown."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *rows))
+def promised(marks: str) -> tuple[list[Family], list[str]]:
+    """What tests decide, a family for each subject; and what is too much for this size of a run."""
+    try:
+        seen = promises.run(marks)
+    except RuntimeError as error:
+        return [Family("Tests", [Row("the tests of the promises", "all end", str(error), met=False)])], []
+    families, absent = [], []
+    for title, several in promises.PROMISES.items():
+        family = Family(title)
+        for one in several:
+            found = seen[one]
+            if found.total:
+                family.rows.append(Row(one.what, one.target, str(found), found.passed == found.total))
+            else:
+                absent.append(f"{one.what}: only at a larger size")
+        families.append(family)
+    return [family for family in families if family.rows], absent
 
 
-def say(line: str) -> None:
-    """Progress, for who waits."""
-    sys.stderr.write(line + "\n")
+def share(parts: Sequence[str]) -> list[Plot]:
+    """A plot of what lock-policy and its peers get beside three real uv, read from the table."""
+    row = re.search(r"^\| three beside three real uv.*$", "\n".join(parts), re.MULTILINE)
+    found = re.findall(r"\((\d+) %\)", row[0]) if row else []
+    if len(found) != len(CONTESTANTS):
+        return []
+    values = {one.name: float(number) for one, number in zip(CONTESTANTS, found, strict=True)}
+    title = "Beside three real uv: three others' share of the lock"
+    return [Plot("share", title, "% of acquisitions", values, ours=["lock-policy"], better="50 is fair")]
+
+
+def overlapping(rows: Sequence[Row]) -> list[Plot]:
+    """A plot of what happens when holders are killed, with the socket in the command and without."""
+    values = {}
+    for row in rows:
+        if found := re.fullmatch(r"(\d+) kills, (\d+) overlaps", row.measured):
+            values[row.what] = 100 * int(found[2]) / int(found[1])
+    ours = [what for what in values if "without" not in what]
+    title = "Two at once after a holder was killed"
+    return [Plot("overlaps", title, "overlaps for 100 kills", values, ours=ours)] if values else []
+
+
+def judged(rows: Sequence[Row]) -> str:
+    """A table of what was promised and what was seen."""
+    return markdown(("event", "promised", "seen", "met"), [(*cells(row), row.verdict) for row in rows], right=False)
+
+
+def cells(row: Row) -> tuple[str, str, str]:
+    """Promise and outcome."""
+    return row.what, row.target, row.measured
 
 
 def main() -> None:
-    """Runs all, and writes the page only when all has run."""
+    """Runs all, and writes the pages when all has run."""
     wanted = options()
-    effort = evolve(Effort(), **(FULL if wanted.full else {}))
-    effort = evolve(effort, times=wanted.times or effort.times)
-    acquisitions, signals = FULL_SOAK if wanted.full else SOAK
+    size = suites.SIZES[wanted.size]
+    begin, machine = time.monotonic(), board.machine()
+    effort = evolve(Effort(), **size.effort)
     parts = tables(effort)
     parts.insert(2, control(effort))
-    suites = [
-        soak(wanted.acquisitions or acquisitions, wanted.signals or signals),
-        readers(),
-        faults(full=wanted.full),
-        few_descriptors(full=wanted.full),
-        state_machine(full=wanted.full),
-    ]
+    one_host = Family("One host", suites.one_host(size), plots=share(parts))
     able = os.geteuid() == 0 and servers.binaries() and importlib.util.find_spec("psycopg")
-    several = hosts(full=wanted.full) if able else []
+    several = Family("Several hosts", suites.hosts(size) if able else [])
+    several.plots = overlapping(several.rows)
+    others, absent = promised(size.marks)
+    if not able:
+        absent.append("locks on a server: they need root, PostgreSQL and psycopg")
+    families = [family for family in (one_host, several, *others) if family.rows]
+    run = board.Run("reliability", families, absent, time.monotonic() - begin, size.name, machine=machine)
+    board.write(run, str(wanted.output.parent))
+    wanted.output.write_text(page(run, parts, one_host, several, others), encoding="utf-8")
+    suites.say(f"{wanted.output.name} and the board written in {run.minutes}")
+
+
+def page(run: board.Run, parts: list[str], one_host: Family, several: Family, others: list[Family]) -> str:
+    """docs/reliability.md."""
+    option = "" if run.size == "quick" else f" --{run.size}"
+    root = ", as root" if run.machine["root"] else ""
     intro = INTRODUCTION.format(
-        command=f"python docs/reliability.py{' --full' if wanted.full else ''}",
-        date=dt.datetime.now(dt.UTC).date().isoformat(),
-        machine=machine(),
+        command=f"python docs/reliability.py{option}",
+        date=run.date,
+        minutes=run.minutes,
+        machine=run.described + root,
         sysctl=sysctl(),
     )
-    parts = [
-        "# Reliability",
-        "<!-- written by `python docs/reliability.py`; what is changed by hand is lost -->",
-        *(textwrap.fill(paragraph, 118, break_on_hyphens=False) for paragraph in intro.split("\n\n")),
-        *parts,
-        "## The suites",
-        "By the code of the tests themselves, at the size of this run.",
-        table(("suite", "seen"), suites),
-        "## Several hosts",
-        HOSTS,
-        *([table(("event", "seen"), several)] if several else [f"{NOT_HERE}: it needs root, PostgreSQL and psycopg"]),
-        PROSE,
-    ]
-    wanted.output.write_text("\n\n".join(parts), encoding="utf-8")
-    say(f"{wanted.output.name} written")
+    return "\n\n".join(
+        [
+            "# Reliability",
+            "<!-- written by `python docs/reliability.py`; what is changed by hand is lost -->",
+            *(textwrap.fill(paragraph, 118, break_on_hyphens=False) for paragraph in intro.split("\n\n")),
+            *parts,
+            "## The suites",
+            "By the code of the tests themselves, at the size of this run.",
+            judged(one_host.rows),
+            "## Several hosts",
+            HOSTS,
+            judged(several.rows) if several.rows else f"{NOT_HERE}: it needs root, PostgreSQL and psycopg",
+            "## What tests decide",
+            "Each case of the tests that show it, in the same run.",
+            *(text for family in others for text in (f"### {family.title}", judged(family.rows))),
+            PROSE,
+        ]
+    )
 
 
 if __name__ == "__main__":

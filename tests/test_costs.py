@@ -183,15 +183,10 @@ for _ in range(3):
 
 
 def test_warm_lock_audited(project: Project) -> None:
-    """A warm `lock()` opens the gate, its lock file and no other file, locks and unlocks each once."""
+    """A warm `lock()` opens the gate, its lock file and nothing else, locks and unlocks each once."""
     code = """
-import os
 counted = []
-named = getattr(os, "O_PATH", 0)  # of a folder, to see what the kernel calls it; nothing is read
-def count(name, arguments):
-    if counting and not (name == "open" and arguments[2] & named):
-        counted.append(name)
-sys.addaudithook(count)
+sys.addaudithook(lambda name, arguments: counted.append(name) if counting else None)
 counting = True
 with policy.lock(root, rules=rules):
     pass
