@@ -59,20 +59,20 @@ class Size:
 SIZES = {
     size.name: size
     for size in (
-        Size("quick", {}, (1_000, 112), (300, 20), (60, 6), 12, 1, thorough=False, marks="not slow and not soak"),
+        Size("quick", {}, (1_000, 112), (300, 20), (60, 6), 12, 1, thorough=False, marks="not slow and not soak and not browser"),
         Size(
             "medium",
             {"times": 5, "acquisitions": 500, "starts": 20, "seconds": 10, "races": 100},
             *((3_000, 300), (2_000, 90), (300, 30), 60, 4),
             thorough=False,
-            marks="not soak",
+            marks="not soak and not browser",
         ),
         Size(
             "full",
             {"times": 10, "acquisitions": 2_000, "starts": 50, "seconds": 30, "races": 500},
             *((8_000, 900), (20_000, 900), (1_000, 100), 400, 20),
             thorough=True,
-            marks="",
+            marks="not browser",
         ),
     )
 }
