@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PROCESSES = 8
 HOLD = 0.001  # seconds that each of them holds the lock
+LONGER = 0.02  # the same on a server, which ends the session of the one before meanwhile
 GATHER = 0.4  # seconds in which all of them have come to wait
 
 CLUSTER = "a lock on a server"
@@ -98,7 +99,7 @@ def way(mode: str, root: str) -> Callable[[], Callable[[], object]]:
     return like_files
 
 
-def work(mode: str, root: str) -> None:
+def work(mode: str, root: str, hold_seconds: float) -> None:
     """One of the processes: for each line that it reads it takes the lock, and says when it had it and gave it back.
 
     The first one of a queue reads `hold`, and gives the lock back when it reads another line: who started them all
@@ -119,7 +120,7 @@ def work(mode: str, root: str) -> None:
             say("held")
             next(sys.stdin)
         else:
-            time.sleep(HOLD)
+            time.sleep(hold_seconds)
         gave = time.monotonic()
         give()
         say(json.dumps((had, gave)))
@@ -133,10 +134,16 @@ class Queue:
     longest: float
 
 
-def queues(mode: str, project: scenarios.Project, number: int, more: Mapping[str, str] | None = None) -> list[Queue]:
+def queues(
+    mode: str,
+    project: scenarios.Project,
+    number: int,
+    more: Mapping[str, str] | None = None,
+    hold_seconds: float = HOLD,
+) -> list[Queue]:
     """Lets the processes queue up behind this one, so many times."""
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    command = [sys.executable, "-m", "benchmarks.contending", mode, project.root]
+    command = [sys.executable, "-m", "benchmarks.contending", mode, project.root, str(hold_seconds)]
     environ = {**project.environ, "PYTHONPATH": here, **(more or {})}
     workers = [
         subprocess.Popen(
@@ -226,4 +233,4 @@ def run(effort: Effort, folder: str, absent: list[str]) -> Family:
 
 
 if __name__ == "__main__":
-    work(sys.argv[1], sys.argv[2])
+    work(sys.argv[1], sys.argv[2], float(sys.argv[3]))

@@ -31,12 +31,14 @@ _SUFFIX = " */ "
 _KEY_LENGTH = 300  # characters; the server keeps the first 1,024 bytes of a statement
 _SECONDS = 10.0
 
-_HOLDERS = """select a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''),
- coalesce(host(a.client_addr), ''), extract(epoch from a.backend_start), coalesce(a.query, ''),
+_HOLDERS = f"""select a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''),
+ coalesce(host(a.client_addr), ''),
+ extract(epoch from case when a.query like '{_PREFIX}%' then a.query_start else a.backend_start end),
+ coalesce(a.query, ''),
  (l.classid::bigint << 32) | l.objid::bigint, l.mode
  from pg_locks l join pg_stat_activity a using (pid)
  where l.locktype = 'advisory' and l.granted and l.objsubid = 1
- and l.database = (select oid from pg_database where datname = current_database())"""
+ and l.database = (select oid from pg_database where datname = current_database())"""  # noqa: S608  (nothing of it comes from outside)
 
 
 @frozen

@@ -259,6 +259,7 @@ def take(
     """
     start = time.monotonic() if start is None else start
     deadline: Deadline | None = None
+    waited = 0  # how many were held when one was waited for last
     marker = environ.get(MARKER, "") if environ else ""
     held.journal = held.journal or _journal(environ)
     for wanted in held.locks:
@@ -277,6 +278,7 @@ def take(
                     deadline = Deadline(start, timeout, waiting, synchronous=synchronous, disposable=disposable)
                 deadline.begin(lock)
                 held.note("wait", lock)
+                waited = len(held.taken) - 1
                 if deadline.over or not (yield from _waits(lock, deadline, reenter=reenter)):
                     held.note("timeout", lock, seconds=timeout)
                     raise LockTimeout(lock.name, timeout or 0.0, deadline.look())
@@ -288,8 +290,7 @@ def take(
             lock.release()
         else:
             raise LockUnavailable(lock.name, 0, "it is replaced again and again", remedy="find out who replaces it")
-    if deadline is not None:
-        _confirm(held)
+    _confirm(held.taken[:waited])
 
 
 def _waits(lock: Lock, deadline: Deadline, *, reenter: bool) -> Generator[Pause, None, bool]:
@@ -325,13 +326,16 @@ def _journal(environ: Mapping[str, str] | None) -> Journal | None:
     return Journal(path)
 
 
-def _confirm(held: Held) -> None:
+def _confirm(locks: Sequence[Lock]) -> None:
     """Asks once more after all waiting: a server may have given a lock to another while the rest was waited for.
+
+    Args:
+        locks: Those that were held when a later one was waited for.
 
     Raises:
         LockUnavailable: It has.
     """
-    for lock in held.taken:
+    for lock in locks:
         if lock.deadline is not None and not lock.is_current():
             raise LockUnavailable(lock.name, 0, "it was lost while others were waited for", remedy="try again")
 

@@ -38,14 +38,20 @@ if TYPE_CHECKING:
 
 BEATS = 6  # heartbeats in one lease
 
-_HELD = """(select count(*) from pg_locks where locktype = 'advisory' and granted and pid = pg_backend_pid()
+# What is asked while others wait for the answer is prepared, and was run once: then it costs the server no planning.
+_PREPARE = """deallocate all; prepare lock_policy_confirm as
+select pg_backend_pid(), coalesce(current_setting('lock_policy.session', true), ''),
+ count(*) filter (where pid = pg_backend_pid()), count(*) filter (where pid <> pg_backend_pid()),
+ extract(epoch from clock_timestamp())
+ from pg_locks where locktype = 'advisory' and granted
  and database = (select oid from pg_database where datname = current_database())
- and classid = {high} and objid = {low} and objsubid = 1)"""
-
-_CONFIRM = f"select pg_backend_pid(), coalesce(current_setting('lock_policy.session', true), ''), {_HELD}"
-_TRY = f"select {_HELD}; select pg_try_advisory_lock{{shared}}({{number}}), extract(epoch from clock_timestamp())"  # noqa: S608  (numbers)
-_TRY += f"; {_CONFIRM}"
-_WAIT = "select pg_advisory_lock{shared}({number}); select extract(epoch from clock_timestamp()); " + _CONFIRM  # noqa: S608  (numbers)
+ and classid = {high} and objid = {low} and objsubid = 1;
+prepare lock_policy_release as select pg_advisory_unlock{shared}({number}); """
+_CONFIRM = "execute lock_policy_confirm"
+_TRY = f"{_PREPARE}{_CONFIRM}; select pg_try_advisory_lock{{shared}}({{number}}); {_CONFIRM}"
+_WAIT = f"{_PREPARE}{_CONFIRM}; select pg_advisory_lock{{shared}}({{number}})"
+_RELEASE = f"execute lock_policy_release; {_CONFIRM}"
+_GIVE_WAY_SECONDS = 0.002  # what the end of a session costs the server
 # A transaction that only has a number does not wait for the standby; one that wrote something does.
 _REPLICATED = "select pg_logical_emit_message(true, 'lock-policy', '{number}') is null; "
 
@@ -157,13 +163,12 @@ class PostgresqlLock:
         if self._young > 0:
             return False
         sent = clock()
-        rows = yield from self._ask(_TRY)
-        if rows[0][0] != "0":
+        before, (granted,), now = yield from self._ask(_TRY)
+        if before[2] != "0":
             raise SessionError(f"this session holds it already: {POOLER}", DIRECT)
-        if rows[1][0] == "t":
-            yield from self._granted(rows[1][1], rows[2], sent)
-            return True
-        return False
+        if granted == "t":
+            yield from self._granted(now, sent)
+        return granted == "t"
 
     def wait(self, deadline: Deadline) -> Generator[Pause, None, bool]:
         """Queues on the server, which serves first who came first.
@@ -210,20 +215,23 @@ class PostgresqlLock:
         session = self._session
         if session is None:
             return False
-        sent = clock()
         session.send(self._text(_WAIT))
+        ask = self._text(_CONFIRM)
         while not deadline.over:
             try:
-                rows = yield from session.receive(time.monotonic() + deadline.pause())
+                yield from session.receive(time.monotonic() + deadline.pause())
             except Overdue:
                 continue
-            yield from self._granted(rows[1][0], rows[2], sent)
+            # The question was asked long ago: the lease begins with one that is asked now.
+            sent = clock()
+            (now,) = yield from session.ask(ask, self.server.lease)
+            yield from self._granted(now, sent)
             return True
         return False
 
-    def _granted(self, since: str, said: Row, sent: float) -> Generator[Pause, None, None]:
+    def _granted(self, said: Row, sent: float) -> Generator[Pause, None, None]:
         """It is ours as the server says, and with a synchronous standby as soon as that has heard of it."""
-        self._since = float(since)
+        self._since = float(said[4])
         self._seen = ()
         self._believe(said, sent)
         if self._synchronous and not (yield from self.confirm(time.monotonic() + self.server.lease)):
@@ -235,7 +243,7 @@ class PostgresqlLock:
         Raises:
             SessionError: It is lost.
         """
-        pid, token, held = said
+        pid, token, held, *_ = said
         if (pid, token) != (self._pid, self._token):
             raise SessionError(f"the session became another one: {POOLER}", DIRECT)
         if held == "0":
@@ -316,9 +324,9 @@ class PostgresqlLock:
             session.detach()
         elif session is not None and self._confirmed is not None and self._pending is None and not session.detached:
             try:
-                number = self.key.number
-                shared = "_shared" if self.shared else ""
-                drive(session.ask(f"select pg_advisory_unlock{shared}({number})", 1.0))
+                _, said = drive(session.ask(_RELEASE, 1.0))
+                if said[3] != "0":
+                    time.sleep(_GIVE_WAY_SECONDS)  # the next one has it: the server is not kept busy while it begins
             except SessionError:
                 pass  # closing releases it as well
         self._end()

@@ -22,6 +22,7 @@ if sys.platform == "win32":
     pytest.skip("needs POSIX processes", allow_module_level=True)
 
 from policy.locks.postgresql import PostgresqlLock
+from policy.locks.session import Session
 from tests import servers
 
 if TYPE_CHECKING:
@@ -287,6 +288,60 @@ def test_first_come_first_served(stage: Stage) -> None:
     for process in waiting:
         process.wait(processes.PATIENCE)
     assert log.read_text().split() == [str(number) for number in range(8)]
+
+
+def test_hand_off_costs_two_questions(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was served asks once more before it begins, and who releases says so once; the server plans nothing then."""
+    sent: list[str] = []
+    send = Session.send
+
+    def recorded(session: Session, text: str) -> None:
+        sent.append(text.rpartition("*/ ")[2])
+        send(session, text)
+
+    process = stage.start()
+    monkeypatch.setattr(Session, "send", recorded)
+    held = holding.hold([stage.lock()], waiting=lambda *_: finish(process))
+    opened, tried, waited, *more = sent
+    assert "lock_policy.session" in opened
+    assert "pg_try_advisory_lock(" in tried
+    assert "pg_advisory_lock(" in waited
+    assert more == ["execute lock_policy_confirm"]
+    held.give_up()
+    assert sent[4:] == ["execute lock_policy_release; execute lock_policy_confirm"]
+    assert stage.is_free()
+
+
+def test_what_is_lost_while_another_is_waited_for(stage: Stage) -> None:
+    """A lock that the server gave away while the next one of the plan was waited for is no lock, and all are free."""
+    process = stage.start()
+    first = stage.lock(key="first")
+
+    def lose(*_: object) -> None:
+        stage.server.sql(
+            "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"  # noqa: S608  (a number)
+            f" and (classid::bigint << 32) | objid::bigint = {first.key.number}"
+        )
+        finish(process)
+
+    with pytest.raises(LockUnavailable, match=r"first: .*lost while others were waited for"):
+        holding.hold([first, stage.lock()], waiting=lose)
+    assert stage.is_free()
+
+
+def test_since_when_a_waiter_holds_it(stage: Stage) -> None:
+    """Who waited is said to hold the lock since it was served, and not since it came."""
+    first = stage.start()
+    second = stage.start(expect="waits")
+    servers.wait_until(lambda: len(sessions(stage)) == 2, "it does not queue")
+    ((released,),) = stage.server.sql("select extract(epoch from clock_timestamp())")
+    finish(first)
+    stage.read(second, "held")
+    (holder,) = stage.lock().holders()
+    assert holder.pid == second.pid
+    assert holder.since is not None
+    assert holder.since >= released
+    finish(second)
 
 
 def test_waiting_in_an_event_loop(stage: Stage) -> None:
