@@ -59,7 +59,17 @@ class Size:
 SIZES = {
     size.name: size
     for size in (
-        Size("quick", {}, (1_000, 112), (300, 20), (60, 6), 12, 1, thorough=False, marks="not slow and not soak and not browser"),
+        Size(
+            "quick",
+            {},
+            (1_000, 112),
+            (300, 20),
+            (60, 6),
+            12,
+            1,
+            thorough=False,
+            marks="not slow and not soak and not browser",
+        ),
         Size(
             "medium",
             {"times": 5, "acquisitions": 500, "starts": 20, "seconds": 10, "races": 100},
