@@ -130,7 +130,7 @@ class Browser:
             expression: Of JavaScript.
         """
         end = time.monotonic() + PATIENCE
-        while not self.evaluate(expression):
+        while not self.evaluate(f"Boolean({expression})"):
             assert time.monotonic() < end, f"never true: {expression}"
             time.sleep(0.02)
 

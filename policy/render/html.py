@@ -104,10 +104,8 @@ def _checks(checks: Iterable[dict[str, Any]]) -> str:
     for passed, key, wanted, seen in (row for check in checks for row in answered(check, 0)):
         mark = '<td class="yes">yes</td>' if passed else '<td class="fails">no</td>'
         combined = isinstance(CONDITIONS.get(key.strip(" -")), Combinator)
-        lines.append(
-            f"<tr>{mark}<td>{code(key)}</td><td{' colspan=2' if combined else ''}>{text(wanted)}</td>"
-            + ("</tr>" if combined else f"<td>{text(seen)}</td></tr>")
-        )
+        told = f'<td colspan="2">{text(wanted)}</td>' if combined else f"<td>{text(wanted)}</td><td>{text(seen)}</td>"
+        lines.append(f"<tr>{mark}<td>{code(key)}</td>{told}</tr>")
     return table(lines, name="checks asked", head=("holds", "condition", "wants", "saw"))
 
 

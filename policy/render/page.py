@@ -26,8 +26,8 @@ code, pre { font-family: ui-monospace, monospace; font-size: .9em; }
 code { overflow-wrap: anywhere; }
 pre { margin: .5rem 0; padding: .5rem .75rem; overflow-x: auto; background: var(--box); border-radius: .35rem; }
 ol, ul { list-style: none; margin: 0; padding: 0; }
-.plan { display: flex; flex-wrap: wrap; gap: .75rem 1.75rem; counter-reset: lock; }
-.plan li { position: relative; flex: 1 1 15rem; max-width: 100%; padding: .75rem 1rem; border: 1px solid var(--line);
+.plan { display: flex; flex-wrap: wrap; gap: .75rem 1.75rem; overflow: hidden; counter-reset: lock; }
+.plan li { position: relative; flex: 1 1 13rem; max-width: 100%; padding: .75rem 1rem; border: 1px solid var(--line);
   border-radius: .5rem; background: var(--box); counter-increment: lock; }
 .plan li + li::before { content: "\\2192"; position: absolute; left: -1.45rem; top: .75rem; color: var(--dim); }
 .plan b::before { content: counter(lock) ". "; color: var(--dim); }
