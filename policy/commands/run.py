@@ -19,6 +19,7 @@ from policy.wrap import Wrapped
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
     from policy.commands.reading import Arguments, Parser
     from policy.locks.backend import Lock
@@ -156,11 +157,30 @@ def _become(command: Sequence[str], environ: dict[str, str], held: Held) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     try:
-        os.execvpe(command[0], list(command), environ)
+        _execute(list(command), environ)
     except (OSError, ValueError) as error:
         from policy.commands.child import cannot_start
 
         return cannot_start(command[0], error)
+
+
+def _execute(command: list[str], environ: dict[str, str]) -> NoReturn:
+    """Replaces this process as `os.execvpe` does, which imports `warnings` first.
+
+    Raises:
+        OSError: The program cannot be started.
+        ValueError: An argument has a NUL.
+    """
+    if not os.path.dirname(command[0]):
+        effective = os.access in os.supports_effective_ids
+        for folder in environ.get("PATH", os.defpath).split(os.pathsep):
+            path = os.path.join(folder, command[0])
+            if os.access(path, os.X_OK, effective_ids=effective):
+                try:
+                    os.execve(path, command, environ)
+                except OSError:
+                    break  # a folder, or no program after all: the slow way goes on from here, and knows the error
+    os.execvpe(command[0], command, environ)
 
 
 def _waiting(lock: Lock, seconds: float) -> float:

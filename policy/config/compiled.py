@@ -14,7 +14,7 @@ from policy.config.layers import LAYERS
 from policy.rules.decision import PlainChain
 from policy.rules.index import Search
 from policy.rules.plain import BUILT_IN, PlainRule, Setting
-from policy.uv.names import seahash
+from policy.seahash import seahash
 from policy.version import __version__
 
 TYPE_CHECKING = False

@@ -11,7 +11,7 @@ import sys
 
 from policy import cache, host
 from policy.errors import UsageError
-from policy.uv.names import digest
+from policy.seahash import seahash
 from policy.variables import flag
 
 TYPE_CHECKING = False
@@ -278,7 +278,7 @@ def has_table(path: str, identity: tuple[int, ...], query: Query) -> bool:
         return table(read(path, limit=query.limit).data, TABLE) is not None
 
     if identity not in _tables:
-        _tables[identity] = cache.cached(f"table-{digest(path)}", identity, look, query.environ)
+        _tables[identity] = cache.cached(f"table-{seahash(os.fsencode(path)):016x}", identity, look, query.environ)
     return _tables[identity]
 
 

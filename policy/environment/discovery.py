@@ -10,14 +10,13 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import time
 
 from policy import host
 from policy.errors import EnvironmentNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from policy.environment.interpreter import Version
 
@@ -26,9 +25,6 @@ _CONFIG = "pyvenv.cfg"
 _LARGEST_CONFIG = 64 * 1024  # as in pyvenv.py, which reads it
 # Larger files are interpreters, or launchers that nobody makes: Nix's are 16 KiB.
 _LARGEST_LAUNCHER = 256 * 1024
-_MARKER = "EXTERNALLY-MANAGED"
-_YOUNG = 2_000_000_000  # nanoseconds; no file system's clock is coarser
-_MANY = 1024  # directories whose names are remembered
 _MAY_BE_NEW = frozenset({"argument", "--python"})  # what found these says that it is meant, not that it was there
 _WHAT_TO_NAME = "name an interpreter or the root of an environment"
 
@@ -299,11 +295,11 @@ class _Search:
 
     def _root(self, root: str, found_by: str) -> Environment:
         """The environment that a directory is the root of."""
-        interpreter = _interpreter_in(root)
-        if _has_configuration(root) and not _is_launcher(interpreter):
+        interpreter, seen = _seen_in(root)
+        if _has_configuration(root) and not _is_launcher(interpreter, seen):
             return _virtualenv(interpreter, root, found_by)
-        if os.path.isfile(interpreter):
-            if os.path.isdir(os.path.join(root, "conda-meta")) and not _is_launcher(interpreter):
+        if seen is not None and stat.S_ISREG(seen.st_mode):
+            if os.path.isdir(os.path.join(root, "conda-meta")) and not _is_launcher(interpreter, seen):
                 # Conda's interpreters are not virtual to Python, nor to uv: both prefixes are the root.
                 return Environment(interpreter, root, "system", lambda: os.path.realpath(interpreter), found_by)
             return self._interpreter(interpreter, interpreter, found_by)
@@ -319,13 +315,17 @@ class _Search:
 
     def _interpreter(self, path: str, spelled: str, found_by: str) -> Environment:
         """The environment that an interpreter belongs to."""
-        if not os.path.isfile(path):
+        try:
+            seen = os.stat(path)
+        except (OSError, ValueError):
+            seen = None
+        if seen is None or not stat.S_ISREG(seen.st_mode):
             raise EnvironmentNotFound(f"{path}: neither a file nor a directory; {_WHAT_TO_NAME}")
         if not os.access(path, os.X_OK):
             raise EnvironmentNotFound(f"{path}: not executable; {_WHAT_TO_NAME}")
         root = os.path.dirname(os.path.dirname(path))
         # A pyvenv.cfg beside the interpreter is left to Python: its releases differ in what the root is then.
-        if _has_configuration(root) and not _is_launcher(path):
+        if _has_configuration(root) and not _is_launcher(path, seen):
             return _virtualenv(path, root, found_by)
         from policy.environment.interpreter import ask
 
@@ -339,77 +339,6 @@ class _Search:
             found_by,
             answer.stdlib,
         )
-
-
-def externally_managed(environment: Environment) -> str | None:
-    """Finds the PEP 668 marker that speaks of an environment.
-
-    As pip and uv have it, a marker of the base says nothing about a virtual environment, which may have its own, and
-    none speaks of a `--target` or `--prefix` directory.
-
-    Args:
-        environment: Any environment; nothing is executed.
-
-    Returns:
-        The marker's path, or None.
-    """
-    if environment.kind == "virtualenv":
-        folders = list(_libraries(environment.root))
-    elif environment.kind == "system":
-        folders = [environment.stdlib or _stdlib(environment.base_interpreter)]
-    else:
-        return None
-    for folder in folders:
-        path = f"{folder}{os.sep}{_MARKER}"
-        if folder and os.access(path, os.F_OK) and os.path.isfile(path):
-            return path
-    return None
-
-
-def _stdlib(interpreter: str) -> str:
-    """The standard library of an interpreter that was not asked, by its place; "" if there is none."""
-    name = os.path.basename(interpreter)
-    prefix = os.path.dirname(interpreter)
-    # bin/ on POSIX, the prefix itself on Windows.
-    for _ in range(2):
-        found = [folder for folder in _libraries(prefix) if os.path.isfile(os.path.join(folder, "os.py"))]
-        exact = [folder for folder in found if os.path.basename(folder) == name]
-        if exact or len(found) == 1:
-            return (exact or found)[0]
-        prefix = os.path.dirname(prefix)
-    return ""
-
-
-def _libraries(prefix: str) -> Iterator[str]:
-    """The directories in which a prefix may have its standard library: lib/python3.11, lib/pypy3.10, Lib."""
-    for library in ("lib", "lib64") if not _WINDOWS else ("Lib",):
-        folder = os.path.join(prefix, library)
-        if _WINDOWS:
-            yield folder
-        for name in _names(folder):
-            if name.startswith(("python3", "pypy3", "graalpy3")):
-                yield f"{folder}{os.sep}{name}"
-
-
-_listed: dict[str, tuple[int, int, list[str]]] = {}
-
-
-def _names(folder: str) -> list[str]:
-    """What a directory holds, read again when it has changed."""
-    try:
-        status = os.stat(folder)
-        known = _listed.get(folder)
-        # A change within the clock's tick of a listing could go unseen, so a young directory is read each time.
-        if known is None or known[:2] != (status.st_ino, status.st_mtime_ns):
-            names = sorted(os.listdir(folder))
-            if time.time_ns() - status.st_mtime_ns < _YOUNG:
-                return names
-            if len(_listed) >= _MANY:
-                _listed.clear()
-            known = _listed[folder] = (status.st_ino, status.st_mtime_ns, names)
-    except OSError:
-        return []
-    return known[2]
 
 
 def _absolute(path: str, cwd: str) -> str:
@@ -441,7 +370,12 @@ def _dangling(path: str) -> str:
 
 
 def _interpreter_in(root: str) -> str:
-    """The interpreter of a root, where uv looks for it.
+    """The interpreter of a root, where uv looks for it."""
+    return _seen_in(root)[0]
+
+
+def _seen_in(root: str) -> tuple[str, os.stat_result | None]:
+    """The interpreter of a root, and what stands there, if anything does.
 
     As uv 0.13 has it. Older uv prefers `python3` in bin: the same lock for a virtual environment, and a global plan
     for a system interpreter holds both.
@@ -453,23 +387,21 @@ def _interpreter_in(root: str) -> str:
     else:
         paths = [os.path.join(root, "bin", name) for name in ("python", "python3")]
     for path in paths:
-        if os.path.exists(path):
-            return path
-    return paths[0]
+        try:
+            return path, os.stat(path)
+        except (OSError, ValueError):
+            continue
+    return paths[0], None
 
 
-def _is_launcher(path: str) -> bool:
+def _is_launcher(path: str, status: os.stat_result | None) -> bool:
     """Whether a file is a script, or a small binary that executes another program, as Nix's makeBinaryWrapper makes it.
 
     Such a file decides by itself which interpreter it starts, so pyvenv.cfg does not say what that one's root is.
     """
     if _WINDOWS or sys.platform == "win32":
         return False  # venv's own python.exe is a launcher there, and honours pyvenv.cfg
-    try:
-        status = os.stat(path)
-    except OSError:
-        return False
-    if not stat.S_ISREG(status.st_mode):
+    if status is None or not stat.S_ISREG(status.st_mode):
         return False
     identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     if identity not in _judged:

@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from policy.locks.backend import Lock
 
-# By device and inode of what is locked and by the lock object: who holds it, and whether for reading. Several may read.
-_owners: dict[str, dict[int, tuple[int, bool]]] = {}
+# The locks that are held, by their id, with who holds each and whether for reading.
+_owners: dict[int, tuple[Lock, int, bool]] = {}
 
 if sys.platform != "win32":
     os.register_at_fork(after_in_child=_owners.clear)
@@ -22,19 +22,12 @@ if sys.platform != "win32":
 
 def note(lock: Lock) -> None:
     """The thread or task that runs holds a lock from now on."""
-    what = _what(lock)
-    if what:
-        _owners.setdefault(what, {})[id(lock)] = _who(), lock.shared
+    _owners[id(lock)] = lock, _who(), lock.shared
 
 
 def forget(lock: Lock) -> None:
     """The lock is not held any longer, whichever thread or task gives it up."""
-    what = _what(lock)
-    held = _owners.get(what)
-    if held is not None:
-        held.pop(id(lock), None)
-        if not held:
-            _owners.pop(what, None)
+    _owners.pop(id(lock), None)
 
 
 def enters_again(lock: Lock) -> bool:
@@ -43,7 +36,10 @@ def enters_again(lock: Lock) -> bool:
     Raises:
         LockUnavailable: It holds the lock for reading and now wants to write: it would wait for itself.
     """
-    held = [shared for who, shared in tuple(_owners.get(_what(lock), {}).values()) if who == _who()]
+    what, who = _what(lock), _who()
+    held = [
+        shared for other, owner, shared in tuple(_owners.values()) if owner == who and what and _what(other) == what
+    ]
     if held and all(held) and not lock.shared:
         reason = "this thread or task holds it for reading, and would wait for itself to write"
         raise LockUnavailable(lock.name, errno.EDEADLK, reason, remedy="take it for writing from the start")
@@ -51,6 +47,7 @@ def enters_again(lock: Lock) -> bool:
 
 
 def _what(lock: Lock) -> str:
+    """Device and inode of what is locked; "" where nothing says it."""
     return lock.marker.partition(":")[2]
 
 

@@ -146,7 +146,7 @@ class ExternallyManaged(FlagCondition):
 
     def observe(self, request: Request) -> bool:
         """Looks for the marker."""
-        from policy.environment.discovery import externally_managed
+        from policy.environment.externally_managed import externally_managed
 
         marker = externally_managed(request.environment)
         if marker:

@@ -12,7 +12,7 @@ from policy.environment.identity import identity
 from policy.errors import LockUnavailable, unavailable
 from policy.locks.file import FileLock
 from policy.locks.open_file import OpenFile, attempt, close, open_file, operation
-from policy.uv.names import seahash
+from policy.seahash import seahash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

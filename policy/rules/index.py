@@ -42,8 +42,8 @@ class Search:
     def __init__(self, rules: AnyRules, built: Index | None = None) -> None:
         self._rules = rules
         self._index = built
-        # by what says which environment it is: the rules that can match, or the matching rule if nothing else is asked
-        self._known: dict[tuple[object, ...], Sequence[int] | int] = {}
+        # by what says which environment it is: the rules to try, and the one that decides where none of them matches
+        self._known: dict[tuple[object, ...], tuple[Sequence[int], int]] = {}
 
     def first(self, request: Request) -> int:
         """Which rule decides.
@@ -52,35 +52,31 @@ class Search:
             request: What is to be locked, and who asks.
         """
         environment = request.environment
-        numbers: Sequence[int] | int | None = None
+        found = None
         if not request.given:
-            numbers = self._known.get((environment.interpreter, environment.root, environment.kind, environment.real))
-        if numbers is None:
-            numbers = self._candidates(request)
-        if isinstance(numbers, int):
-            return numbers
+            found = self._known.get((environment.interpreter, environment.root, environment.kind, environment.real))
+        numbers, last = found or self._candidates(request)
         rules = self._rules
         for number in numbers:
-            match = rules[number].match
-            if not match or holds(match, request):
+            if holds(rules[number].match, request):
                 return number
-        raise AssertionError("the last rule of a chain matches everything")
+        return last
 
-    def _candidates(self, request: Request) -> Sequence[int] | int:
-        """The rules that can match, in order; where nothing but the environment decides, only the matching rule."""
+    def _candidates(self, request: Request) -> tuple[Sequence[int], int]:
+        """The rules that can match, in order, and the one that then decides."""
         if self._index is None:
             self._index = build(self._rules)
         found = candidates(self._index, request)
         if request.given:
-            return found
-        left: Sequence[int] | int = self._narrowed(found, request)
+            return found[:-1], found[-1]
+        left = self._narrowed(found, request)
         if len(self._known) >= MANY:
             self._known.clear()
         environment = request.environment
         self._known[environment.interpreter, environment.root, environment.kind, environment.real] = left
         return left
 
-    def _narrowed(self, numbers: Sequence[int], request: Request) -> Sequence[int] | int:
+    def _narrowed(self, numbers: Sequence[int], request: Request) -> tuple[Sequence[int], int]:
         """The rules whose settled conditions hold, up to the first that has no others."""
         left: list[int] = []
         for number in numbers:
@@ -89,9 +85,9 @@ class Search:
             if settled and not holds(settled, request):
                 continue
             if len(settled) == len(match):  # nothing else is asked, so it decides where it is reached
-                return [*left, number] if left else number
+                return left, number
             left.append(number)
-        return left
+        raise AssertionError("the last rule of a chain matches everything")
 
 
 def _is_settled(key: str, expected: Any) -> bool:

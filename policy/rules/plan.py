@@ -6,7 +6,6 @@ import os
 
 from policy.locks.file import FileLock
 from policy.rules.gate import default_directory, gate, is_read_only
-from policy.uv import names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +65,10 @@ def global_(request: Request, setting: Setting) -> tuple[Lock, ...]:
     caller, environment = request.caller, request.environment
     found: list[Lock] = []
     directory = setting("global-dir")
+    if not directory and environment.kind != "system":
+        return ()
+    from policy.uv import names  # few plans need a digest of uv's
+
     if directory:
         path = os.path.join(directory, f"lock-policy-{names.digest(os.path.realpath(environment.root))}.lock")
         found.append(FileLock("global", path, words="in the directory that global-dir names"))

@@ -10,18 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from policy.environment import discovery, interpreter, pyvenv
-from policy.environment.discovery import Environment, externally_managed, find
+from policy.environment import discovery, externally_managed, interpreter, pyvenv
+from policy.environment.discovery import Environment, find
 from policy.errors import EnvironmentNotFound
 from policy.uv import names
 from tests import real_uv, requirements
+from tests.environment.installations import BASE, PYTHON_LIBRARY, prefix, virtualenv
 from tests.real_uv import every_uv  # noqa: F401  (a fixture)
 
 if sys.platform == "win32":
     pytest.skip("environments made by hand in the POSIX layout", allow_module_level=True)
 
-BASE = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-PYTHON_LIBRARY = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 REMEDY = "; name an interpreter or the root of an environment"
 NEW = " (./no-such-python for one that does not exist yet)"
 
@@ -52,42 +51,6 @@ def script(path: Path, text: str) -> str:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return str(path)
-
-
-def virtualenv(root: Path, *, base: str = BASE, configuration: str | None = None) -> str:
-    """Writes a virtual environment as venv does it, without starting Python."""
-    (root / "bin").mkdir(parents=True)
-    (root / "lib" / PYTHON_LIBRARY / "site-packages").mkdir(parents=True)
-    (root / "pyvenv.cfg").write_text(
-        configuration if configuration is not None else f"home = {os.path.dirname(base)}\nversion = 3.11.2\n"
-    )
-    (root / "bin" / "python").symlink_to(base)
-    (root / "bin" / "python3").symlink_to("python")
-    return str(root)
-
-
-def prefix(root: Path, *, conda: bool = False) -> str:
-    """Makes a real installation of Python at a prefix: a copy of this one's binary, and links to its library."""
-    real = Path(BASE)
-    (root / "bin").mkdir(parents=True)
-    shutil.copy2(real, root / "bin" / PYTHON_LIBRARY)
-    for name in ("python3", "python"):
-        (root / "bin" / name).symlink_to(PYTHON_LIBRARY)
-    library = root / "lib" / PYTHON_LIBRARY
-    library.mkdir(parents=True)
-    standard = Path(os.__file__).parent
-    for path in standard.iterdir():
-        if path.name not in {"EXTERNALLY-MANAGED", "sitecustomize.py", "__pycache__", "site-packages"}:
-            (library / path.name).symlink_to(path)
-    for path in standard.parent.glob("libpython*"):
-        (library.parent / path.name).symlink_to(path)
-    if conda:
-        (root / "conda-meta").mkdir()
-        (root / "conda-meta" / "history").touch()
-    code = "import sys; print(sys.prefix)"
-    done = subprocess.run([root / "bin" / "python", "-I", "-c", code], capture_output=True, text=True, check=False)
-    requirements.need(done.stdout == f"{root}\n", f"needs a Python that can be moved: {done.stdout}{done.stderr}")
-    return str(root)
 
 
 def seen(found: Environment) -> tuple[str, str, str, str, str]:
@@ -264,13 +227,18 @@ def compiled(path: Path, target: str, **variables: str) -> str:
     return str(path)
 
 
+def is_launcher(path: str) -> bool:
+    """Whether what stands at a path is taken for a launcher."""
+    return discovery._is_launcher(path, os.stat(path))
+
+
 def test_a_compiled_wrapper_in_an_environment(tmp_path: Path, environ: dict[str, str]) -> None:
     """A small binary that executes another program is known for a launcher, and a real interpreter is not."""
     root = virtualenv(tmp_path / "v")
-    assert not discovery._is_launcher(f"{root}/bin/python")
+    assert not is_launcher(f"{root}/bin/python")
     (tmp_path / "v" / "bin" / "python").unlink()
     wrapper = compiled(tmp_path / "v" / "bin" / "python", BASE)
-    assert discovery._is_launcher(wrapper)
+    assert is_launcher(wrapper)
     found = find(wrapper, environ=environ, cwd="/")
     assert (found.interpreter, found.kind) == (BASE, "system")
 
@@ -348,9 +316,9 @@ def test_pypy(tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "v" / "lib" / "pypy3.10").mkdir()
     found = find(root, environ=environ, cwd="/")
     assert (found.kind, found.base_interpreter) == ("virtualenv", str(base / "pypy3"))
-    assert externally_managed(found) is None
+    assert externally_managed.externally_managed(found) is None
     (tmp_path / "v" / "lib" / "pypy3.10" / "EXTERNALLY-MANAGED").touch()
-    assert externally_managed(found) == f"{root}/lib/pypy3.10/EXTERNALLY-MANAGED"
+    assert externally_managed.externally_managed(found) == f"{root}/lib/pypy3.10/EXTERNALLY-MANAGED"
 
 
 def test_a_tree_of_links(tmp_path: Path, environ: dict[str, str]) -> None:
@@ -489,7 +457,7 @@ def test_nothing_that_was_merely_found_is_executed(
         found = find(environ=environ, cwd=str(work / "deep"))
         assert found.found_by == ".venv"
         assert found.base_interpreter
-        externally_managed(found)
+        externally_managed.externally_managed(found)
     except EnvironmentNotFound:
         pass
     assert not marker.exists()
@@ -565,7 +533,7 @@ def test_target_and_prefix(tmp_path: Path, environ: dict[str, str], kind: str, s
     directory = spelled.format(here=tmp_path.name, there=tmp_path)
     found = find(root, environ=environ, cwd=str(tmp_path), **{kind: directory})
     assert seen(found) == (f"{root}/bin/python", f"{tmp_path}/lib", kind, BASE, f"--{kind}")
-    assert externally_managed(found) is None
+    assert externally_managed.externally_managed(found) is None
 
 
 def test_a_linked_target_is_not_resolved(tmp_path: Path, environ: dict[str, str]) -> None:
@@ -701,56 +669,12 @@ def test_a_folder_that_this_user_may_not_enter(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == (expected, "")
 
 
-# --- Externally managed ---------------------------------------------------------------------------------------------
-
-
-def test_the_marker_of_a_system_interpreter(tmp_path: Path, environ: dict[str, str]) -> None:
-    """A marker in the standard library of an interpreter that was asked is found."""
-    root = prefix(tmp_path / "prefix")
-    found = find(root, environ=environ, cwd="/")
-    assert externally_managed(found) is None
-    marker = tmp_path / "prefix" / "lib" / PYTHON_LIBRARY / "EXTERNALLY-MANAGED"
-    marker.mkdir()
-    assert externally_managed(found) is None
-    marker.rmdir()
-    marker.touch()
-    assert externally_managed(found) == str(marker)
-
-
-def test_the_marker_of_a_conda_environment(tmp_path: Path, environ: dict[str, str]) -> None:
-    """Where the interpreter was not asked, its standard library is known by its place and its name."""
-    root = prefix(tmp_path / "conda", conda=True)
-    (tmp_path / "conda" / "lib" / "python3.1").mkdir()
-    (tmp_path / "conda" / "lib" / "python3.1" / "os.py").touch()
-    marker = tmp_path / "conda" / "lib" / PYTHON_LIBRARY / "EXTERNALLY-MANAGED"
-    marker.touch()
-    found = find(root, environ=environ, cwd="/")
-    assert not found.stdlib
-    assert externally_managed(found) == str(marker)
-    shutil.rmtree(tmp_path / "conda" / "lib")
-    assert externally_managed(found) is None
-
-
-def test_the_marker_of_the_base_says_nothing_about_a_virtual_environment(
-    tmp_path: Path, environ: dict[str, str]
-) -> None:
-    """As for pip and uv, only a marker of its own makes a virtual environment externally managed."""
-    base = prefix(tmp_path / "prefix")
-    (tmp_path / "prefix" / "lib" / PYTHON_LIBRARY / "EXTERNALLY-MANAGED").touch()
-    root = virtualenv(tmp_path / "v", base=f"{base}/bin/python")
-    found = find(root, environ=environ, cwd="/")
-    assert externally_managed(found) is None
-    own = tmp_path / "v" / "lib" / PYTHON_LIBRARY / "EXTERNALLY-MANAGED"
-    own.touch()
-    assert externally_managed(found) == str(own)
-
-
 # --- Windows, as far as it can be tried elsewhere -------------------------------------------------------------------
 
 
 def test_the_windows_layout(tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """python.exe in Scripts is the interpreter, its launcher is not asked, and Lib is the standard library."""
-    for module in (discovery, pyvenv):
+    for module in (discovery, externally_managed, pyvenv):
         monkeypatch.setattr(module, "_WINDOWS", True)
     home = tmp_path / "Python311"
     (home / "Lib").mkdir(parents=True)
@@ -768,7 +692,7 @@ def test_the_windows_layout(tmp_path: Path, environ: dict[str, str], monkeypatch
     assert seen(find(environ=environ, cwd="/")) == (*expected[:4], "PATH")
     conda = Environment(str(home / "python.exe"), str(home), "system", str(home / "python.exe"))
     (home / "Lib" / "EXTERNALLY-MANAGED").touch()
-    assert externally_managed(conda) == str(home / "Lib" / "EXTERNALLY-MANAGED")
+    assert externally_managed.externally_managed(conda) == str(home / "Lib" / "EXTERNALLY-MANAGED")
 
 
 # --- Real uv --------------------------------------------------------------------------------------------------------

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from policy.uv import names
 from tests import real_uv
@@ -47,13 +45,6 @@ def test_spellings_that_rust_takes_for_one_path(one: str, other: str) -> None:
 def test_spellings_that_rust_tells_apart(one: str, other: str) -> None:
     """`..` is kept, components do not run together, and case counts."""
     assert names.digest(one) != names.digest(other)
-
-
-@given(data=st.binary(max_size=80))
-def test_seahash_is_a_64_bit_number(data: bytes) -> None:
-    """Any bytes have a hash that fits in 64 bits, and it depends on their length."""
-    assert 0 <= names.seahash(data) < 1 << 64
-    assert names.seahash(data) != names.seahash(data + b"\0")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX's rule")
