@@ -95,12 +95,17 @@ class Plans:
     Args:
         directory: Where it is made.
         dice: What is chosen by chance.
+
+    Attributes:
+        entered: How often somebody was inside so far.
+        killed: The processes that were killed.
     """
 
     def __init__(self, directory: Path, dice: random.Random) -> None:
         self.directory = directory
         self.dice = dice
         self.killed: set[int] = set()
+        self.entered = 0
         self.root = directory / "work" / "env"
         real_uv.virtualenv(self.root)  # of a Python that other users may run
         for name in ("work", "work/env", "global"):
@@ -118,6 +123,8 @@ class Plans:
             factories.written(directory / "users" / name / "lock-policy" / "lock-policy.toml", text)
             factories.written(directory / "projects" / name / "lock-policy.toml", text)
         self._log = os.open(directory / "log", os.O_WRONLY | os.O_APPEND)
+        self._lines: list[str] = []
+        self._read = 0
 
     @property
     def spellings(self) -> list[str]:
@@ -192,8 +199,16 @@ class Plans:
         process.send_signal(signal.SIGKILL)
 
     def lines(self) -> list[str]:
-        """What was written down so far."""
-        return (self.directory / "log").read_text().splitlines()
+        """What was written down so far; whole lines, each read once."""
+        with (self.directory / "log").open("rb") as log:
+            log.seek(self._read)
+            new = log.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read += len(whole)
+        found = whole.decode().splitlines()
+        self.entered += sum(line[0] in "ES" for line in found)
+        self._lines += found
+        return self._lines
 
     def errors(self) -> str:
         """What programs said that failed."""
@@ -242,7 +257,7 @@ def violations(lines: list[str]) -> list[str]:
         kind, _, token = line.partition(" ")
         pid = token.partition(".")[0]
         if kind == "K":
-            dying = dying or pid in inside
+            dying = True  # inside, or on its way out
             killed.add(pid)
             inside.pop(pid, None)
         elif kind in {"E", "S"}:

@@ -87,7 +87,7 @@ def test_plans(tmp_path: Path, acquisitions: int, kills: int, programs: int, run
             assert time.monotonic() < end, f"{entered} acquisitions, {signals} kills"
             time.sleep(dice.uniform(0, 0.02))
             lines = plans.lines()
-            entered = sum(line[0] in "ES" for line in lines)
+            entered = plans.entered
             if signals >= kills or entered * kills < signals * acquisitions:
                 continue  # spread over the whole run
             assert [worker.poll() for worker in workers] == [None] * programs, plans.errors()
@@ -129,6 +129,7 @@ def test_plans(tmp_path: Path, acquisitions: int, kills: int, programs: int, run
         ("K 1,E 1,E 2", 0),
         ("E 2,K 1,E 1", 1),
         ("E 1,L 1,! 2,E 2,L 2", 1),
+        ("E 1,L 1,K 1,! 2,E 2,L 2", 0),
         ("E 1,K 1,! 2,E 2,L 2,! 3,E 3,L 3,E 4,L 4,! 5", 1),
     ],
 )
