@@ -81,7 +81,7 @@ def quick(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Locks under load, kills and faults, for some minutes."""
     install(session, "test")
-    session.run("pytest", "-m", "soak", *session.posargs)
+    session.run("pytest", "-m", "soak", "-o", "faulthandler_timeout=1800", *session.posargs)
 
 
 @nox.session
