@@ -266,7 +266,8 @@ def violations(lines: list[str]) -> list[str]:
                 found.append(f"{token} entered ({kind}) while these were inside: {others}")
             if pid not in killed:  # what was noted as killed is gone soon, whatever it still writes
                 inside[pid] = kind
-            dying = dying and doubted == token
+            if kind == "E":  # a reader gets the witness beside a killed reader, too
+                dying = dying and doubted == token
         elif kind in {"L", "s"}:
             inside.pop(pid, None)
         else:

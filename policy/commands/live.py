@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from policy.escape import printable
 from policy.render.layout import fit, width
-from policy.render.listing import nothing, record, shown
+from policy.render.listing import nothing, record, records, shown
 from policy.render.style import BOLD, DIM, GREEN, YELLOW, paint, wanted
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def _screen(collect: Callable[[], list[Row]], *, color: bool) -> NoReturn:
 def _as_json(before: list[Row] | None, now: list[Row]) -> Iterator[str]:
     """The whole list in one line, where anything is different."""
     if before is None or [record(row) for row in before] != [record(row) for row in now]:
-        rows = [record(row) for row in now]
-        yield json.dumps({"version": 1, "time": round(time.time(), 3), "locks": rows})
+        yield json.dumps({**records(now), "time": round(time.time(), 3)})
 
 
 def changes(before: list[Row] | None, now: list[Row], *, color: bool) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 from attrs import evolve
@@ -15,14 +16,14 @@ from policy.locks import holders, proc
 from policy.locks.file import prune
 from policy.locks.holders import Found
 from policy.render.layout import fit, width
-from policy.render.listing import Row, record, shown
+from policy.render.listing import Row, records, shown
 from policy.render.style import wanted
-from policy.rules.gate import default_directory, path
+from policy.rules.gate import default_directory, path, turn
 from policy.rules.request import Request
 from policy.uv import names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from policy.commands.reading import Arguments, Parser
     from policy.config.loading import Rules
@@ -66,7 +67,7 @@ def main(arguments: Arguments) -> int:
         named = arguments.environment is not None or arguments.python is not None
         found = [_pruned(row, named=named) for row in found]
     if arguments.output_format == "json":
-        text = json.dumps({"version": 1, "locks": [record(row) for row in found]}, indent=2)
+        text = json.dumps(records(found), indent=2)
     else:
         text = fit(shown(found, color=wanted(arguments.color, sys.stdout)), width(sys.stdout))
     sys.stdout.write(text + "\n")
@@ -80,41 +81,49 @@ def _collect(arguments: Arguments) -> list[Row]:
     if arguments.environment or arguments.python or arguments.target or arguments.prefix:
         found = _of_environment(arguments, caller, rules)
     else:
-        found = [*_of_server(caller, rules), *_of_host(caller, rules)]
+        found = [*_of_server(caller, rules), *_of_host(arguments, caller, rules)]
         if not (arguments.all or arguments.prune):
             found = [row for row in found if row.lock.locked is not False]
+    return _with_waiters(found)
+
+
+def _with_waiters(found: list[Row]) -> list[Row]:
+    """Locks with those who wait for their files; a server says it of its own."""
     waiting, readers = proc.waiters(), proc.readers(waiting=True)
-    return [evolve(row, waiters=_waiters(row, waiting, readers)) for row in found]
+    if not waiting:
+        return found
+    table = proc.mounts()
 
+    def waiters(row: Row) -> tuple[Holder, ...]:
+        file = proc.identity(row.lock.name, table) if row.kind == "file" else None
+        known = (holders.process(pid) for pid in waiting.get(file, ())) if file else ()
+        return tuple(evolve(one, shared=(file, one.pid) in readers) for one in known if one is not None)
 
-def _waiters(
-    row: Row, waiting: Mapping[proc.Identity, tuple[int, ...]], readers: frozenset[tuple[proc.Identity, int]]
-) -> tuple[Holder, ...]:
-    """Who waits for a lock file; a server says it of its own locks."""
-    file = proc.identity(row.lock.name) if waiting and row.kind == "file" else None
-    if file is None:
-        return ()
-    known = (holders.process(pid) for pid in waiting.get(file, ()))
-    return tuple(evolve(one, shared=(file, one.pid) in readers) for one in known if one is not None)
+    return [evolve(row, waiters=waiters(row)) for row in found]
 
 
 def _of_environment(arguments: Arguments, caller: Caller, rules: Rules) -> list[Row]:
     request = Request(options.found(arguments, caller, arguments.environment), caller)
     root = request.environment.root
-    return [
+    found = [
         Row(Found(lock.name, lock.is_held(), lock.holders()), root, kind=lock.kind)
         for lock in rules.decide(request).plan
     ]
+    if arguments.prune:
+        turns = [turn(row.lock.name) for row in found if holders.is_name(os.path.basename(row.lock.name))]
+        found += [Row(lock, root) for lock in holders.locks((), *turns)]
+    return found
 
 
-def _of_host(caller: Caller, rules: Rules) -> list[Row]:
+def _of_host(arguments: Arguments, caller: Caller, rules: Rules) -> list[Row]:
     """Every lock that is held, and the files in the directories for locks."""
     configured = [*rules.values("global-dir", caller), *rules.values("gate-dir", caller)]
     directories = (*configured, default_directory(caller.environ), names.temporary_directory(caller.environ))
     places = tuple(dict.fromkeys(os.path.join(caller.cwd, place) for place in directories))
-    held = {lock.name: lock for lock in holders.locked()}
-    there = {lock.name: lock for lock in holders.locks(places)}
-    return [Row(lock, _environment(lock)) for _, lock in sorted({**there, **held}.items())]
+    look, environments = holders.Look(), _Environments()
+    held = {lock.name: lock for lock in holders.locked(look)}
+    there = {lock.name: lock for lock in holders.locks(places, look=look, turns=arguments.prune)}
+    return [Row(lock, environments.of(lock)) for _, lock in sorted({**there, **held}.items())]
 
 
 def _of_server(caller: Caller, rules: Rules) -> list[Row]:
@@ -136,18 +145,33 @@ def _of_server(caller: Caller, rules: Rules) -> list[Row]:
     return [Row(Found(key, locked=True, holders=tuple(who)), kind="postgresql") for key, who in sorted(found.items())]
 
 
-def _environment(lock: Found) -> str:
-    """The environment behind a lock file: its folder, or what a holder works on where the digest proves it."""
-    folder, name = os.path.split(lock.name)
-    if name == ".lock":
-        return folder
-    for holder in lock.holders:
-        for root in holders.places(holder.pid):
-            if name in _named(root):
-                return root
-    return ""
+class _Environments:
+    """Which environments lock files belong to; each holder is asked once, and no further than it must be."""
+
+    __slots__ = ("_left", "_roots")
+
+    def __init__(self) -> None:
+        self._roots: dict[int, dict[str, str]] = {}
+        self._left: dict[int, Iterator[str]] = {}
+
+    def of(self, lock: Found) -> str:
+        """Its folder, or what a holder works on where the digest proves it; "" where nothing does."""
+        folder, name = os.path.split(lock.name)
+        if name == ".lock":
+            return folder
+        return next(filter(None, (self._of(name, holder.pid) for holder in lock.holders)), "")
+
+    def _of(self, name: str, pid: int) -> str:
+        roots = self._roots.setdefault(pid, {})
+        if name not in roots:
+            for root in self._left.setdefault(pid, holders.places(pid)):
+                roots.update(dict.fromkeys(_named(root), root))
+                if name in roots:
+                    break
+        return roots.get(name, "")
 
 
+@cache
 def _named(root: str) -> tuple[str, ...]:
     """The names of the lock files that belong to an environment and lie elsewhere."""
     try:

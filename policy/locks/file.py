@@ -177,7 +177,8 @@ def prune(path: str, *, named: bool = False) -> bool:
     """Removes a lock file that nobody holds, while holding it: a waiter of ours then takes the next one.
 
     Args:
-        path: Named `lock-policy-*.lock`. uv does not look whether what it waited for is still there, so its files stay.
+        path: Named `lock-policy-*.lock` or `lock-policy-*.turn`. uv does not look whether what it waited for is still
+            there, so its files stay.
         named: Whether the environment was named, so that uv's own `.lock` in it goes, too: at the end of an image's
             build no uv waits for it.
 
@@ -189,14 +190,15 @@ def prune(path: str, *, named: bool = False) -> bool:
     """
     name = os.path.basename(path)
     local = named and name == ".lock"
-    if not (local or (name.startswith("lock-policy-") and name.endswith(".lock"))) or not os.path.lexists(path):
+    ours = name.startswith("lock-policy-") and name.endswith((".lock", ".turn"))
+    if not (local or ours) or not os.path.lexists(path):
         return False
     file = OpenFile(path)
     try:
         opening.open_file(file, near=local)
         seen = os.fstat(file.descriptor)
-        ours = sys.platform == "win32" or seen.st_uid == os.geteuid()
-        if not ours or seen.st_size or not opening.attempt(file.descriptor):
+        own = sys.platform == "win32" or seen.st_uid == os.geteuid()
+        if not own or seen.st_size or not opening.attempt(file.descriptor):
             return False
         there = os.lstat(path)
         if (there.st_dev, there.st_ino) != (file.device, file.inode):

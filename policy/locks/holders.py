@@ -8,6 +8,8 @@ import re
 import stat
 import sys
 import time
+from functools import cache
+from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
@@ -15,6 +17,9 @@ from policy.escape import printable
 from policy.host import user_name
 from policy.locks import proc
 from policy.locks.open_file import unforked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 if sys.platform != "win32":
     import fcntl
@@ -78,7 +83,7 @@ def holders(path: str) -> tuple[Holder, ...]:
         path: The lock file; every mount of it will do.
     """
     file = proc.identity(path)
-    return _Look().holders(file) if file is not None else ()
+    return Look().holders(file) if file is not None else ()
 
 
 def is_locked(path: str) -> bool | None:
@@ -122,12 +127,14 @@ def _try(path: str) -> bool | None:
     return None
 
 
-def locks(directories: tuple[str, ...], *more: str) -> tuple[Found, ...]:
+def locks(directories: tuple[str, ...], *more: str, look: Look | None = None, turns: bool = False) -> tuple[Found, ...]:
     """The lock files that lie in some directories, and some more, with those who hold them.
 
     Args:
         directories: Where files named `lock-policy-*.lock` and `uv-*.lock` are looked for.
         more: Further lock files; those that do not exist are left out.
+        look: What was seen already; None: looks now.
+        turns: Whether to list the files, too, by which those who wait for a gate take their turn.
     """
     paths: list[str] = []
     for directory in directories:
@@ -135,8 +142,8 @@ def locks(directories: tuple[str, ...], *more: str) -> tuple[Found, ...]:
             names = sorted(os.listdir(directory))
         except OSError:
             continue
-        paths += [os.path.join(directory, name) for name in names if is_name(name)]
-    look, table = _Look(), proc.mounts()
+        paths += [os.path.join(directory, name) for name in names if is_name(name) or (turns and is_turn(name))]
+    look, table = look or Look(), proc.mounts()
     found: list[Found] = []
     for path in dict.fromkeys((*paths, *more)):
         file = proc.identity(path, table)
@@ -147,9 +154,13 @@ def locks(directories: tuple[str, ...], *more: str) -> tuple[Found, ...]:
     return tuple(found)
 
 
-def locked() -> tuple[Found, ...]:
-    """The locks on environments that are held on this host now, wherever their files lie, as far as it can be known."""
-    look = _Look()
+def locked(look: Look | None = None) -> tuple[Found, ...]:
+    """The locks on environments that are held on this host now, wherever their files lie, as far as it can be known.
+
+    Args:
+        look: What was seen already; None: looks now.
+    """
+    look = look or Look()
     found: dict[str, Found] = {}
     for file, pids in look.known.items():
         for pid in pids or _processes():
@@ -159,24 +170,38 @@ def locked() -> tuple[Found, ...]:
     return tuple(found[path] for path in sorted(found))
 
 
-def places(pid: int) -> tuple[str, ...]:
+def places(pid: int) -> Iterator[str]:
     """Directories that a process may work on as environments: what its variables and its arguments name.
 
     Args:
         pid: Its number; nothing is found for another user's process, unless root asks.
     """
-    words = [os.fsdecode(word) for word in _words(f"/proc/{pid}/cmdline")]
-    for entry in _words(f"/proc/{pid}/environ"):
-        name, _, value = os.fsdecode(entry).partition("=")
-        if name in {"LOCK_POLICY_ENVIRONMENT", "UV_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PROJECT_ENVIRONMENT"}:
-            words.append(value)
     try:
         cwd = os.readlink(f"/proc/{pid}/cwd")
     except OSError:
-        return ()
-    named = [os.path.normpath(os.path.join(cwd, word)) for word in (*words, ".venv") if word]
-    # an interpreter stands two levels below the root
-    return tuple(dict.fromkeys(place for path in named for place in (path, os.path.dirname(os.path.dirname(path)))))
+        return
+    seen: set[str] = set()
+    for word in _named(pid):
+        path = os.path.normpath(os.path.join(cwd, word))
+        # an interpreter stands two levels below the root
+        for place in (path, os.path.dirname(os.path.dirname(path))):
+            if place not in seen:
+                seen.add(place)
+                yield place
+
+
+def _named(pid: int) -> Iterator[str]:
+    """What a process names, the likeliest first: `policy run` tells its command which environment is locked."""
+    variables = dict.fromkeys(
+        ("LOCK_POLICY_ENVIRONMENT", "UV_PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PROJECT_ENVIRONMENT"), ""
+    )
+    for entry in _words(f"/proc/{pid}/environ"):
+        name, _, value = os.fsdecode(entry).partition("=")
+        if name in variables:
+            variables[name] = value
+    yield from filter(None, variables.values())
+    yield from filter(None, map(os.fsdecode, _words(f"/proc/{pid}/cmdline")))
+    yield ".venv"
 
 
 def _words(path: str) -> list[bytes]:
@@ -192,6 +217,11 @@ def is_name(name: str) -> bool:
     return name.startswith(("lock-policy-", "uv-")) and name.endswith(".lock")
 
 
+def is_turn(name: str) -> bool:
+    """Whether a file name is that of the turn of those who wait for a gate."""
+    return name.startswith("lock-policy-") and name.endswith(".turn")
+
+
 def moment(since: float) -> str:
     """A moment as a message shows it: the time, and the date unless it is today's."""
     then = time.localtime(since)
@@ -199,7 +229,7 @@ def moment(since: float) -> str:
     return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S", then)
 
 
-class _Look:
+class Look:
     """One look at who holds what: each process is asked once, however many locks there are.
 
     Attributes:
@@ -299,9 +329,14 @@ def _user(number: int) -> str:
 def _started(pid: int) -> float | None:
     """When a process was started: field 22 of /proc/PID/stat counts clock ticks since the boot (proc_pid_stat(5))."""
     fields = proc.stat_fields(pid)
-    if sys.platform == "win32" or not fields:
+    boot = _boot()
+    if sys.platform == "win32" or not fields or boot is None:
         return None
-    for line in proc.lines("/proc/stat"):
-        if line.startswith("btime "):
-            return int(line.split()[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    return None
+    return boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+@cache
+def _boot() -> int | None:
+    """When the kernel was started; it moves when the clock is set, which a list may ignore."""
+    found = [int(line.split()[1]) for line in proc.lines("/proc/stat") if line.startswith("btime ")]
+    return found[0] if found else None

@@ -230,7 +230,15 @@ def _identity(text: str) -> Identity | None:
 def lines(path: str) -> list[str]:
     """A file of /proc, line by line; empty where it is not there, or not for this user."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read().splitlines()
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))  # a text file costs twice the calls
     except OSError:
         return []
+    parts = []
+    try:
+        while part := os.read(descriptor, 65536):
+            parts.append(part)
+    except OSError:
+        return []  # it ended meanwhile
+    finally:
+        os.close(descriptor)
+    return b"".join(parts).decode("utf-8", "surrogateescape").splitlines()

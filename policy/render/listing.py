@@ -54,6 +54,16 @@ def record(row: Row) -> Mapping[str, Any]:
     }
 
 
+def records(found: Iterable[Row]) -> dict[str, Any]:
+    """A list of locks as JSON has it; `complete` says whether every lock of the host would be seen from here."""
+    return {"version": 1, "complete": is_complete(), "locks": [record(row) for row in found]}
+
+
+def is_complete() -> bool:
+    """Whether the kernel shows the locks, the holders and those who wait of this whole host."""
+    return proc.has_locks() and proc.sees_all()
+
+
 _STATES = {"locked": GREEN, "removed": YELLOW}
 
 
@@ -68,14 +78,21 @@ def shown(found: Iterable[Row], *, color: bool) -> str:
         if row.lock.locked and not row.lock.holders:
             lines.append("         held by a process that cannot be seen from here")
         lines += [f"         waits: {printable(str(waiter))}" for waiter in row.waiters]
-    return "\n".join(lines) if lines else nothing()
+    if not lines:
+        return nothing()
+    if proc.has_locks() and not proc.sees_all():
+        lines.append(_UNSEEN)
+    return "\n".join(lines)
+
+
+_UNSEEN = (
+    "locks of processes outside of this PID namespace are not all seen from here; `policy locks ENV` finds out whether "
+    "one environment is locked"
+)
 
 
 def nothing() -> str:
     """What is said where no lock is found."""
     if proc.has_locks() and not proc.sees_all():
-        return (
-            "no lock is seen from this PID namespace, which does not show those of processes outside of it; "
-            "`policy locks ENV` finds out whether one environment is locked"
-        )
+        return f"no lock is found; {_UNSEEN}"
     return "no environment is locked"

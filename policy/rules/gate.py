@@ -91,7 +91,7 @@ class GateLock(FileLock):
     def _before(self) -> Steps:
         """The turn of those who wait, which each holds until it has the gate."""
         if not self._turn.numbers:
-            self._turn = OpenFile(f"{self.name.removesuffix('.lock')}.turn")
+            self._turn = OpenFile(turn(self.name))
             open_file(self._turn)
         return ((self._turn.descriptor, operation(shared=self.shared)),)
 
@@ -153,6 +153,15 @@ def path(directory: str, root: str, level: int = 0) -> str:
         digest = _digests[name] = f"{seahash(name.encode('utf-8', 'surrogateescape')):016x}"
     deeper = f"-{level}" if level else ""
     return os.path.join(directory, f"lock-policy-{digest}{deeper}.lock")
+
+
+def turn(name: str) -> str:
+    """The file by which those who wait for a gate take their turn.
+
+    Args:
+        name: The gate's lock file.
+    """
+    return f"{name.removesuffix('.lock')}.turn"
 
 
 def default_directory(environ: Mapping[str, str]) -> str:

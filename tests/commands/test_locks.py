@@ -63,7 +63,7 @@ class Host:
     def rows(self, *words: str) -> list[dict[str, Any]]:
         """What is printed as JSON about files of this host."""
         record = json.loads(self.text("--output-format", "json", *words))
-        assert record.keys() == {"version", "locks"}
+        assert record.keys() == {"version", "complete", "locks"}
         assert record["version"] == 1
         return [row for row in record["locks"] if row["path"].startswith(str(self.place.directory))]
 
@@ -211,10 +211,10 @@ def test_text(host: Host, running: subprocess.Popen[str]) -> None:
 
 def test_text_without_locks(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is nothing to list, that is said."""
-    monkeypatch.setattr(holders, "locked", tuple)
+    monkeypatch.setattr(holders, "locked", lambda _: ())
     monkeypatch.setattr(proc, "sees_all", lambda: True)
     assert host.text() == "no environment is locked\n"
-    assert json.loads(host.text("--output-format", "json")) == {"version": 1, "locks": []}
+    assert json.loads(host.text("--output-format", "json")) == {"version": 1, "complete": True, "locks": []}
 
 
 def test_readers(host: Host) -> None:
@@ -257,7 +257,9 @@ def test_from_another_pid_namespace(host: Host, shared: bool) -> None:
     def states() -> set[str]:
         done = host.place.call(words)
         assert done.returncode == 0, done.stderr
-        return {row["state"] for row in json.loads(done.stdout)["locks"]}
+        listed = json.loads(done.stdout)
+        assert listed["complete"] is False
+        return {row["state"] for row in listed["locks"]}
 
     options = ("--shared",) if shared else ()
     process = host.place.start(host.place.words("sleep", "60", options=options))
@@ -276,7 +278,7 @@ def test_another_pid_namespace_says_what_it_cannot_see(host: Host, monkeypatch: 
     requirements.need_root()
     code = "from policy.locks import proc; print(proc.sees_all())"
     assert host.place.call([*NAMESPACE, PYTHON, "-c", code]).stdout == "False\n"
-    monkeypatch.setattr(holders, "locked", tuple)
+    monkeypatch.setattr(holders, "locked", lambda _: ())
     monkeypatch.setattr(proc, "sees_all", lambda: False)
     (host.directory / "lock-policy-link.lock").symlink_to("nowhere")
     (host.directory / "lock-policy-folder.lock").mkdir()
@@ -307,7 +309,7 @@ def test_held_by_somebody_who_cannot_be_seen(host: Host, monkeypatch: pytest.Mon
     path = str(host.directory / "lock-policy-0123456789abcdef.lock")
     holder = processes.holder(path)
     try:
-        monkeypatch.setattr(holders._Look, "holders", lambda *_: ())
+        monkeypatch.setattr(holders.Look, "holders", lambda *_: ())
         lines = host.text().splitlines()
         assert f"locked   {path}" in lines
         assert lines[lines.index(f"locked   {path}") + 1] == "         held by a process that cannot be seen from here"

@@ -130,6 +130,7 @@ def test_plans(tmp_path: Path, acquisitions: int, kills: int, programs: int, run
         ("E 2,K 1,E 1", 1),
         ("E 1,L 1,! 2,E 2,L 2", 1),
         ("E 1,L 1,K 1,! 2,E 2,L 2", 0),
+        ("S 1,K 1,S 2,s 2,! 3,E 3", 0),
         ("E 1,K 1,! 2,E 2,L 2,! 3,E 3,L 3,E 4,L 4,! 5", 1),
     ],
 )

@@ -175,7 +175,7 @@ def test_ended_meanwhile(path: str) -> None:
     assert file is not None
     other.send_signal(signal.SIGKILL)
     other.communicate()
-    look = holders._Look()
+    look = holders.Look()
     look.known = {file: (other.pid,)}
     assert look.holders(file) == ()
 
