@@ -241,6 +241,18 @@ class Server:
         return sum(1 for _, _, granted in self.sessions() if not granted)
 
 
+@contextlib.contextmanager
+def black_hole(*, full: bool) -> Iterator[int]:
+    """The port of something that never answers: it takes connections, or its queue is full and packets are dropped."""
+    with socket.create_server((LOOPBACK, 0), backlog=0) as listening, contextlib.ExitStack() as stack:
+        port = int(listening.getsockname()[1])
+        for _ in range(3 if full else 0):
+            filling = stack.enter_context(socket.socket())
+            filling.settimeout(0)
+            filling.connect_ex((LOOPBACK, port))
+        yield port
+
+
 HBA = """
 local all all trust
 local replication all trust

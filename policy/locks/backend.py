@@ -55,6 +55,9 @@ if TYPE_CHECKING:
                 LockUnavailable: It can never work.
             """
 
+        def attempting(self) -> Generator[Pause, None, bool]:
+            """What `attempt` does, pausing whenever it would block: for an event loop."""
+
         def wait(self, deadline: Deadline) -> Generator[Pause, None, bool]:
             """Waits after an attempt that failed, pausing whenever it yields.
 

@@ -78,6 +78,11 @@ class FileLock:
             opening.refresh(file)
         return locked
 
+    def attempting(self) -> Generator[Pause, None, bool]:
+        """The same: a file is opened at once."""
+        yield from ()
+        return self.attempt()
+
     def wait(self, deadline: Deadline) -> Generator[Pause, None, bool]:
         """Queues in the kernel.
 

@@ -267,7 +267,7 @@ def take(
         if lock is None:
             continue
         for _ in range(_REPLACED):
-            if not lock.attempt():
+            if not (lock.attempt() if synchronous else (yield from lock.attempting())):
                 if _is_taken(lock, held) or (reenter and owners.enters_again(lock)):
                     lock.release()
                     held.taken.pop()

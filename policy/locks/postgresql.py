@@ -149,10 +149,14 @@ class PostgresqlLock:
         Raises:
             LockUnavailable: The server cannot be reached, cannot be trusted with a lock, or refuses.
         """
+        return drive(self.attempting())
+
+    def attempting(self) -> Generator[Pause, None, bool]:
+        """The same in steps."""
         if self._fault:
             raise self._fault
         try:
-            return drive(self._attempt())
+            return (yield from self._attempt())
         except SessionError as error:
             self.release()
             raise self.unavailable(error) from None

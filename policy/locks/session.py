@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10.0  # where neither the service nor PGCONNECT_TIMEOUT says another
 _WRITE_SECONDS = 0.002  # until a socket that is being connected, or whose buffer is full, is looked at again
+_LONGEST_WRITE_SECONDS = 0.05
 _CANCEL_SECONDS = 2.0
 _TCP_THIN_LINEAR_TIMEOUTS = 16  # tcp(7), Linux 2.6.34: six times without waiting longer
 _TCP_RTO_MAX_MS = 44  # Linux 6.15
@@ -220,17 +221,8 @@ class Session:
         with unforked:
             self._connection = connection = pq.PGconn.connect_start(self.server.conninfo.encode())
             _open[id(self)] = self
-        until = time.monotonic() + _seconds(connection)
         try:
-            while True:
-                with unforked:
-                    state = self._poll(connection, until)
-                if state == pq.PollingStatus.OK:
-                    break
-                # A pause wakes for reading only; the socket is ready for writing as soon as the server has answered.
-                writing = state == pq.PollingStatus.WRITING
-                left = _WRITE_SECONDS if writing else max(0.0, until - time.monotonic())
-                yield Pause(-1 if writing else connection.socket, left)
+            yield from self._connecting(connection)
         except BaseException:
             self.close()
             raise
@@ -238,16 +230,17 @@ class Session:
         connection.nonblocking = 1
         connection.notice_handler = self._notice
 
-    def _poll(self, connection: PGconn, until: float) -> int:
-        """One step of connecting."""
+    def _connecting(self, connection: PGconn) -> Generator[Pause, None, None]:
         pq = _library()
-        failed = connection.status == pq.ConnStatus.BAD
-        state: int = pq.PollingStatus.FAILED if failed else connection.connect_poll()
-        if state == pq.PollingStatus.FAILED:
-            raise _failure(connection)
-        if state != pq.PollingStatus.OK and time.monotonic() >= until:
-            raise SessionError(f"no answer from {self.server} while connecting", _UNREACHABLE)
-        return state
+        until = time.monotonic() + _seconds(connection)
+        state = pq.PollingStatus.WRITING  # what libpq says first
+        while state != pq.PollingStatus.OK:
+            if connection.status == pq.ConnStatus.BAD or state == pq.PollingStatus.FAILED:
+                raise _failure(connection)
+            if not (yield from _readiness(connection, until, writing=state == pq.PollingStatus.WRITING)):
+                raise SessionError(f"no answer from {self.server} while connecting", _UNREACHABLE)
+            with unforked:
+                state = connection.connect_poll()
 
     def _notice(self, result: object) -> None:
         """Keeps a warning: a cancelled wait for the standby is only a warning to PostgreSQL."""
@@ -310,7 +303,7 @@ class Session:
             raise SessionError(self._warned, state="01000")
         return rows
 
-    def _pause(self, until: float, descriptor: int, longest: float = 60.0) -> Generator[Pause, None, None]:
+    def _pause(self, until: float, descriptor: int, longest: float = SLICE_SECONDS) -> Generator[Pause, None, None]:
         left = until - time.monotonic()
         if left <= 0:
             raise Overdue(f"no answer from {self.server}")
@@ -338,12 +331,11 @@ class Session:
         until = time.monotonic() + _CANCEL_SECONDS
         try:
             cancelling.start()
-            while (state := cancelling.poll()) not in {pq.PollingStatus.OK, pq.PollingStatus.FAILED}:
-                left = until - time.monotonic()
-                if left <= 0:
+            state = pq.PollingStatus.WRITING
+            while state not in {pq.PollingStatus.OK, pq.PollingStatus.FAILED}:
+                if not drive(_readiness(cancelling, until, writing=state == pq.PollingStatus.WRITING)):
                     break
-                writing = state == pq.PollingStatus.WRITING
-                sleep(Pause(-1 if writing else cancelling.socket, _WRITE_SECONDS if writing else left))
+                state = cancelling.poll()
         except Exception:  # noqa: BLE001  (the session is closed next, and then the server sees for itself)
             return
         finally:
@@ -382,6 +374,39 @@ def _library() -> Any:  # a module of psycopg's
         missing = "psycopg is not installed" if error.name else _line(str(error))
         raise SessionError(missing, "pip install 'lock-policy[postgresql]'") from None
     return pq
+
+
+def _readiness(connection: Any, until: float, *, writing: bool) -> Generator[Pause, None, bool]:  # a PGcancelConn, too
+    """Pauses until a socket that is being connected can be written to, or read from: libpq would block before.
+
+    Args:
+        connection: A PGconn or a PGcancelConn.
+        until: How long to wait, on the monotonic clock.
+        writing: What libpq waits for.
+
+    Returns:
+        False when time is up.
+    """
+    pause = _WRITE_SECONDS
+    while not _is_ready(connection.socket, writing=writing):
+        left = until - time.monotonic()
+        if left <= 0:
+            return False
+        # A pause wakes for reading only.
+        yield Pause(-1, min(left, pause)) if writing else Pause(connection.socket, min(left, SLICE_SECONDS))
+        pause = min(2 * pause, _LONGEST_WRITE_SECONDS)
+    return time.monotonic() < until
+
+
+def _is_ready(descriptor: int, *, writing: bool) -> bool:
+    import select
+
+    if sys.platform == "win32":
+        wanted = [descriptor]
+        return any(select.select([] if writing else wanted, wanted if writing else [], wanted, 0))
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT if writing else select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _retransmit_soon(descriptor: int) -> None:

@@ -22,6 +22,7 @@ if sys.platform == "win32":
     pytest.skip("needs POSIX processes", allow_module_level=True)
 
 from policy.locks.postgresql import PostgresqlLock
+from policy.locks.session import Server as Address
 from policy.locks.session import Session
 from tests import servers
 
@@ -360,6 +361,40 @@ def test_waiting_in_an_event_loop(stage: Stage) -> None:
     assert sessions(stage) == []
 
 
+@pytest.mark.parametrize("full", [False, True], ids=["silent", "dropping"])
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_connecting_in_an_event_loop(monkeypatch: pytest.MonkeyPatch, full: bool, cancelled: bool) -> None:
+    """The loop goes on while a server that never answers is connected to; cancelling leaves no descriptor open."""
+    servers.need_server()
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "1")
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0.01)
+
+    async def connects(lock: PostgresqlLock) -> None:
+        beside = asyncio.create_task(turn())
+        task = asyncio.create_task(holding.hold_async([lock]))
+        if cancelled:
+            await asyncio.wait([beside], timeout=0.5)
+            assert lock.descriptors
+            task.cancel()
+        try:
+            await task
+        finally:
+            beside.cancel()
+
+    with servers.black_hole(full=full) as port:
+        lock = PostgresqlLock(ClusterKey("k", ""), Address(host=servers.LOOPBACK, port=port, lease=600))
+        with pytest.raises(asyncio.CancelledError if cancelled else LockUnavailable):
+            asyncio.run(connects(lock))
+    assert turns >= 10
+    assert lock.descriptors == ()
+
+
 def test_holders(stage: Stage) -> None:
     """A waiter learns the holder's host, process, user, command and since when it holds the lock, and its key."""
     before = time.time()
@@ -654,8 +689,6 @@ def test_collision_is_seen(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_needs_nothing_before_it_is_taken() -> None:
     """A plan with such a lock can be made, compared and shown without psycopg and without a server."""
-    from policy.locks.session import Server as Address
-
     one = PostgresqlLock(ClusterKey("a", "b"), Address(service="x"))
     assert one == PostgresqlLock(ClusterKey("a", "elsewhere"), Address(service="x"))
     assert one != PostgresqlLock(ClusterKey("c", "b"), Address(service="x"))

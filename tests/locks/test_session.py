@@ -17,8 +17,10 @@ from policy.locks.session import Overdue, Server, Session, SessionError, drive
 from tests import servers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
+
+    from policy.locks.backend import Pause
 
 
 @pytest.fixture
@@ -54,6 +56,27 @@ def test_names_for_people() -> None:
     """A server is named by its service, else by its address."""
     assert str(Server(service="locks", host="h")) == "service locks"
     assert str(Server(host="h", port=5433, dbname="d")) == "h:5433/d"
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["silent", "dropping"])
+def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch, full: bool) -> None:
+    """Connecting ends when PGCONNECT_TIMEOUT is over, and pauses until then: libpq never blocks, nor is it asked."""
+    servers.need_server()
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "1")
+    with servers.black_hole(full=full) as port:
+        session = Session(Server(host=servers.LOOPBACK, port=port, dbname="d", user="u", lease=600))
+        pauses = []
+
+        def recorded() -> Generator[Pause, None, None]:
+            for pause in session.connect():
+                pauses.append(pause.seconds)
+                yield pause
+
+        with pytest.raises(SessionError, match=r"no answer from .* while connecting"):
+            drive(recorded())
+    assert sum(pauses) > 0.5
+    assert max(pauses) <= 0.5
+    assert session.descriptor == -1
 
 
 def test_answers_come_in_order(session: Session) -> None:
