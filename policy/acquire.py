@@ -64,10 +64,11 @@ def steps(
             lock.shared = shared or decision.shared
         wanted, free = adapt(decision) if adapt else (decision.plan, ())
         try:
-            held.locks = tuple(lock for lock in wanted if _has_place(lock))
+            kind = decision.environment.kind
+            held.locks = tuple(lock for lock in wanted if _has_place(lock, kind))
             yield from take(held, start=begin, timeout=limit, **options)
             # While those were waited for, an environment may have been made with a place for more.
-            late = tuple(lock for lock in wanted if lock not in held.locks and _has_place(lock))
+            late = tuple(lock for lock in wanted if lock not in held.locks and _has_place(lock, kind))
             if late:
                 first, held.locks = held.locks, late
                 yield from take(held, start=begin, timeout=limit, **options)
@@ -91,9 +92,23 @@ def steps(
             return decision
 
 
-def _has_place(lock: Lock) -> bool:
-    """Whether a lock can be: one in an environment that does not exist yet has no folder to lie in."""
-    return lock.purpose != "local" or os.path.isdir(os.path.dirname(lock.name))
+def _has_place(lock: Lock, kind: str) -> bool:
+    """Whether a lock can be: one in an environment that is not made yet has no folder to lie in, or an empty one.
+
+    An empty folder stays empty: uv and conda make an environment in no other, and prek, for one, makes it beforehand.
+    What uv installs with --target needs no environment, and uv locks an empty folder for it.
+    """
+    if lock.purpose != "local" or os.path.lexists(lock.name):
+        return True
+    folder = os.path.dirname(lock.name)
+    if kind != "virtualenv":
+        return os.path.isdir(folder)
+    try:
+        return bool(os.listdir(folder))
+    except PermissionError:
+        return True  # what may be entered and not read
+    except OSError:
+        return False
 
 
 def _pass(locks: Sequence[Lock], **options: Any) -> Generator[Pause, None, None]:

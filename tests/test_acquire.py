@@ -195,3 +195,15 @@ def test_some_only_free(root: str) -> None:
     processes.end(holder)
     assert caught.value.path == left[0].name
     assert processes.probe(ours[0].name)["outcome"] == "held"
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("virtualenv", ["gate"]), ("target", ["gate", "local"])])
+def test_empty_folder(tmp_path: Path, kind: str, expected: list[str]) -> None:
+    """An empty folder stays empty for who makes an environment there; one that uv installs into is locked."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    rules, held = deciding(), Held()
+    drive(held, acquire.steps(held, rules, rules.decide(factories.request(root=str(folder), kind=kind)), warn=print))
+    with held:
+        assert [lock.purpose for lock in held.taken] == expected
+        assert os.listdir(folder) == ([".lock"] if "local" in expected else [])

@@ -66,17 +66,17 @@ def project(tmp_path: Path) -> Project:
     return Project(base / "project", environ)
 
 
-def imported(project: Project, *arguments: str) -> set[str]:
+def imported(project: Project, *arguments: str, code: str = COMMAND) -> set[str]:
     """The modules that a warm command imports and that Python's own start does not."""
     true = shutil.which("true") or "/bin/true"
     line = [*arguments, "--", true] if arguments[0] == "run" else list(arguments)
-    project.python("-c", COMMAND, *line)
+    project.python("-c", code, *line)
 
     def modules(*command: str) -> set[str]:
         told = project.python("-X", "importtime", *command).stderr
         return set(re.findall(r"^import time:.*\| +([\w.]+)$", told, re.MULTILINE)) - {"package"}
 
-    return modules("-c", COMMAND, *line) - modules("-c", "import os")
+    return modules("-c", code, *line) - modules("-c", "import os")
 
 
 # A module that is new here costs every user of a command: import it in the function that needs it, or say here why not.
@@ -156,6 +156,21 @@ EXPLAIN = BOTH | {
 def test_run_imports(project: Project) -> None:
     """A warm `policy run` imports these modules and no others, nothing that was installed beside it among them."""
     assert imported(project, "run") <= RUN
+
+
+@linux
+def test_shim_imports(project: Project) -> None:
+    """A warm shim of pip imports what `policy run -- pip` does, two modules of its own, and no others."""
+    true = shutil.which("true") or "/bin/true"
+    (project.directory / "bin").mkdir()
+    (project.directory / "bin" / "pip").symlink_to(true)
+    shimmed = Project(project.directory, {**project.environ, "PATH": str(project.directory / "bin")})
+    code = PATHS + "from policy.shim import main; main('pip')"
+    own = {"policy.shim", "policy.commands.tools"}
+    which = {"change", "interpreter", "pip", "wrappers"}  # of which environment `pip install x` is about
+    assert imported(shimmed, "install", "x", code=code) <= RUN | own | {f"policy.environment.{name}" for name in which}
+    few = {"policy", "policy.commands", "policy.errors", "policy.variables", "__future__", "errno"}
+    assert imported(shimmed, "list", code=code) <= own | few
 
 
 @linux

@@ -116,6 +116,15 @@ def test_once(directory: Path, environ: Mapping[str, str]) -> None:
     assert (directory / ".venv" / "bin" / "python").exists()
 
 
+def test_empty_folder(directory: Path, environ: Mapping[str, str]) -> None:
+    """`uv venv` makes an environment in an empty folder under `policy run`, as it does without."""
+    (directory / ".venv").mkdir()
+    process = start(directory, environ, "run", "--", "uv", "venv", "-q")
+    assert process.communicate(timeout=PATIENCE) == ("", "")
+    assert process.returncode == 0
+    assert (directory / ".venv" / "bin" / "python").exists()
+
+
 def test_replacing_the_environment_loses_no_lock(directory: Path, environ: Mapping[str, str]) -> None:
     """`policy run --close -- uv venv --clear` ends with 0: uv deletes the environment's lock, and the gate is held."""
     real_uv.virtualenv(directory / ".venv")

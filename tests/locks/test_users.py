@@ -174,20 +174,26 @@ def test_what_is_told(root: Path, started: list[subprocess.Popen[str]]) -> None:
 
 
 def test_cost(root: Path, started: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many processes of one program there are, a few of them are asked what they have mapped."""
+    """Of many processes of one program each costs one system call, and a few are asked what they have mapped."""
     for _ in range(60):
         start(started, "/bin/sh", "-c", "echo ready; read x")
-    asked: list[str] = []
-    content = module._content
+    asked: dict[str, list[str]] = {"readlink": [], "open": []}
 
-    def counting(path: str) -> bytes:
-        asked.append(path)
-        return content(path)
+    def counting(name: str) -> None:
+        really = getattr(os, name)
 
-    monkeypatch.setattr(module, "_content", counting)
+        def counted(path: str, *rest: Any, **options: Any) -> Any:
+            asked[name].append(str(path))
+            return really(path, *rest, **options)
+
+        monkeypatch.setattr(os, name, counted)
+
+    counting("readlink")
+    counting("open")
     assert using(root) == {}
     ours = {str(process.pid) for process in started}
-    assert len([path for path in asked if path.split("/")[2] in ours]) <= 8
+    assert len([path for path in asked["readlink"] if path.split("/")[2] in ours]) == len(ours)
+    assert len([path for path in asked["open"] if path.split("/")[2] in ours]) <= 8
 
 
 # Waiting
