@@ -116,6 +116,7 @@ BOTH = frozenset(
         "policy.environment",
         "policy.rules",
         "policy.variables",
+        "policy.seahash",
         "policy.version",
         "policy.uv",
         "policy.uv.names",
