@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from policy.checks.codes import CODES
 from policy.commands import COMMANDS, parser_for
+from policy.commands.cluster import CODES as EXAMINED
 from policy.commands.health.finding import CODES as ILLS
 from policy.commands.help import options_of
 from policy.config.cases import EXPECT
@@ -19,6 +20,7 @@ from policy.config.schema import BEYOND
 from policy.render.effective import written
 from policy.rules import globs
 from policy.rules.conditions import CONDITIONS, Combinator, toml
+from policy.rules.hints import HINTS
 from policy.rules.rule import KEYS as RULE_KEYS
 from policy.rules.shapes import PATHS, TEXTS
 from policy.rules.supposition import DEFAULTS
@@ -51,6 +53,7 @@ EXIT_CODES = {
     "1": "a finding: a warning of `policy check --strict`, a failing `policy test`, something wrong for "
     "`policy doctor`, a difference of `policy diff`",
     "2": "usage or configuration error",
+    "130": "interrupted, as by Ctrl-C",
 }
 RUN_EXIT_CODES = {
     "the command's own": "the command ran; 128+N where signal N ended it",
@@ -83,6 +86,16 @@ def page() -> str:
         ),
         _table(
             "Findings of `policy doctor`", ("code", "meaning"), [(f"`{code}`", text) for code, text in ILLS.items()]
+        ),
+        _table(
+            "Findings of `policy cluster status`",
+            ("code", "meaning"),
+            [(f"`{code}`", text) for code, text in EXAMINED.items()],
+        ),
+        _table(
+            "Hints of `policy explain`",
+            ("hint", "given for"),
+            [(f"`{hint.__name__.replace('_', '-')}`", (hint.__doc__ or "").partition("\n")[0]) for hint in HINTS],
         ),
         _exit_codes(),
         _table(
@@ -264,6 +277,8 @@ ANCHORS = {
     "Tests": "given",
     "Findings of `policy check`": "code",
     "Findings of `policy doctor`": "doctor",
+    "Findings of `policy cluster status`": "status",
+    "Hints of `policy explain`": "hint",
     "Exit codes": "exit",
     "Environment variables": "variable",
 }

@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from policy.commands.reading import Arguments
+
 STDERR = 2
 USAGE = 2
 FAILED = 125
@@ -31,23 +33,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 fine, 1 a finding, 2 usage or configuration error; `run` follows env(1) and timeout(1).
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    failed = USAGE
+    failed, verbose = USAGE, False
     _make_streams_usable()
     try:
         name, words = _called(words)
         failed = FAILED if name in AS_ENV else USAGE
-        code = _run(name, words)
+        read = parser_for(name).read(words)
+        verbose = getattr(read, "verbose", False)
+        code = _run(name, read)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except (PolicyError, OSError) as error:
         try:
-            return _failure(error, failed)
+            code = _failure(error, failed)
+            if verbose and code:
+                _refer(code)
         except OSError:  # stderr went away, too
             silence(sys.stderr)
             return failed
-    else:
-        return code
+    return code
 
 
 def _called(words: list[str]) -> tuple[str, list[str]]:
@@ -59,8 +64,7 @@ def _called(words: list[str]) -> tuple[str, list[str]]:
     return called(words)
 
 
-def _run(name: str, words: list[str]) -> int:
-    read = parser_for(name).read(words)
+def _run(name: str, read: Arguments) -> int:
     if read.help or read.version:
         from policy.commands import help
 
@@ -88,6 +92,14 @@ def _failure(error: PolicyError | OSError, failed: int) -> int:
         return 0  # the reader has seen enough
     complain(str(error))
     return failed
+
+
+def _refer(code: int) -> None:
+    """Says where the documentation has an exit code."""
+    from policy.commands.options import note
+    from policy.manual import anchor
+
+    note(f"exit code {code}: {anchor('exit', str(code))}")
 
 
 def _make_streams_usable() -> None:

@@ -31,6 +31,7 @@ def arguments(parser: Parser) -> None:
     options.configuration(parser)
     options.color(parser)
     options.quiet(parser)
+    options.verbose(parser)
 
 
 def main(arguments: Arguments) -> int:
@@ -106,7 +107,8 @@ def _print(report: Report, arguments: Arguments) -> None:
     if arguments.output_format != "text":
         sys.stdout.write(findings.FINDING_FORMATS[arguments.output_format](report))
         return
-    text = findings.text(report, color=wanted(arguments.color, sys.stderr, os.environ))
+    color = wanted(arguments.color, sys.stderr, os.environ)
+    text = findings.text(report, color=color, verbose=arguments.verbose)
     sys.stderr.write(fit_messages(text, width(sys.stderr)))
     sys.stderr.flush()
     if not arguments.quiet:

@@ -15,6 +15,7 @@ from policy.errors import UsageError
 from policy.locks.cluster import cluster_server
 from policy.locks.cluster_checks import SEEN, Seen, check, check_encryption, check_pooler, is_loopback, opening, wanted
 from policy.locks.session import Server, Session, SessionError, drive
+from policy.manual import anchor
 from policy.render.layout import fit, width
 from policy.render.style import BOLD, GREEN, RED, YELLOW, paint
 from policy.render.style import wanted as color_wanted
@@ -49,6 +50,23 @@ alter system set ssl = on;                         -- needs ssl_cert_file and ss
 -- Each holder and each waiter needs one connection:
 -- alter system set max_connections = 200;         -- needs a restart
 """
+
+
+CODES = {
+    "reachable": "Whether a session can be opened at the address, and how long it took.",
+    "tls": "Whether the connection is encrypted; off this host it has to be.",
+    "pooler": "Whether a pooler stands between that gives one session to several clients; then two would hold a lock.",
+    "version": "Which PostgreSQL it is.",
+    "recovery": "Whether it is the primary; a standby in recovery gives no locks.",
+    "keepalives": "Whether both ends notice within the lease that the other has vanished.",
+    "epoch": "Since when the server has kept its locks; a younger one than the lease gives none away.",
+    "standbys": "Whether a synchronous standby confirms each heartbeat, so that a failover cannot split the holders.",
+    "connections": "How many connections are left: each holder and each waiter needs one.",
+    "replication": "Whether there are asynchronous standbys, which have no locks when they are promoted.",
+    "clock": "How far the server's clock is from this host's; locks do not depend on it.",
+    "locks": "How many locks are held and waited for.",
+}
+"""What `policy cluster status` looks at."""
 
 
 @frozen
@@ -165,7 +183,7 @@ def status(arguments: Arguments) -> int:
         raise UsageError("no server is named: write [cluster] into the user's or the system file, or give --host")
     found = list(examine(server))
     if arguments.output_format == "json":
-        records = [asdict(finding) for finding in found]
+        records = [{**asdict(finding), "anchor": anchor("status", finding.code)} for finding in found]
         text = json.dumps({"version": 1, "server": str(server), "findings": records}, indent=2) + "\n"
     else:
         text = fit(_text(found, color=color_wanted(arguments.color, sys.stdout)), width(sys.stdout))

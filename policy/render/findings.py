@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from policy.checks.codes import ERROR, WARNING
+from policy.manual import anchor
 from policy.render.github import annotation
 from policy.render.gitlab import as_gitlab
 from policy.render.junit import Case, document
@@ -25,9 +26,20 @@ VERSION = 1
 COLORS = {ERROR: RED, WARNING: YELLOW}
 
 
-def text(report: Report, *, color: bool) -> str:
-    """Each finding as `FILE:LINE:COLUMN: error: MESSAGE`, with the line and a caret."""
-    return "".join(_text(finding, color=color) + "\n" for finding in report.findings)
+def text(report: Report, *, color: bool, verbose: bool = False) -> str:
+    """Each finding as `FILE:LINE:COLUMN: error: MESSAGE`, with the line and a caret.
+
+    Args:
+        report: What was found.
+        color: Whether to colour it.
+        verbose: Whether to name its code, and where the documentation has it.
+    """
+    parts = []
+    for finding in report.findings:
+        parts.append(_text(finding, color=color) + "\n")
+        if verbose:
+            parts.append(f"    = {paint(finding.code, BOLD, color=color)}: {anchor('code', finding.code)}\n")
+    return "".join(parts)
 
 
 def _text(finding: Finding, *, color: bool) -> str:
@@ -82,6 +94,7 @@ def _record(finding: Finding) -> dict[str, Any]:
     return {
         "severity": finding.severity,
         "code": finding.code,
+        "anchor": anchor("code", finding.code),
         "file": diagnostic.location.file,
         "line": diagnostic.line if located else None,
         "column": diagnostic.column if located else None,

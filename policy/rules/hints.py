@@ -129,13 +129,18 @@ IN_RUN = (local_system, no_boolean, private_temporary_directory, remote)
 
 
 def hints(decision: Decision, trace: Trace) -> list[str]:
-    """Every hint that applies, one sentence each.
+    """Every hint that applies, one sentence each, and where the documentation says more.
 
     Args:
         decision: What was decided.
         trace: Its steps, as `trace` gives them.
     """
-    return [hint for hint in (ask(decision, trace) for ask in HINTS) if hint]
+    found = [(hint, ask.__name__) for ask in HINTS if (hint := ask(decision, trace))]
+    if not found:
+        return []
+    from policy.manual import anchor
+
+    return [f"{hint} ({anchor('hint', name)})" for hint, name in found]
 
 
 def hints_in_run(decision: Decision) -> list[str]:

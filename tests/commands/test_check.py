@@ -150,6 +150,7 @@ def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {key: warning[key] for key in warning if key != "message"} == {
         "severity": "warning",
         "code": "kept-out-by-caller",
+        "anchor": "docs/reference.md#code-kept-out-by-caller",
         "file": str(file),
         "line": 3,
         "column": 7,

@@ -23,9 +23,11 @@ if sys.platform == "win32":
 
 
 def told(asked: Request, *rules: Rule) -> list[str]:
-    """The hints for a request."""
+    """The hints for a request, without the places in the documentation that follow them."""
     decision = PlainChain([*rules, *BUILT_IN], {}).decide(asked)
-    return hints.hints(decision, trace(decision.chain.rules, decision.index, asked))
+    found = hints.hints(decision, trace(decision.chain.rules, decision.index, asked))
+    assert all(" (docs/reference.md#hint-" in hint for hint in found)
+    return [hint.rpartition(" (")[0] for hint in found]
 
 
 def plain(root: Path, environ: dict[str, str] | None = None, **more: Any) -> Request:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from policy.manual import anchor
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -68,7 +70,7 @@ class Finding:
     @property
     def anchor(self) -> str:
         """Where the documentation says more."""
-        return f"docs/reference.md#doctor-{self.code}"
+        return anchor("doctor", self.code)
 
 
 @frozen

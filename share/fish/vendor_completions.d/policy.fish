@@ -132,6 +132,7 @@ complete -c policy -n '__policy_is check' -l no-config -d 'read no file at all (
 complete -c policy -n '__policy_is check' -l project -x -a '(__fish_complete_directories)' -d 'look for the project\'s configuration here and upward'
 complete -c policy -n '__policy_is check' -l color -x -a 'auto always never' -d 'colours (also NO_COLOR, FORCE_COLOR)'
 complete -c policy -n '__policy_is check' -s q -l quiet -d 'no notes and no warnings'
+complete -c policy -n '__policy_is check' -s v -l verbose -d 'say more'
 complete -c policy -n '__policy_is check' -s h -l help -d 'show this help'
 complete -c policy -n '__policy_is check' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is check' -r -F
