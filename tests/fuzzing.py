@@ -36,7 +36,7 @@ MEMORY = 100
 """Megabytes that all inputs together may take on top of what the program takes anyway."""
 
 LAYERS = ("project", "system", "user", "file")
-FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit")
+CHECK_FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit")
 
 WORDS = (
     b"[[rules]]\n",
@@ -160,7 +160,7 @@ def check_configuration(data: bytes) -> None:
     file = input_file()
     file.write_bytes(data)
     layer = LAYERS[len(data) % len(LAYERS)]
-    chosen = FORMATS[len(data) // len(LAYERS) % len(FORMATS)]
+    chosen = CHECK_FORMATS[len(data) // len(LAYERS) % len(CHECK_FORMATS)]
     out, told = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(told):
         code = main(["check", "--layer", layer, "--output-format", chosen, str(file)])

@@ -168,7 +168,13 @@ def test_shim_imports(project: Project) -> None:
     shimmed = Project(project.directory, {**project.environ, "PATH": str(project.directory / "bin")})
     code = PATHS + "from policy.shim import main; main('pip')"
     own = {"policy.shim", "policy.commands.tools"}
-    which = {"change", "interpreter", "pip", "wrappers"}  # of which environment `pip install x` is about
+    which = {
+        "change",
+        "externally_managed",
+        "interpreter",
+        "pip",
+        "wrappers",
+    }  # of which environment `pip install x` is about
     assert imported(shimmed, "install", "x", code=code) <= RUN | own | {f"policy.environment.{name}" for name in which}
     few = {"policy", "policy.commands", "policy.errors", "policy.variables", "__future__", "errno"}
     assert imported(shimmed, "list", code=code) <= own | few

@@ -160,7 +160,7 @@ def render(record: dict[str, object], *, color: bool) -> str:
 def test_format(copy: Copy) -> None:
     """An output format of `explain` is a module in `render/` and its name there."""
     copy.add("render/word.py", FORMAT)
-    copy.edit("render/__init__.py", r"^FORMATS = \(", 'FORMATS = ("word", ')
+    copy.edit("render/__init__.py", r"^DECISION_FORMATS = \(", 'DECISION_FORMATS = ("word", ')
     assert copy.run("explain", "--output-format", "word") == "virtualenv\n"
     assert "word" in copy.run("explain", "--help")
     assert all(re.search(r"\bword\b", script) for script in copy.completions())

@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 from policy.commands import options
 from policy.commands.reading import REMAINDER
-from policy.render import FORMATS, MANY, render
+from policy.render import DECISION_FORMATS, MANY, render
 from policy.rules.request import Request
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ def arguments(parser: Parser) -> None:
         metavar="COMMAND",
         help="a command: which environment `policy run -- COMMAND` would lock, why that one, and what is left to uv",
     )
-    parser.add_argument("--output-format", choices=FORMATS, default="text", help="default: text")
+    parser.add_argument("--output-format", choices=DECISION_FORMATS, default="text", help="default: text")
     options.environment(parser)
     group = parser.add_argument_group("what if")
     group.add_argument("--env", metavar="NAME=VALUE", action="append", help="as if this variable were set")

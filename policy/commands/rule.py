@@ -9,13 +9,11 @@ if TYPE_CHECKING:
     from policy.checks.codes import Code
     from policy.commands.reading import Arguments, Parser
 
-FORMATS = ("text", "json")
-
 
 def arguments(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument("code", metavar="CODE", nargs="?", help="such as unknown-key; absent: list all codes")
-    parser.add_argument("--output-format", choices=FORMATS, default="text", help="default: text")
+    parser.add_argument("--output-format", choices=("text", "json"), default="text", help="default: text")
 
 
 def main(arguments: Arguments) -> int:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from policy.config.layers import Source
     from policy.rules.chain import Chain
 
-FORMATS = ("toml", "json", "html")
-
 
 def arguments(parser: Parser) -> None:
     """The options of the command."""
@@ -26,7 +24,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--merged", metavar="DIR", help="of the system files below another host's /etc, which DIR is a copy of"
     )
-    parser.add_argument("--output-format", choices=FORMATS, default="toml", help="default: toml")
+    parser.add_argument("--output-format", choices=("toml", "json", "html"), default="toml", help="default: toml")
     options.configuration(parser)
     options.settings(parser)
     options.quiet(parser)

@@ -1,4 +1,4 @@
-"""How a decision is shown; a new format is a module here with a function `render` and a name in FORMATS."""
+"""How a decision is shown; a new format is a module here with a function `render` and a name in DECISION_FORMATS."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FORMATS = ("text", "json", "toml", "path", "html")
+DECISION_FORMATS = ("text", "json", "toml", "path", "html")
 MANY = 12  # rules before and after the matching one that text shows, unless all are asked for
 
 
 def render(format: str, record: dict[str, Any], *, color: bool = False) -> str:
-    """A decision's record in one of the FORMATS.
+    """A decision's record in one of the DECISION_FORMATS.
 
     Args:
         format: Its name.

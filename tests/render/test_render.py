@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.render import FORMATS, MANY, record, render
+from policy.render import DECISION_FORMATS, MANY, record, render
 from policy.render.style import BOLD, RED, paint, wanted
 from policy.rules.decision import PlainChain
 from policy.rules.plain import BUILT_IN, PlainRule
@@ -139,7 +139,7 @@ warning: /p/x.toml is ignored: everyone can write it"""  # noqa: E501  (as it is
 
 def test_formats() -> None:
     """The formats of the design."""
-    assert FORMATS == ("text", "json", "toml", "path", "html")
+    assert DECISION_FORMATS == ("text", "json", "toml", "path", "html")
 
 
 @pytest.mark.parametrize(("make", "expected"), [(plain, PLAIN), (rich, RICH)], ids=["plain", "rich"])
@@ -251,7 +251,7 @@ def test_json_of_combinators() -> None:
 
 def test_json_has_no_secrets() -> None:
     """No format shows what a variable holds."""
-    for format in FORMATS:
+    for format in DECISION_FORMATS:
         assert "secret" not in render(format, rich())
 
 
