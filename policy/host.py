@@ -1,14 +1,15 @@
-"""What every package asks of the host: homes and names of users, the XDG folders, files that somebody else controls."""
+"""What every package asks of the host: homes and names of users, the XDG folders, mounts, files of somebody else."""
 
 from __future__ import annotations
 
 import os
 import stat
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 # O_NONBLOCK: opening a FIFO that took the place of the file since it was looked at must not wait for a writer
 _FLAGS = (
@@ -118,6 +119,195 @@ def beginning(path: str, most: int) -> bytes:
         return content(descriptor, most)
     finally:
         os.close(descriptor)
+
+
+def process_file(path: str) -> bytes:
+    """A file of /proc; empty where there is none. Not opened as text, which may import an encoding.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It is there and cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except FileNotFoundError:
+        return b""
+    try:
+        return content(descriptor, sys.maxsize)
+    finally:
+        os.close(descriptor)
+
+
+def descriptor_facts(descriptor: int) -> dict[str, str]:
+    """What proc_pid_fdinfo(5) says of a descriptor of this process: `mnt_id`, ...; empty where there is no /proc.
+
+    Args:
+        descriptor: It.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    facts: dict[str, str] = {}
+    for line in process_file(f"/proc/self/fdinfo/{descriptor}").decode("ascii", "replace").splitlines():
+        name, _, value = line.partition(":")
+        facts[name] = value.strip()
+    return facts
+
+
+def mounts(number: str = "") -> Iterator[tuple[str, ...]]:
+    """The mounts that this process sees, as `mount_fields` gives them; none where there is no /proc.
+
+    Args:
+        number: Only the mount with this number is wanted.
+
+    Raises:
+        OSError: The list cannot be read.
+    """
+    return mount_fields(process_file("/proc/self/mountinfo"), number)
+
+
+def mount_fields(table: bytes, number: str = "") -> Iterator[tuple[str, ...]]:
+    """The mounts of a table as proc_pid_mountinfo(5) describes it.
+
+    Args:
+        table: Its lines; one that is not understood is left out.
+        number: Only the mount with this number is wanted.
+
+    Yields:
+        The mount's number, the device's, the part of the file system that is mounted, the mount point, its options,
+        the file system's type, its source and its own options.
+    """
+    wanted = number.encode()
+    for line in table.split(b"\n"):
+        if wanted and line.partition(b" ")[0] != wanted:
+            continue
+        # The optional fields before the hyphen vary in number.
+        mount, _, system = line.partition(b" - ")
+        fields, rest = mount.split(b" ", 6), system.split(b" ")
+        try:
+            found = tuple(map(_unescaped, (fields[0], *fields[2:6], *rest[:3])))
+        except ValueError:
+            continue
+        if len(found) == 8:  # noqa: PLR2004  (counted in the man page)
+            yield found
+
+
+def _unescaped(field: bytes) -> str:
+    """A field without the kernel's escapes: a backslash and three octal digits."""
+    first, *parts = os.fsdecode(field).split("\\")
+    return first + "".join([chr(int(part[:3], 8)) + part[3:] for part in parts])
+
+
+_FOLLOW = os.access not in os.supports_follow_symlinks
+TICK_NANOSECONDS = 10_000_000
+"""A kernel older than 6.13 may give two changes of a file within one tick the same timestamps."""
+
+
+class Trail:
+    """Files that were looked for, with what stood there, by which one sees later that nothing has changed.
+
+    Attributes:
+        folder: A folder that must be there; "" where none must.
+        settled: False: something was looked at that can change without a trace here.
+    """
+
+    __slots__ = ("_absent", "_begun", "_present", "folder", "settled")
+
+    def __init__(self) -> None:
+        self._begun = time.time_ns()
+        self._absent: list[str] = []
+        self._present: dict[str, tuple[int, ...]] = {}
+        self.folder: str = ""
+        self.settled: bool = True
+
+    def is_absent(self, path: str) -> bool:
+        """Whether nothing stands at a path, not even a link that leads nowhere.
+
+        Mostly nothing does, and the exception of lstat(2) costs twice as much.
+        """
+        if os.access(path, os.F_OK, follow_symlinks=_FOLLOW):
+            return False
+        self._absent.append(path)
+        return True
+
+    def look(self, path: str) -> tuple[int, ...] | None:
+        """What stands at a path: device, inode, size, mtime and ctime in ns, mode and owner; None: nothing.
+
+        Of the file that the path leads to; of the link itself where it leads nowhere.
+        """
+        if self.is_absent(path):
+            return None
+        found = _identity(path)
+        if found is None:  # deleted meanwhile
+            self.settled = False
+            return None
+        self._present[path] = found
+        return found[:_WHOLE]
+
+    def owners(self, path: str) -> set[int]:
+        """The owners of a file that was looked at, and of the link that leads to it.
+
+        Args:
+            path: Something stood there.
+        """
+        found = self._present[path]
+        return {found[_OWNER], found[-1]}
+
+    def holds(self) -> bool:
+        """Whether a look at the same paths finds the same."""
+        for path in self._absent:
+            if os.access(path, os.F_OK, follow_symlinks=_FOLLOW):
+                return False
+        for path, found in self._present.items():
+            if _identity(path) != found:
+                return False
+        return not self.folder or os.path.isdir(self.folder)
+
+    @property
+    def is_young(self) -> bool:
+        """Whether a file could have changed since it was looked at and have the same timestamps."""
+        return is_young(self._present.values(), self._begun)
+
+
+def is_young(identities: Iterable[tuple[int, ...]], moment: int = 0) -> bool:
+    """Whether one of some files could have changed since a moment and have the same timestamps.
+
+    Args:
+        identities: What `Trail.look` gave.
+        moment: In nanoseconds; absent: now.
+    """
+    newest = max([identity[_CTIME] for identity in identities], default=0)
+    return (moment or time.time_ns()) - newest < TICK_NANOSECONDS
+
+
+_CTIME, _OWNER, _WHOLE = 4, 6, 7  # in an identity: where two of its fields stand, and how many the file has
+
+
+def _identity(path: str) -> tuple[int, ...] | None:
+    """What stands at a path; through a link, and then its own ctime, inode and owner too."""
+    try:
+        found = os.lstat(path)
+        link: tuple[int, ...] = ()
+        if stat.S_ISLNK(found.st_mode):
+            link = found.st_ctime_ns, found.st_ino, found.st_uid
+            try:
+                found = os.stat(path)
+            except OSError:
+                pass
+    except OSError:
+        return None
+    return (
+        found.st_dev,
+        found.st_ino,
+        found.st_size,
+        found.st_mtime_ns,
+        found.st_ctime_ns,
+        found.st_mode,
+        found.st_uid,
+        *link,
+    )
 
 
 def home(environ: Mapping[str, str]) -> str:

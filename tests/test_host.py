@@ -6,6 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from policy import host
 from tests import requirements
@@ -131,3 +133,41 @@ def test_programs(tmp_path: Path) -> None:
     found = [os.path.relpath(path, tmp_path) for path in host.programs(environ, "two", "one")]
     assert found == ["b/two", "b/one", "a/one"]
     assert not list(host.programs({}, "one"))
+
+
+@settings(database=None)
+@given(st.text(alphabet="0 -/\\:,a\n", max_size=300))
+def test_nonsense_in_mountinfo(table: str) -> None:
+    """A line of the mount table that is not understood is left out."""
+    for fields in host.mount_fields(table.encode()):
+        assert len(fields) == 8
+
+
+@settings(database=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_every_escaped_name_comes_back(name: str) -> None:
+    """What the kernel escapes is read back as it was, backslashes in any place included."""
+    escaped = name
+    for character in "\\ \t\n#":  # the backslash first, as the kernel goes character by character
+        escaped = escaped.replace(character, f"\\{ord(character):03o}")
+    (found,) = host.mount_fields(b"1 2 3:4 / %s rw - ext4 source rw\n" % escaped.encode())
+    assert found[3] == name
+
+
+def test_one_mount() -> None:
+    """A mount is found by its whole number."""
+    table = b"11 1 0:1 / /a rw - x s rw\n1 0 0:2 / /b rw shared:1 - x s rw\n"
+    assert [fields[:4] for fields in host.mount_fields(table, "1")] == [("1", "0:2", "/", "/b")]
+    assert len(list(host.mount_fields(table))) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_descriptor_facts() -> None:
+    """A descriptor has a mount, and that mount is listed."""
+    descriptor = os.open("/", os.O_RDONLY)
+    try:
+        number = host.descriptor_facts(descriptor)["mnt_id"]
+    finally:
+        os.close(descriptor)
+    assert [fields[3] for fields in host.mounts(number)] == ["/"]
+    assert host.process_file("/proc/nowhere") == b""

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import marshal
 import os
-import time
 
-from policy import cache
+from policy import cache, host
 from policy.config.layers import LAYERS
 from policy.rules.decision import PlainChain
 from policy.rules.index import Search
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from policy.config.layers import Source
     from policy.rules.chain import Chain
     from policy.rules.index import Index
-
-TICK_NANOSECONDS = 10_000_000  # a kernel older than 6.13 may give two changes within one tick the same timestamps
-CTIME = 4  # in the identity of a source
 
 
 def chain(sources: Sequence[Source], environ: Mapping[str, str]) -> PlainChain:
@@ -52,12 +48,13 @@ def chain(sources: Sequence[Source], environ: Mapping[str, str]) -> PlainChain:
     name = f"rules-{seahash(paths.encode('utf-8', 'surrogateescape')):016x}"
     # the version, because another one may have other built-in rules, or not be allowed by `required-version`
     key = (__version__, *(source.fingerprint for source in sources))
-    young = time.time_ns() - max(source.identity[CTIME] for source in sources) < TICK_NANOSECONDS
-    rules, settings, built = make() if young else cache.cached(name, key, make, environ)
-    if _leads_out(settings):
-        rules, settings, built = make()
+    young = host.is_young([source.identity for source in sources])
+    rules, kept, built = make() if young else cache.cached(name, key, make, environ)
+    settings = {key: Setting.of(plain) for key, plain in kept.items()}
+    if leads_out(settings):
+        rules, _, built = make()
     thawed = Rules(rules)
-    return PlainChain(thawed, {key: Setting.of(plain) for key, plain in settings.items()}, Search(thawed, built))
+    return PlainChain(thawed, settings, Search(thawed, built))
 
 
 def frozen(chain: Chain) -> tuple[tuple[bytes, ...], dict[str, tuple[Any, ...]], Index]:
@@ -73,15 +70,19 @@ def frozen(chain: Chain) -> tuple[tuple[bytes, ...], dict[str, tuple[Any, ...]],
     return rules, {name: setting.plain for name, setting in chain.settings.items()}, build(chain.rules)
 
 
-def _leads_out(settings: Mapping[str, tuple[Any, ...]]) -> bool:
-    """Whether a link leads a directory for locks out of its folder, perhaps since the file was read."""
-    plain = settings.get("global-dir")
-    while plain:
-        directory, file, _, layer, _, plain = plain
-        if any(one.name == layer and one.directory == "inside" for one in LAYERS):
-            folder = os.path.join(os.path.realpath(os.path.dirname(file)), "")
-            if not os.path.join(os.path.realpath(directory), "").startswith(folder):
+def leads_out(settings: Mapping[str, Setting]) -> bool:
+    """Whether a link leads a directory for locks out of its folder, perhaps since the file was read.
+
+    Args:
+        settings: Those of a chain.
+    """
+    found = settings.get("global-dir")
+    while found:
+        if any(one.name == found.layer and one.directory == "inside" for one in LAYERS):
+            folder = os.path.join(os.path.realpath(os.path.dirname(found.file)), "")
+            if not os.path.join(os.path.realpath(found.value), "").startswith(folder):
                 return True
+        found = found.weaker
     return False
 
 

@@ -148,6 +148,15 @@ class Notice:
         return f"{self.path} {self.message}"
 
 
+VARIABLES = (
+    *(("APPDATA", "PROGRAMDATA") if sys.platform == "win32" else ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS")),
+    "LOCK_POLICY_CONFIG_FILE",
+    "LOCK_POLICY_NO_CONFIG",
+    "LOCK_POLICY_MAX_SIZE",
+)
+"""The environment variables that decide which files are read."""
+
+
 class Query:
     """What decides which files are read.
 
@@ -158,9 +167,13 @@ class Query:
         project: The directory that `--project` names.
         config_file: The file that `--config-file` names.
         no_config: True: no file at all.
+
+    Attributes:
+        notices: What people should know about files that are not used.
+        trail: What was looked at to find the files; another search finds the same for as long as it holds.
     """
 
-    __slots__ = ("config_file", "cwd", "empty", "environ", "limit", "no_config", "notices", "project", "root")
+    __slots__ = ("config_file", "cwd", "empty", "environ", "limit", "no_config", "notices", "project", "root", "trail")
 
     def __init__(
         self,
@@ -183,6 +196,7 @@ class Query:
         self.notices: list[Notice] = []
         self.limit: int = size_limit(environ)
         self.empty: set[str] = set()  # where an earlier search found nothing
+        self.trail: host.Trail = host.Trail()
 
 
 def size_limit(environ: Mapping[str, str]) -> int:
@@ -200,50 +214,21 @@ def size_limit(environ: Mapping[str, str]) -> int:
     return int(value)
 
 
-_FOLLOW = os.access not in os.supports_follow_symlinks
-
-
-def _is_there(path: str) -> bool:
-    """Whether anything is; a link that leads nowhere, too. Most are not, and lstat's exception costs twice as much."""
-    return os.access(path, os.F_OK, follow_symlinks=_FOLLOW)
-
-
-def _identity(path: str) -> tuple[int, ...] | None:
-    """Of the file that the path leads to; of the link itself where it leads nowhere; None where nothing stands."""
-    if not _is_there(path):
-        return None
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    if stat.S_ISLNK(found.st_mode):
-        try:
-            found = os.stat(path)
-        except OSError:
-            pass
-    return (
-        found.st_dev,
-        found.st_ino,
-        found.st_size,
-        found.st_mtime_ns,
-        found.st_ctime_ns,
-        found.st_mode,
-        found.st_uid,
-    )
-
-
 _mentions: dict[tuple[int, ...], bool] = {}
 _tables: dict[tuple[int, ...], bool] = {}
 
 
-def _mentions_us(path: str, identity: tuple[int, ...]) -> bool:
+def _mentions_us(path: str, identity: tuple[int, ...], query: Query) -> bool:
     """Whether a pyproject.toml can hold our table: parsing every project's file for that would cost more than deciding.
 
     What cannot be read here counts as ours, so that reading it reports why.
     """
-    if identity not in _mentions:
-        _mentions[identity] = _search(path)
-    return _mentions[identity]
+    known = _mentions.get(identity)
+    if known is None:
+        known = _search(path)
+        if not query.trail.is_young:
+            _mentions[identity] = known
+    return known
 
 
 def _search(path: str) -> bool:
@@ -277,6 +262,8 @@ def has_table(path: str, identity: tuple[int, ...], query: Query) -> bool:
 
         return table(read(path, limit=query.limit).data, TABLE) is not None
 
+    if query.trail.is_young:
+        return look()
     if identity not in _tables:
         _tables[identity] = cache.cached(f"table-{seahash(os.fsencode(path)):016x}", identity, look, query.environ)
     return _tables[identity]
@@ -285,11 +272,11 @@ def has_table(path: str, identity: tuple[int, ...], query: Query) -> bool:
 def _in_directory(start: str, query: Query) -> Source | None:
     """The configuration of one directory, whose path ends with a separator."""
     own, pyproject = start + FILE, start + PYPROJECT
-    own_identity, pyproject_identity = _identity(own), _identity(pyproject)
+    own_identity, pyproject_identity = query.trail.look(own), query.trail.look(pyproject)
     if own_identity is not None and not _trusted(own, own_identity, query):
         own_identity = None
     if pyproject_identity is not None and not (
-        _mentions_us(pyproject, pyproject_identity)
+        _mentions_us(pyproject, pyproject_identity, query)
         and _trusted(pyproject, pyproject_identity, query)
         and has_table(pyproject, pyproject_identity, query)
     ):
@@ -309,8 +296,10 @@ def _trusted(path: str, identity: tuple[int, ...], query: Query) -> bool:
     if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
         query.notices.append(Notice(path, "is ignored: everyone can write it; `chmod o-w` it to have it used"))
         return False
-    owners = {identity[6], os.lstat(path).st_uid}  # of a link, too: it may lead to any file of ours
-    if not owners <= {0, os.geteuid()} and os.stat(os.path.dirname(path)).st_mode & stat.S_IWOTH:
+    if query.trail.owners(path) <= {0, os.geteuid()}:
+        return True
+    query.trail.settled = False  # who may write the folder can change without a trace
+    if os.stat(os.path.dirname(path)).st_mode & stat.S_IWOTH:
         message = "is ignored: it belongs to someone else, in a directory that everyone can write"
         query.notices.append(Notice(path, message))
         return False
@@ -321,7 +310,7 @@ def _upward(path: str, query: Query) -> Source | None:
     directory = os.path.normpath(os.path.join(query.cwd, path))
     while directory not in query.empty:
         start = directory if directory.endswith(os.sep) else directory + os.sep
-        if _is_there(start + FILE) or _is_there(start + PYPROJECT):
+        if not (query.trail.is_absent(start + FILE) and query.trail.is_absent(start + PYPROJECT)):
             found = _in_directory(start, query)
             if found:
                 return found
@@ -335,6 +324,7 @@ def project(query: Query) -> Iterable[Source]:
     if query.project is not None:
         if not os.path.isdir(os.path.join(query.cwd, query.project)):
             raise UsageError(f"{query.project}: no such directory; name the project's directory with --project")
+        query.trail.folder = os.path.join(query.cwd, query.project)
         found = _upward(query.project, query)
     else:
         found = _upward(query.root, query) or _upward(query.cwd, query)
@@ -373,13 +363,12 @@ def system_files(environ: Mapping[str, str]) -> list[str]:
     return [*[os.path.join(base, "lock-policy", FILE) for base in host.config_folders(environ)], host_file()]
 
 
-_VARIABLES = ("APPDATA", "PROGRAMDATA") if sys.platform == "win32" else ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS")
 _paths_known: dict[tuple[str | None, ...], Sequence[str]] = {}
 
 
 def _paths(one: Layer, environ: Mapping[str, str]) -> Sequence[str]:
     """Where the file of a layer may stand, computed once for the variables that decide it."""
-    key = (one.name, *[environ.get(name) for name in _VARIABLES])
+    key = (one.name, *[environ.get(name) for name in VARIABLES])
     try:
         return _paths_known[key]
     except KeyError:
@@ -396,7 +385,7 @@ def _standing(one: Layer, query: Query) -> Iterable[Source]:
     for path in _paths(one, query.environ):
         if found and not (one.outlives and path == fixed):
             continue
-        identity = _identity(path)
+        identity = query.trail.look(path)
         if identity is not None:
             source = Source(one, path, (), identity, query.limit, movable=path != fixed, partly=bool(found))
             found.append(source)
@@ -421,7 +410,7 @@ def system_below(etc: str) -> tuple[Source, ...]:
     found: list[Source] = []
     for folder in ("xdg", ""):
         path = os.path.abspath(os.path.join(etc, folder, "lock-policy", FILE))
-        identity = _identity(path)
+        identity = host.Trail().look(path)
         if identity is not None:
             found.append(Source(SYSTEM, path, (), identity, movable=bool(folder), partly=bool(found)))
     return tuple(found)
@@ -467,7 +456,7 @@ def find(query: Query) -> tuple[Source, ...]:
     alone = query.no_config or query.config_file is not None
     if query.config_file is not None and not query.no_config:
         path = os.path.join(query.cwd, query.config_file)
-        identity = _identity(path)
+        identity = query.trail.look(path)
         if identity is None:
             raise UsageError(f"{query.config_file}: no such file; name an existing one with --config-file")
         found.append(Source(NAMED, path, named_table(path), identity, query.limit))

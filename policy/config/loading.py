@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from policy import host
     from policy.rules.chain import Chain
     from policy.rules.decision import Decision, PlainChain
     from policy.rules.request import Caller, Request
@@ -40,6 +41,33 @@ def seconds(value: object, name: str) -> float:
     return number
 
 
+_FORCING = ("LOCK_POLICY_TIMEOUT", "LOCK_POLICY_GLOBAL_DIR", "LOCK_POLICY_CLUSTER_SERVICE")  # what `forced` looks at
+_user = getattr(os, "geteuid", int)  # whose files are trusted; Windows has access lists instead
+
+
+class _Found:
+    """The rules that a search came to, and what must not change for it to come to them again.
+
+    Args:
+        chain: The rules, with the settings that stand before all files.
+        query: What was asked.
+    """
+
+    __slots__ = ("_trail", "chain", "project", "warnings")
+
+    def __init__(self, chain: PlainChain, query: layers.Query) -> None:
+        self.chain: PlainChain = chain
+        project = query.project
+        self.project: str | None = None if project is None else os.path.normpath(os.path.join(query.cwd, project))
+        self.warnings: tuple[str, ...] = tuple(map(str, query.notices))
+        self._trail: host.Trail = query.trail
+
+    @property
+    def holds(self) -> bool:
+        """Whether the same search would come to the same now."""
+        return self._trail.holds() and not compiled.leads_out(self.chain.settings)
+
+
 class Rules:
     """The rules that apply to a caller.
 
@@ -56,6 +84,7 @@ class Rules:
 
     __slots__ = (
         "_compiled",
+        "_found",
         "cluster_service",
         "config_file",
         "global_dir",
@@ -82,6 +111,7 @@ class Rules:
         self.timeout: float | None = None if timeout is None else seconds(timeout, "timeout")
         self.global_dir: str | None = global_dir
         self._compiled: dict[tuple[object, ...], PlainChain] = {}
+        self._found: dict[tuple[object, ...], _Found] = {}
 
     def decide(self, request: Request) -> Decision:
         """The answer of the rules as their files stand now.
@@ -96,10 +126,11 @@ class Rules:
             ConfigError: With every fault of the files.
             UsageError: When an environment variable of ours cannot be used.
         """
-        chain, query = self._chain(request.caller, request.environment.root)
-        self._settle_project(request, query)
-        decision = chain.decide(request)
-        decision.warnings = tuple(map(str, query.notices))
+        found = self._find(request.caller, request.environment.root)
+        if found.project is not None:
+            request.project = found.project  # the rules see the project whose configuration was found
+        decision = found.chain.decide(request)
+        decision.warnings = found.warnings
         return decision
 
     def setting(self, name: str, caller: Caller) -> Any:
@@ -112,7 +143,7 @@ class Rules:
         Raises:
             ConfigError: With every fault of the files.
         """
-        return self._chain(caller, caller.cwd)[0].setting(name)
+        return self._find(caller, caller.cwd).chain.setting(name)
 
     def values(self, name: str, caller: Caller) -> list[Any]:
         """Every value of a single setting, the strongest layer's first: each counts for the rules of some layers.
@@ -124,7 +155,7 @@ class Rules:
         Raises:
             ConfigError: With every fault of the files.
         """
-        found = self._chain(caller, caller.cwd)[0].settings.get(name)
+        found = self._find(caller, caller.cwd).chain.settings.get(name)
         values = []
         while found is not None:
             values.append(found.value)
@@ -144,33 +175,45 @@ class Rules:
         from policy.rules.rule import Rule
 
         caller = Caller()
-        found, _ = self._chain(caller, caller.cwd)
+        found = self._find(caller, caller.cwd).chain
         return Chain(tuple(map(Rule.of, found.rules)), found.settings)
 
-    def _chain(self, caller: Caller, root: str) -> tuple[PlainChain, layers.Query]:
-        environ = caller.environ
+    def _find(self, caller: Caller, root: str) -> _Found:
+        """The rules for an environment; what was found before, if all that led there is as it was."""
+        get = caller.environ.get
+        key = (
+            (caller.cwd, root, caller.project, _user()),
+            (self.project, self.config_file, self.no_config, self.timeout, self.global_dir, self.cluster_service),
+            tuple([get(name) for name in layers.VARIABLES + _FORCING]),
+        )
+        known = self._found.get(key)
+        if known is not None and known.holds:
+            return known
         project = self.project or caller.project
-        query = layers.Query(environ, caller.cwd, root, project, self.config_file, self.no_config)
+        query = layers.Query(caller.environ, caller.cwd, root, project, self.config_file, self.no_config)
+        found = _Found(self._chain(query), query)
+        if query.trail.settled and not query.trail.is_young:
+            if len(self._found) >= MANY:
+                self._found.clear()
+            self._found[key] = found
+        return found
+
+    def _chain(self, query: layers.Query) -> PlainChain:
+        """The rules of the files that a query leads to; the project of the query is then the one that was found."""
         found = layers.find(query)
         key = tuple(source.fingerprint for source in found)
-        try:
-            chain = self._compiled[key]
-        except KeyError:
+        chain = self._compiled.get(key)
+        if chain is None or compiled.leads_out(chain.settings):
             if len(self._compiled) >= MANY:
                 self._compiled.clear()
-            chain = self._compiled[key] = compiled.chain(found, environ)
+            chain = compiled.chain(found, query.environ)
+            if not query.trail.is_young:
+                self._compiled[key] = chain
         own = next((source for source in found if source.layer is layers.PROJECT), None)
         if own is not None:
             query.project = query.project or own.directory
-        forced = self.forced(environ, chain.setting("cluster"))
-        if forced:
-            chain = chain.with_settings(forced)
-        return chain, query
-
-    def _settle_project(self, request: Request, query: layers.Query) -> None:
-        """The rules see the project whose configuration was found."""
-        if query.project is not None:
-            request.project = os.path.normpath(os.path.join(request.caller.cwd, query.project))
+        forced = self.forced(query.environ, chain.setting("cluster"))
+        return chain.with_settings(forced) if forced else chain
 
     def forced(
         self, environ: Mapping[str, str], cluster: Iterable[tuple[str, Any]] | None = None

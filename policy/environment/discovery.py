@@ -12,6 +12,7 @@ import stat
 import sys
 
 from policy import host
+from policy.environment.identity import is_real
 from policy.errors import EnvironmentNotFound
 
 TYPE_CHECKING = False
@@ -80,11 +81,12 @@ class Environment:
     def real(self) -> tuple[str, str]:
         """The interpreter in the real path of its folder, and the root's real path; looked at once."""
         if self._real is None:
-            root = os.path.realpath(self.root)
+            root = self.root
             folder, name = os.path.split(self.interpreter)
-            inside = os.path.join(root, os.path.basename(folder))  # mostly `bin`, and what lies above it is resolved
-            plain = os.path.dirname(folder) == self.root and not os.path.islink(inside)
-            self._real = os.path.join(inside if plain else os.path.realpath(folder), name), root
+            if folder.startswith(os.path.join(root, "")) and is_real(folder):  # and so is what lies above it
+                self._real = self.interpreter, root
+            else:
+                self._real = os.path.join(os.path.realpath(folder), name), os.path.realpath(root)
         return self._real
 
     def __repr__(self) -> str:

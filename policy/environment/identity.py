@@ -12,12 +12,14 @@ import os
 import stat
 import sys
 
+from policy import host
+
 _MANY = 1024  # environments that are remembered
 _MOST_LINKS = 40  # the kernel's limit
 # Of these the kernel shows each mounted part as if it were the whole; the source says which part.
 _REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "ceph"})
 
-# By the root as spelled, where it exists and no link and no bind mount leads to it: which folder it is, and its name.
+# By the real path of a root that exists and to which no bind mount leads: which folder it is, and its name.
 _known: dict[str, tuple[int, int, str]] = {}
 
 
@@ -31,10 +33,8 @@ def identity(root: str) -> str:
         OSError: It cannot be looked at.
     """
     known = _known.get(root)
-    if known is not None:
-        there = _look(root)
-        if there is not None and (there.st_dev, there.st_ino) == known[:2]:
-            return known[2]
+    if known is not None and _folder(root) == known[:2]:
+        return known[2]
     folder = real_path(root)
     rest = ""
     while (seen := _look(folder)) is None:
@@ -58,43 +58,42 @@ def _in_file_system(folder: str, rest: str) -> tuple[str, bool]:
         return os.path.join(folder, rest), True
     descriptor = os.open(folder, os.O_PATH | os.O_CLOEXEC)
     try:
-        number = _read(f"/proc/self/fdinfo/{descriptor}").partition(b"mnt_id:")[2].split()[:1]
-        table = _read("/proc/self/mountinfo").splitlines() if number else []
+        number = host.descriptor_facts(descriptor).get("mnt_id")
     finally:
         os.close(descriptor)
-    for line in table:
-        if line.split(b" ", 1)[:1] != number:
-            continue
-        # proc_pid_mountinfo(5): number, parent, device, the part that is mounted, the mount point
-        mount, _, system = line.partition(b" - ")
-        device, part, point = map(_text, mount.split(b" ", 5)[2:5])
-        kind, source = map(_text, system.split(b" ", 2)[:2])
-        if kind in _REMOTE:
-            device = source.rstrip("/")
+    for _, device, part, point, _, kind, source, _ in host.mounts(number) if number else ():
+        place = source.rstrip("/") if kind in _REMOTE else device
         inside = os.path.join(part, folder[len(point) :].lstrip("/"), rest)
-        return f"{device}:{inside.rstrip('/') or '/'}", part == "/"
+        return f"{place}:{inside.rstrip('/') or '/'}", part == "/"
     return os.path.join(folder, rest).rstrip("/") or "/", True
 
 
-def _read(path: str) -> bytes:
-    """A file of /proc; nothing where it is not there. Not opened as text, which may import an encoding."""
+def is_real(path: str) -> bool:
+    """Whether a path is that of a folder, and no link is in it; in three calls, where `realpath` looks at each part.
+
+    Args:
+        path: Absolute. False says nothing: the folder may not exist, or there is no /proc to be asked.
+    """
+    return _folder(path) is not None
+
+
+def _folder(path: str) -> tuple[int, int] | None:
+    """Device and inode of a folder to which the kernel gives the name by which it is asked for; else None."""
+    if sys.platform != "linux":
+        return None
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    except FileNotFoundError:
-        return b""
+        descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
     try:
-        parts = []
-        while part := os.read(descriptor, 65536):
-            parts.append(part)
-        return b"".join(parts)
+        if os.readlink(f"/proc/self/fd/{descriptor}") != path:
+            return None
+        seen = os.fstat(descriptor)
+    except OSError:
+        return None
     finally:
         os.close(descriptor)
-
-
-def _text(field: bytes) -> str:
-    """A field without the kernel's escapes: a backslash and three octal digits."""
-    first, *parts = os.fsdecode(field).split("\\")
-    return first + "".join(chr(int(part[:3], 8)) + part[3:] for part in parts)
+    return seen.st_dev, seen.st_ino
 
 
 def real_path(path: str) -> str:

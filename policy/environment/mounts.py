@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
+from policy import host
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-_MOUNTINFO = "/proc/self/mountinfo"
-# proc_pid_mountinfo(5): these four are escaped, `#` in old kernels too.
-_ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\043", "#"), ("\\134", "\\"))
 
 
 class Mount:
@@ -62,8 +60,7 @@ def mount_of(path: str) -> Mount | None:
         path = os.path.dirname(path)
     if sys.platform == "linux":
         try:
-            with open(_MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
-                mounts = parse_mountinfo(file)
+            mounts = parse_mountinfo(host.process_file("/proc/self/mountinfo"))
         except OSError:
             return None
         if identity := _identity(path):
@@ -76,34 +73,20 @@ def mount_of(path: str) -> Mount | None:
     return None
 
 
-def parse_mountinfo(lines: Iterable[str]) -> list[Mount]:
+def parse_mountinfo(table: bytes) -> list[Mount]:
     """Reads proc_pid_mountinfo(5).
 
     Args:
-        lines: The file's lines.
+        table: The file's lines.
 
     Returns:
         The mounts in the order of the file; a line that is not understood is left out.
     """
-    mounts = []
-    for line in lines:
-        # The optional fields before the hyphen vary in number.
-        mount, hyphen, system = line.rstrip("\n").partition(" - ")
-        fields, rest = mount.split(" "), system.split(" ")
-        if not hyphen or len(fields) < 6 or len(rest) < 3:  # noqa: PLR2004  (counted in the man page)
-            continue
-        options = (*fields[5].split(","), *_unescaped(rest[2]).split(","))
-        mounts.append(
-            Mount(
-                _unescaped(rest[0]),
-                _unescaped(rest[1]),
-                _unescaped(fields[4]),
-                tuple(dict.fromkeys(option for option in options if option)),
-                fields[0],
-                _unescaped(fields[3]),
-            )
-        )
-    return mounts
+    found = []
+    for number, _, part, point, options, kind, source, more in host.mount_fields(table):
+        several = dict.fromkeys(option for option in (*options.split(","), *more.split(",")) if option)
+        found.append(Mount(kind, source, point, tuple(several), number, part))
+    return found
 
 
 def longest(mounts: Iterable[Mount], path: str) -> Mount | None:
@@ -188,15 +171,11 @@ def _identity(path: str) -> str:
     except OSError:
         return ""
     try:
-        with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("mnt_id:"):
-                    return line[len("mnt_id:") :].strip()
+        return host.descriptor_facts(descriptor).get("mnt_id", "")
     except OSError:
-        pass
+        return ""
     finally:
         os.close(descriptor)
-    return ""
 
 
 def _mounted_on_macos() -> list[Mount]:
@@ -227,14 +206,6 @@ def parse_mount_listing(listing: str) -> list[Mount]:
             system, *options = details[:-1].split(", ")
             mounts.append(Mount(system, source, point, tuple(options)))
     return mounts
-
-
-def _unescaped(text: str) -> str:
-    """A field without the kernel's octal escapes."""
-    if "\\" in text:
-        for escape, character in _ESCAPES:
-            text = text.replace(escape, character)
-    return text
 
 
 REACHES = {

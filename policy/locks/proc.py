@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
+from policy import host
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,24 +39,30 @@ def identity(path: str, table: Mapping[str, tuple[int, int]] | None = None) -> I
         return None
     try:
         seen = os.fstat(descriptor)
-        numbers = dict.fromkeys(("mnt_id", "ino"), "")
-        for line in lines(f"/proc/self/fdinfo/{descriptor}"):
-            name, _, value = line.partition(":")
-            numbers[name] = value.strip()
+        facts = host.descriptor_facts(descriptor)
+        inode = int(facts.get("ino") or seen.st_ino)  # since Linux 5.14
+        number = facts.get("mnt_id", "")
+        device = (mounts(number) if table is None else table).get(number)
+    except OSError:
+        return None
     finally:
         os.close(descriptor)
-    inode = int(numbers["ino"] or seen.st_ino)  # `ino` since Linux 5.14
-    device = (mounts() if table is None else table).get(numbers["mnt_id"])
     return (*(device or (os.major(seen.st_dev), os.minor(seen.st_dev))), inode)
 
 
-def mounts() -> dict[str, tuple[int, int]]:
-    """The device of each mount, by the mount's number."""
+def mounts(number: str = "") -> dict[str, tuple[int, int]]:
+    """The device of each mount, by the mount's number.
+
+    Args:
+        number: Only this mount is wanted.
+
+    Raises:
+        OSError: They cannot be read.
+    """
     found: dict[str, tuple[int, int]] = {}
-    for line in lines("/proc/self/mountinfo"):
-        fields = line.split(" ", 3)
-        major, _, minor = fields[2].partition(":")
-        found[fields[0]] = int(major), int(minor)
+    for found_number, device, *_ in host.mounts(number):
+        major, _, minor = device.partition(":")
+        found[found_number] = int(major), int(minor)
     return found
 
 

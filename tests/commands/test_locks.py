@@ -227,7 +227,8 @@ def test_readers(host: Host) -> None:
         wait_until(lambda: "locked" in host.states(root).values(), "the lock is not held")
         (row,) = host.rows(root)
         assert [(one["pid"], one["shared"]) for one in row["holders"]] == [(reader.pid, True)]
-        assert ", sleep 60, reading, since " in host.text(root)
+        # It holds the lock already before it becomes its command.
+        wait_until(lambda: ", sleep 60, reading, since " in host.text(root), "the command is not listed as a reader")
         ended(reader)
         writer = processes.holder(host.place.lock)
         running = [writer]

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from policy.config import compiled
+from policy import host
+from policy.config import compiled, layers
 from policy.config.loading import Rules, seconds
 from policy.errors import ConfigError, UsageError
 from policy.locks.file import FileLock
@@ -167,9 +170,15 @@ def test_notices_same_size_and_time(tmp_path: Path) -> None:
     assert rules.decide(request(tmp_path)).lock == ("local",)
 
 
+def settle() -> None:
+    """Waits until the next change of a file must have another timestamp: until then it is read each time."""
+    time.sleep(2 * host.TICK_NANOSECONDS / 1e9)
+
+
 def test_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that do not change are read once, however many questions there are."""
     factories.written(tmp_path / "lock-policy.toml", BOTH)
+    settle()
     times: list[int] = []
     chain = compiled.chain
 
@@ -183,9 +192,254 @@ def test_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         rules.decide(request(tmp_path))
     assert len(times) == 1
     factories.written(tmp_path / "lock-policy.toml", GLOBAL)
+    settle()
     for _ in range(5):
         rules.decide(request(tmp_path))
     assert len(times) == 2
+
+
+def test_searched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all that was looked at is as it was, no second search is made; and where a variable is another, one is."""
+    factories.written(tmp_path / "lock-policy.toml", BOTH)
+    settle()
+    rules = Rules()
+    rules.decide(request(tmp_path))
+    searches: list[layers.Query] = []
+    find = layers.find
+
+    def counting(query: layers.Query) -> tuple[layers.Source, ...]:
+        searches.append(query)
+        return find(query)
+
+    monkeypatch.setattr(layers, "find", counting)
+    assert rules.decide(request(tmp_path)).lock == ("global", "local")
+    assert not searches
+    rules.decide(request(tmp_path, {"LOCK_POLICY_TIMEOUT": "1"}))
+    assert len(searches) == 1
+
+
+class World:
+    """Folders in which every layer can have a file, and the lock that the rules choose there.
+
+    Args:
+        base: Where they lie.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.environ = {**factories.alone(base), "XDG_CONFIG_DIRS": f"{base}/etc:{base}/etc2"}
+        self.work = base / "work" / "project"
+        self.root = self.work / "env"
+        self.root.mkdir(parents=True)
+        self.cwd = str(self.base)
+        self.rules = Rules()
+
+    @property
+    def lock(self) -> tuple[str, ...]:
+        """Where the lock lives by the rules as they stand now; a fresh set of rules says the same."""
+        found = [one.decide(self.request) for one in (self.rules, Rules(project=self.rules.project))]
+        assert found[0].lock == found[1].lock
+        assert (found[0].timeout, found[0].warnings) == (found[1].timeout, found[1].warnings)
+        return found[0].lock
+
+    @property
+    def request(self) -> Request:
+        """A question about the environment."""
+        return Request(factories.environment(str(self.root)), Caller(self.environ, self.cwd))
+
+    def known(self) -> None:
+        """Asks often enough for all to be remembered."""
+        settle()
+        self.rules.decide(self.request)
+        self.rules.decide(self.request)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+PLACES = [
+    "work/project/env/lock-policy.toml",
+    "work/project/lock-policy.toml",
+    "work/project/pyproject.toml",
+    "work/lock-policy.toml",
+    "lock-policy.toml",
+    "home/.config/lock-policy/lock-policy.toml",
+    "etc/lock-policy/lock-policy.toml",
+    "etc2/lock-policy/lock-policy.toml",
+]
+
+
+def text_for(file: Path, lock: str) -> str:
+    """A file with one rule, as its name wants it."""
+    table = "[[tool.lock-policy.rules]]" if file.name == "pyproject.toml" else "[[rules]]"
+    return f'{table}\nlock = "{lock}"\n'
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_notices_a_file_at_every_level(world: World, place: str) -> None:
+    """A file that is made, edited in its length, replaced and removed is noticed at every place that is looked at."""
+    file = world.base / place
+    world.known()
+    assert world.lock == ("local",)
+    factories.written(file, text_for(file, "global"))
+    assert world.lock == ("global",)
+    world.known()
+    factories.written(file, text_for(file, "beside"))
+    assert world.lock == ("beside",)
+    world.known()
+    os.replace(factories.written(world.base / "new", text_for(file, "global")), file)
+    assert world.lock == ("global",)
+    world.known()
+    file.unlink()
+    assert world.lock == ("local",)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_notices_a_link(world: World, place: str) -> None:
+    """A link that is made, led elsewhere and cut is noticed, and so is a link in the place of its folder."""
+    file = world.base / place
+    one, two = (world.base / "files" / name / file.name for name in ("one", "two"))
+    factories.written(one, text_for(file, "global"))
+    factories.written(two, text_for(file, "beside"))
+    world.known()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for target, expected in ((one, ("global",)), (two, ("beside",)), (one, ("global",))):
+        file.unlink(missing_ok=True)
+        file.symlink_to(target)
+        assert world.lock == expected
+        world.known()
+    factories.written(one, text_for(file, "beside"))
+    assert world.lock == ("beside",)
+    file.unlink()
+    assert world.lock == ("local",)
+
+
+def test_notices_a_folder_that_is_replaced(world: World) -> None:
+    """A link in the place of a folder above leads to other files, and is noticed."""
+    other = World(world.base / "other")
+    factories.written(other.work / "lock-policy.toml", GLOBAL)
+    world.known()
+    assert world.lock == ("local",)
+    os.rename(world.base / "work", world.base / "before")
+    (world.base / "work").symlink_to(other.base / "work")
+    assert world.lock == ("global",)
+    world.known()
+    (world.base / "work").unlink()
+    os.rename(world.base / "before", world.base / "work")
+    assert world.lock == ("local",)
+
+
+def test_notices_who_may_write(world: World) -> None:
+    """A file that everyone may write since it was read is ignored, with a warning, and counts again afterwards."""
+    file = factories.written(world.work / "lock-policy.toml", GLOBAL)
+    world.known()
+    for mode, expected in ((0o666, ("local",)), (0o644, ("global",))):
+        file.chmod(mode)
+        assert world.lock == expected
+        world.known()
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        {"HOME": "/nowhere", "XDG_CONFIG_HOME": ""},
+        {"XDG_CONFIG_HOME": "/nowhere"},
+        {"LOCK_POLICY_NO_CONFIG": "1"},
+        {"LOCK_POLICY_CONFIG_FILE": "named.toml"},
+    ],
+)
+def test_notices_a_variable(world: World, variable: dict[str, str]) -> None:
+    """A variable that leads to other files is noticed, and so is its old value."""
+    factories.written(world.base / "home/.config/lock-policy/lock-policy.toml", GLOBAL)
+    factories.written(world.base / "named.toml", '[[rules]]\nlock = "local"\n')
+    before = world.environ
+    for _ in range(2):
+        world.environ = before
+        world.known()
+        assert world.lock == ("global",)
+        world.environ = {**before, **variable}
+        world.known()
+        assert world.lock == ("local",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("LOCK_POLICY_MAX_SIZE", "x", "LOCK_POLICY_MAX_SIZE must be"),
+        ("LOCK_POLICY_TIMEOUT", "x", "LOCK_POLICY_TIMEOUT must be"),
+        ("LOCK_POLICY_GLOBAL_DIR", "x", "LOCK_POLICY_GLOBAL_DIR must be"),
+        ("LOCK_POLICY_CLUSTER_SERVICE", "", "LOCK_POLICY_CLUSTER_SERVICE must be"),
+        ("LOCK_POLICY_NO_CONFIG", "x", "LOCK_POLICY_NO_CONFIG must be"),
+        ("LOCK_POLICY_CONFIG_FILE", "none.toml", "none.toml: no such file"),
+    ],
+)
+def test_notices_a_wrong_variable(world: World, name: str, value: str, message: str) -> None:
+    """A variable that cannot be used is an error at the next question, not only at the first."""
+    world.known()
+    world.environ = {**world.environ, name: value}
+    with pytest.raises(UsageError, match=message):
+        world.rules.decide(world.request)
+
+
+def test_notices_a_fault(world: World) -> None:
+    """A file that becomes faulty is an error each time, until it is mended."""
+    file = factories.written(world.work / "lock-policy.toml", GLOBAL)
+    world.known()
+    factories.written(file, "rules = 1\n")
+    settle()
+    for _ in range(2):
+        with pytest.raises(ConfigError):
+            world.rules.decide(world.request)
+    factories.written(file, GLOBAL)
+    assert world.lock == ("global",)
+
+
+def test_notices_another_directory(world: World) -> None:
+    """Another working directory leads to another file where the environment has none."""
+    factories.written(world.base / "elsewhere" / "lock-policy.toml", GLOBAL)
+    world.known()
+    assert world.lock == ("local",)
+    world.cwd = str(world.base / "elsewhere")
+    assert world.lock == ("global",)
+    world.cwd = str(world.base)
+    assert world.lock == ("local",)
+
+
+def test_notices_a_project_that_is_gone(world: World) -> None:
+    """The folder that `project` names must be there at each question."""
+    world.rules.project = str(world.base / "named")
+    factories.written(world.base / "named" / "lock-policy.toml", GLOBAL)
+    world.known()
+    assert world.lock == ("global",)
+    shutil.rmtree(world.base / "named")
+    with pytest.raises(UsageError, match="no such directory"):
+        world.rules.decide(world.request)
+
+
+def test_notices_where_global_dir_leads(world: World) -> None:
+    """A link that comes to lead a project's directory for locks out of it is an error at the next question."""
+    factories.written(world.work / "lock-policy.toml", f'global-dir = "locks"\n{GLOBAL}')
+    (world.work / "locks").mkdir()
+    world.known()
+    assert world.lock == ("global",)
+    (world.work / "locks").rmdir()
+    (world.work / "locks").symlink_to(world.base)
+    with pytest.raises(ConfigError):
+        world.rules.decide(world.request)
+
+
+def test_young_files_are_read_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that has just been written is not remembered: its next change may have the same timestamps."""
+    monkeypatch.setattr(host, "TICK_NANOSECONDS", 3_600_000_000_000)
+    file = factories.written(tmp_path / "lock-policy.toml", '[[rules]]\nlock = "both" \n')
+    trail = host.Trail()
+    rules, identity = Rules(), trail.look(str(file))
+    assert rules.decide(request(tmp_path)).lock == ("global", "local")
+    factories.written(file, '[[rules]]\nlock = "local"\n')
+    monkeypatch.setattr(host, "_identity", lambda path: identity if path == str(file) else None)
+    assert rules.decide(request(tmp_path)).lock == ("local",)
 
 
 def test_two_environments(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_run_makes_uv_work(world: World, uv: Path, how: str) -> None:
 
 @pytest.mark.parametrize("how", [NOTHING, VARIABLE, RULE])
 def test_nobody_gets_in_while_uv_runs(world: World, uv: Path, how: str, tmp_path: Path) -> None:
-    """While uv runs under `policy run`, a second lock is not had, and the message says who holds it."""
+    """While uv runs under `policy run`, a second caller times out, and the message says who holds the lock."""
     environ = configured(world, how)
     slow = real_uv.slow_project(tmp_path / "slow")
     running = start_as_user(
@@ -226,7 +226,7 @@ def test_lock_keeps_uv_out(writable: tuple[Path, Path], uv: Path, tmp_path: Path
 
 @kinds
 def test_uv_keeps_lock_out(writable: tuple[Path, Path], uv: Path, tmp_path: Path) -> None:
-    """`policy.lock()` is not had while a real `uv pip install` runs, and is had when it has ended."""
+    """`policy.lock()` times out while a real `uv pip install` runs, and succeeds after it has ended."""
     _, interpreter = writable
     environ = real_uv.clean_environ(tmp_path / "home", PYTHONPATH=str(real_uv.REPOSITORY))
     slow = real_uv.slow_project(tmp_path / "slow")

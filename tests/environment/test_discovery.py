@@ -430,7 +430,7 @@ def test_the_nearest_venv_counts(environ: dict[str, str], work: Path) -> None:
     assert find(environ=environ, cwd=str(work / "deep" / "er")).root == str(work / "deep" / ".venv")
 
 
-def test_whoever_stands_inside_an_environment_means_it(environ: dict[str, str], work: Path) -> None:
+def test_working_directory_inside_an_environment(environ: dict[str, str], work: Path) -> None:
     """As for uv, a working directory in an environment needs no `.venv` above it."""
     root = virtualenv(work / "deep")
     found = find(environ=environ, cwd=str(work / "deep" / "lib"))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from policy import host
 from policy.environment import identity as module
-from policy.environment.identity import identity, real_path
+from policy.environment.identity import identity, is_real, real_path
 from tests import requirements
 
 if TYPE_CHECKING:
@@ -75,6 +76,24 @@ def test_replaced_by_a_link(env: Path, tmp_path: Path) -> None:
     assert identity(str(env)) == before
 
 
+def test_folder_above_replaced_by_a_link(env: Path, tmp_path: Path) -> None:
+    """A link in the place of a folder above counts at once, although it leads to the same environment as before."""
+    before = identity(str(env))
+    os.rename(tmp_path / "a", tmp_path / "elsewhere")
+    (tmp_path / "a").symlink_to("elsewhere")
+    assert identity(str(env)) == identity(str(tmp_path / "elsewhere" / env.relative_to(tmp_path / "a"))) != before
+
+
+def test_is_real(env: Path, tmp_path: Path) -> None:
+    """A folder is told from a link to it, from a link above it, from another spelling and from what does not exist."""
+    requirements.need(sys.platform == "linux", "needs /proc")
+    (tmp_path / "link").symlink_to(env)
+    (tmp_path / "above").symlink_to(env.parent)
+    assert is_real(str(env))
+    for other in (tmp_path / "link", tmp_path / "above" / env.name, f"{env.parent}//{env.name}", env / "none", "\0"):
+        assert not is_real(str(other))
+
+
 @pytest.fixture
 def bound(env: Path, tmp_path: Path) -> Iterator[Path]:
     """The folder above an environment, mounted a second time."""
@@ -105,11 +124,11 @@ def test_environment_is_a_mount(env: Path, tmp_path: Path) -> None:
         subprocess.run(["umount", place], check=True)
 
 
-TABLE = """\
+TABLE = b"""\
 23 1 0:40 / / rw - ext4 /dev/vda rw
 24 23 0:50 / /mnt/a rw - nfs4 server:/export/a rw
 25 23 0:50 / /mnt/all rw - nfs4 server:/export rw
-26 23 0:50 /b /mnt/b\\\\040c rw shared:1 - nfs4 server:/export rw
+26 23 0:50 /b /mnt/b\\040c rw shared:1 - nfs4 server:/export rw
 """
 
 
@@ -125,8 +144,9 @@ TABLE = """\
 )
 def test_mount_table(mount: int, folder: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The name is the device's number, or the source of a remote file system, and the path inside; else the path."""
-    files = {"/proc/self/mountinfo": TABLE.replace("\\\\", "\\").encode()}
-    monkeypatch.setattr(module, "_read", lambda path: files.get(path, b"pos:\t0\nmnt_id:\t%d\nino:\t2\n" % mount))
+    files = {"/proc/self/mountinfo": TABLE}
+    told = b"pos:\t0\nmnt_id:\t%d\nino:\t2\n" % mount
+    monkeypatch.setattr(host, "process_file", lambda path: files.get(path, told))
     really = os.open
     monkeypatch.setattr(os, "open", lambda path, *more: really("/" if path == folder else path, *more))
     assert module._in_file_system(folder, "env")[0] == name
@@ -135,14 +155,21 @@ def test_mount_table(mount: int, folder: str, name: str, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ENOMEM, errno.ESTALE, errno.ELOOP])
 def test_errors_are_no_answer(env: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a part of the path cannot be looked at there is no name, rather than another one."""
-    really = os.lstat
+    identity(str(env))
+    really, opens = os.lstat, os.open
 
     def failing(path: str) -> os.stat_result:
         if os.fspath(path) == str(env.parent):
             raise OSError(number, os.strerror(number))
         return really(path)
 
+    def unopened(path: str, flags: int) -> int:
+        if os.fspath(path).startswith(str(env.parent)):
+            raise OSError(number, os.strerror(number))
+        return opens(path, flags)
+
     monkeypatch.setattr(os, "lstat", failing)
+    monkeypatch.setattr(os, "open", unopened)
     with pytest.raises(OSError, match=os.strerror(number).partition(" ")[0]) as caught:
         identity(str(env))
     assert caught.value.errno == number

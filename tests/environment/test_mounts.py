@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from policy import host
 from policy.environment import mounts
 from policy.environment.mounts import Mount, lock_reach, longest, mount_of, parse_mount_listing, parse_mountinfo
 from tests import requirements
@@ -157,36 +156,18 @@ def test_without_the_mounts_number(monkeypatch: pytest.MonkeyPatch) -> None:
 @LINUX
 def test_without_a_mount_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where /proc is not mounted, nothing is known."""
-    monkeypatch.setattr(mounts, "_MOUNTINFO", "/nowhere")
+    monkeypatch.setattr(host, "process_file", lambda _: b"")
     assert mount_of("/") is None
 
 
 def test_a_line_of_mountinfo() -> None:
     """Any number of optional fields may stand before the hyphen, and an option is listed once."""
     (found,) = parse_mountinfo(
-        ["36 35 98:0 /mnt1 /mnt2 rw,noatime shared:1 master:2 - nfs4 host:/a\\040b rw,vers=4.2,local_lock=none\n"]
+        b"36 35 98:0 /mnt1 /mnt2 rw,noatime shared:1 master:2 - nfs4 host:/a\\040b rw,vers=4.2,local_lock=none\n"
     )
     assert (found.identity, found.type, found.source, found.point) == ("36", "nfs4", "host:/a b", "/mnt2")
     assert found.options == ("rw", "noatime", "vers=4.2", "local_lock=none")
     assert repr(found) == ("Mount('nfs4', 'host:/a b', '/mnt2', ('rw', 'noatime', 'vers=4.2', 'local_lock=none'))")
-
-
-@settings(database=None)
-@given(st.lists(st.text(alphabet="0 -/\\:,a\n", max_size=60)))
-def test_nonsense_in_mountinfo(lines: list[str]) -> None:
-    """A line that is not understood is left out."""
-    for mount in parse_mountinfo(lines):
-        assert mount.identity is not None
-
-
-@settings(database=None)
-@given(st.text(min_size=1))
-def test_every_escaped_name_comes_back(name: str) -> None:
-    """What the kernel escapes is read back as it was, backslashes in any place included."""
-    escaped = name
-    for character in "\\ \t\n#":  # the backslash first, as the kernel goes character by character
-        escaped = escaped.replace(character, f"\\{ord(character):03o}")
-    assert mounts._unescaped(escaped) == name
 
 
 def mount(point: str, kind: str = "ext4", *options: str) -> Mount:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # One export of one server: whole, a folder of it, bound elsewhere, with spaces, below a pseudo-root.
-MOUNTS = """
+MOUNTS = b"""
 22 1 8:1 / / rw - ext4 /dev/sda1 rw
 40 22 0:40 / /mnt/envs rw - nfs4 nas:/export/envs rw,vers=4.2
 41 22 0:40 / /srv/team rw - nfs4 nas:/export/envs/team rw,vers=4.2
@@ -32,7 +32,7 @@ MOUNTS = """
 
 def key(path: str) -> ClusterKey:
     """The key of a path on a host with the mounts above."""
-    return mounted_key(path, longest(parse_mountinfo(MOUNTS.strip().splitlines()), path))
+    return mounted_key(path, longest(parse_mountinfo(MOUNTS), path))
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def tree(tmp_path: Path) -> Iterator[Tree]:
     yield made
     for pid in made.pids:
         running.killed(pid)
-    running.ended(made.guard)
+    made.guard.communicate(timeout=60)  # its input ends, and so does it
 
 
 def test_all_that_a_command_started_is_found(tree: Tree) -> None:
