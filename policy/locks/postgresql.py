@@ -181,12 +181,13 @@ class PostgresqlLock:
             LockUnavailable: The server went away for longer than the lease, or refuses.
         """
         granted = False
-        patience = clock() + self.server.lease
+        patience = 0.0
         try:
             while not granted:
                 try:
                     if self._session is None:
                         yield from self._open()
+                    patience = 0.0
                     if not (yield from self._aged(deadline)):
                         return False
                     granted = yield from self._queue(deadline)
@@ -195,6 +196,7 @@ class PostgresqlLock:
                 except SessionError as error:
                     # A server that restarts takes its queue with it; waiters queue again when it is back.
                     self._end()
+                    patience = patience or clock() + self.server.lease
                     if error.state or clock() >= patience:
                         raise self.unavailable(error) from None
                     if deadline.over:

@@ -45,6 +45,9 @@ for _ in range(6000):
 """
 
 
+KEY = "team:app"
+
+
 class Team:
     """Commands of several hosts that want one environment.
 
@@ -159,10 +162,10 @@ def team(postgresql: servers.Server, tmp_path: Path) -> Iterator[Team]:
 
 
 @contextlib.contextmanager
-def team_of_hosts(directory: Path) -> Iterator[tuple[Team, list[Host]]]:
-    """Two hosts and a server on a third, which they reach with TLS only."""
+def team_of_hosts(directory: Path, number: int = 2) -> Iterator[tuple[Team, list[Host]]]:
+    """Some hosts, and a server on one more, which they reach with TLS only."""
     with hosts.network() as network:
-        own, *others = network.host(), network.host(), network.host()
+        own, *others = (network.host() for _ in range(1 + number))
         with (
             servers.certificates(own.address) as certificates,
             servers.cluster(address=own.address, settings=certificates.settings, wrapper=own.wrapper) as server,
@@ -288,6 +291,56 @@ def test_short_cut(tmp_path: Path, times: int) -> None:
             time.sleep(servers.LEASE)  # until the connection has recovered: its retransmissions wait twice as long each
         assert first.poll() is None
         assert "second" not in team.lines()
+
+
+@pytest.mark.parametrize("mended", [False, True], ids=["for good", "for a while"])
+def test_waiter_that_is_cut_off(tmp_path: Path, mended: bool) -> None:
+    """A waiter cut off from the server leaves its queue, and the next is served; it ends with 125, or queues again."""
+    with team_of_hosts(tmp_path, 3) as (team, (one, two, three)):
+        first = team.journal("first", host=one)
+        team.wait_for("first")
+        second = team.journal("second", host=two)
+        servers.wait_until(team.server.waiters, "the second does not queue")
+        third = team.journal("third", host=three)
+        servers.wait_until(lambda: team.server.waiters() == 2, "the third does not queue")
+        time.sleep(servers.LEASE)  # what it has waited already does not count
+        two.cut()
+        servers.wait_until(lambda: team.server.waiters() == 1, "the server keeps who is gone in its queue")
+        if mended:
+            two.mend()
+            servers.wait_until(lambda: team.server.waiters() == 2, "the second does not queue again")
+        else:
+            _, told = second.communicate(timeout=factories.PATIENCE)
+            assert second.returncode == 125, told
+            waited, failed = told.splitlines()
+            assert waited.startswith(f"policy: waiting for {KEY} (")
+            assert failed.startswith(f"policy: error: {KEY}: cannot be locked")
+        first.send_signal(signal.SIGTERM)
+        team.wait_for("third", 3)
+        assert "second" not in team.lines()
+        third.send_signal(signal.SIGTERM)
+        if mended:
+            team.wait_for("second", 3)
+            second.send_signal(signal.SIGTERM)
+        servers.wait_until(lambda: not team.server.sessions(), "something is left")
+
+
+def test_waiter_that_is_cut_off_when_it_is_served(tmp_path: Path) -> None:
+    """Where the lock was given to a waiter that is gone, the next is served after the lease, and is alone."""
+    with team_of_hosts(tmp_path, 3) as (team, (one, two, three)):
+        first = team.journal("first", host=one)
+        team.wait_for("first")
+        second = team.journal("second", host=two)
+        servers.wait_until(team.server.waiters, "the second does not queue")
+        third = team.journal("third", host=three)
+        servers.wait_until(lambda: team.server.waiters() == 2, "the third does not queue")
+        two.cut()
+        first.send_signal(signal.SIGTERM)
+        team.wait_for("third", 3)
+        assert second.wait(factories.PATIENCE) == 125
+        assert "second" not in team.lines()
+        third.send_signal(signal.SIGTERM)
+        servers.wait_until(lambda: not team.server.sessions(), "something is left")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGKILL], ids=["fast", "immediate", "kill"])
