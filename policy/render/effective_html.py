@@ -54,7 +54,7 @@ def _row(name: str, setting: dict[str, Any], note: str) -> str:
     origin = setting.get("given_by") or f"{setting['layer']}: {shorten(setting['file'])}:{setting['line']}"
     title = f' title="{where(setting)}"' if setting["file"] else ""
     return (
-        f'<tr{title}><th scope="row">{code(name) if name else ""}</th><td>{code(written(setting["value"]))}{told}</td>'
+        f'<tr{title}><th scope="row">{code(name) if name else ""}</th><td>{_toml(setting["value"])}{told}</td>'
         f"<td>{text(origin)}</td></tr>"
     )
 
@@ -65,7 +65,7 @@ def _rule(rule: dict[str, Any]) -> str:
     if rule["reason"]:
         head += f'<span class="dim">because {text(rule["reason"])}</span>'
     if rule["match"]:
-        rows = (f"<tr><td>{code(key)}</td><td>{code(written(value))}</td></tr>" for key, value in rule["match"].items())
+        rows = (f"<tr><td>{code(key)}</td><td>{_toml(value)}</td></tr>" for key, value in rule["match"].items())
         wants = table(rows, name="checks wants", head=("condition", "wants"))
     else:
         wants = '<span class="dim">no conditions: always matches</span>'
@@ -80,3 +80,9 @@ def _effects(rule: dict[str, Any]) -> str:
         if name not in ABOVE and rule[FIELDS[name]] != DEFAULTS[FIELDS[name]]
     ]
     return f"<div>{'; '.join(map(code, given))}</div>" if given else ""
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML has it; a long array takes several lines."""
+    lines = "\n".join(map(text, written(value).split("\n")))
+    return f"<code>{lines}</code>"

@@ -54,6 +54,8 @@ thead th { color: var(--dim); font-weight: 400; font-size: .85rem; border-bottom
 .sides td { width: 50%; padding-left: .6rem; white-space: normal; } .sides thead th { padding-left: .6rem; }
 .sides li + li { margin-top: .25rem; }
 .wide { overflow-x: auto; }
+"""
+NARROW = """\
 @media (max-width: 40rem) { .plan { flex-direction: column; } .plan li { flex-basis: auto; }
   .plan li + li::before { content: "\\2193"; left: 1.25rem; top: -1.2rem; line-height: 1.2; } .plan { gap: 1.2rem; }
   .sides tr { display: grid; grid-template-columns: 1fr 1fr; } .sides tbody th { grid-column: 1 / 3; }
@@ -64,6 +66,7 @@ thead th { color: var(--dim); font-weight: 400; font-size: .85rem; border-bottom
   .asked td:nth-child(n + 3) { grid-column: 2; padding-top: 0; } .asked td:nth-child(3)::before { content: "wants "; }
   .asked td:nth-child(4)::before { content: "saw "; } .asked td::before { color: var(--dim); } }
 """
+"""What else holds on a narrow screen."""
 
 
 def page(title: str, body: Iterable[str]) -> str:
@@ -81,7 +84,7 @@ def page(title: str, body: Iterable[str]) -> str:
             '<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{text(title)}</title>",
-            f"<style>{STYLE}</style>",
+            f"<style>{STYLE}{NARROW}</style>",
             "</head>",
             "<body>",
             "<main>",

@@ -89,6 +89,14 @@ def test_a_setting_that_does_not_reach_every_rule(tmp_path: Path) -> None:
     assert '"/u"for rules of the layers ' in rows[1]
 
 
+def test_a_long_value_takes_several_lines() -> None:
+    """An array that is long stands one item a line, as in TOML, and a line end inside a text stays an escape."""
+    names = ["a" * 60, "b\n" + "b" * 60]
+    shown = as_html(Chain((Rule("local", {"operation": names}), Rule("global"))))
+    wants = f'operation[\n  "{names[0]}",\n  "b\\n{"b" * 60}",\n]'
+    assert browser_page.texts(browser_page.tree(shown), ".//~tbody/~tr") == [wants]
+
+
 @given(HOSTILE)
 def test_no_name_is_markup(text: str) -> None:
     """Whatever a rule is called or wants, the page stays valid, has the same elements, and names no address."""
