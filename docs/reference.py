@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import policy
 from policy.checks.codes import CODES
 from policy.commands import COMMANDS, parser_for
 from policy.commands.cluster import CODES as EXAMINED
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from policy.commands.reading import Option
 
 PAGE = Path(__file__).with_name("reference.md")
+OUTPUTS = Path(policy.__file__).parent.parent / "schemas" / "outputs"
 
 VARIABLES = {
     "LOCK_POLICY_CONFIG_FILE": "Read this file alone, as `--config-file` does.",
@@ -97,6 +100,7 @@ def page() -> str:
             ("hint", "given for"),
             [(f"`{hint.__name__.replace('_', '-')}`", (hint.__doc__ or "").partition("\n")[0]) for hint in HINTS],
         ),
+        _outputs(),
         _exit_codes(),
         _table(
             "Environment variables", ("variable", "meaning"), [(f"`{name}`", text) for name, text in VARIABLES.items()]
@@ -221,6 +225,23 @@ def _spelled(option: Option) -> str:
     return ", ".join(f"`{f'{name} {option.value}'.strip()}`" for name in option.names)
 
 
+def _outputs() -> str:
+    """The schemas of what commands print as JSON."""
+    rows = []
+    for file in sorted(OUTPUTS.glob("*.schema.json")):
+        schema = json.loads(file.read_text(encoding="utf-8"))
+        command = schema["title"].partition(" --output-format")[0]
+        version = schema.get("properties", {}).get("version", {}).get("const", "")
+        rows.append((f"`{command}`", str(version), schema["description"], f"`schemas/outputs/{file.name}`"))
+    return _table(
+        "JSON outputs",
+        ("command", "version", "holds", "JSON Schema"),
+        rows,
+        "What `--output-format json` prints. The version changes when a key is removed or means something else; keys "
+        "may be added without that, so a program lets those be that it does not know.",
+    )
+
+
 def _exit_codes() -> str:
     rows = [(f"`{code}`", text) for code, text in EXIT_CODES.items()]
     run = [(f"`{code}`" if code.isdigit() else code, text) for code, text in RUN_EXIT_CODES.items()]
@@ -279,6 +300,7 @@ ANCHORS = {
     "Findings of `policy doctor`": "doctor",
     "Findings of `policy cluster status`": "status",
     "Hints of `policy explain`": "hint",
+    "JSON outputs": "output",
     "Exit codes": "exit",
     "Environment variables": "variable",
 }

@@ -189,6 +189,7 @@ PROMISES: Mapping[str, tuple[Promise, ...]] = {
         promise("imports one way, no circle, typing included", "0 back", "test_rooms.py"),
         promise("a condition, a lock, a layer, … added to a copy", "appears everywhere", "test_recipes.py"),
         promise("codes, hints and exit codes", "each has an anchor", "test_manual.py"),
+        promise("what commands print as JSON", "as its schema says", "test_outputs.py"),
         promise("commands and outputs on pages", "as printed", "test_pages.py"),
         promise("workflows, action, flake, recipes", "valid, complete", "test_packages.py"),
     ),
