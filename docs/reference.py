@@ -54,7 +54,7 @@ VARIABLES = {
 EXIT_CODES = {
     "0": "fine",
     "1": "a finding: a warning of `policy check --strict`, a failing `policy test`, something wrong for "
-    "`policy doctor`, a difference of `policy diff`",
+    "`policy doctor`, a difference of `policy diff` or `policy replay`",
     "2": "usage or configuration error",
     "130": "interrupted, as by Ctrl-C",
 }

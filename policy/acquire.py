@@ -6,8 +6,8 @@ import errno
 import os
 import time
 
-from policy.errors import LockTimeout, LockUnavailable
-from policy.locks.hold import Held, take
+from policy.errors import LockTimeout, LockUnavailable, PolicyError
+from policy.locks.hold import Held, journal, take
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from policy.config.loading import Rules
     from policy.locks.backend import Lock, Pause
+    from policy.locks.journal import Journal
     from policy.rules.decision import Decision
 
     # the locks of a plan to hold, and those that must be free but are left to the command
@@ -57,7 +58,10 @@ def steps(
         LockTimeout: Timed out waiting for a lock, and the rule requires it.
     """
     options |= {"environ": decision.request.caller.environ, "reenter": True}
+    held.journal = journal(decision.request.caller.environ)
     while True:
+        if held.journal is not None:
+            _note(held.journal, decision, rules)
         begin = time.monotonic()
         limit = decision.timeout if timeout is None else timeout
         for lock in decision.plan:
@@ -90,6 +94,23 @@ def steps(
             decision = again
         else:
             return decision
+
+
+def _note(journal: Journal, decision: Decision, rules: Rules) -> None:
+    """Writes a decision into the journal, with as much of it as a line takes."""
+    from policy.rules import decision_log  # costs what few ask for
+
+    query = rules.query(decision.request.caller, decision.environment.root)
+    named = query.config_file and os.path.join(query.cwd, query.config_file)
+    said = {"config_file": named, "no_config": query.no_config, "project": query.project}
+    configuration = {"cwd": query.cwd, **{key: value for key, value in said.items() if value}}
+    try:
+        entry = {"configuration": configuration, **decision_log.entry(decision)}
+    except (PolicyError, OSError, ValueError):  # nothing of this stops a lock
+        return
+    for left in ((), ("plan", "excluded"), ("plan", "excluded", "facts")):
+        if journal.record(decision_log.EVENT, **{key: value for key, value in entry.items() if key not in left}):
+            return
 
 
 def _has_place(lock: Lock, kind: str) -> bool:

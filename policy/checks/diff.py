@@ -10,21 +10,21 @@ from attrs import frozen
 
 from policy.checks.languages import TooMuchError
 from policy.checks.reach import GUESSES, KINDS, Reach, any_home
-from policy.checks.regions import Atom, Example, Solver, formula
+from policy.checks.regions import Asked, Atom, Example, Solver, formula
 from policy.errors import PolicyError
 from policy.rules import supposition
-from policy.rules.conditions import CONDITIONS
 from policy.rules.decision import Decision
+from policy.rules.effect import effect
 from policy.rules.excludes import excludes
-from policy.rules.rule import KEYS
+from policy.rules.rule import KEYS, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from policy.checks.regions import Formula
     from policy.rules.chain import Chain
-    from policy.rules.condition import Match
-    from policy.rules.rule import Rule
+    from policy.rules.decision import BaseChain
+    from policy.rules.request import Request
 
 PAIRS = 5_000  # of rules that are compared; what people write needs some hundreds
 Effect = dict[str, Any]
@@ -127,6 +127,7 @@ class _Search:
     def __init__(self, old: Chain, new: Chain, folder: str) -> None:
         self._chains = old, new
         self._reaches = Reach(old.rules), Reach(new.rules)
+        self._asked = Asked(old.rules), Asked(new.rules)
         self._below = os.path.join(folder, "")
         literal = "".join(f"[{one}]" if one in "*?[" else one for one in folder.rstrip("/"))
         self._patterns = (literal, f"{literal}/**") if literal else ("**",)
@@ -153,7 +154,8 @@ class _Search:
             for inside in (True, False) if split else (True,):
                 system = "system" in kinds
                 effects = [
-                    effect(chain, number, system=system, inside=inside) for chain, number in ((old, one), (new, other))
+                    effect(chain.rules[number], chain.settings, system=system, inside=inside)
+                    for chain, number in ((old, one), (new, other))
                 ]
                 if effects[0] != effects[1]:
                     place = (Atom(("environment", "", 0), self._patterns, inside),) if split else ()
@@ -210,19 +212,9 @@ class _Search:
         before, after = (
             self._side(chain, number, example) for chain, number in zip(self._chains, decided, strict=True)
         )
-        return None if before.effect == after.effect else Region(example, before, after)
-
-    def _replayed(self, example: Example, decided: tuple[int, int]) -> Example:
-        """The request with every fact that is asked before it is decided, so that another machine answers alike."""
-        asked = {
-            key
-            for chain, number in zip(self._chains, decided, strict=True)
-            for rule in chain.rules[: number + 1]
-            for key in _asked(rule.match)
-        }
-        known = supposition.complete(example.facts)
-        facts = {key: known[key] for key in supposition.FACTS if key in asked and CONDITIONS[key].assumable}
-        return Example({**facts, **example.facts})
+        if before.effect == after.effect:
+            return None
+        return Region(example.whole(*zip(self._asked, decided, strict=True)), before, after)
 
     def _side(self, chain: Chain, number: int, example: Example) -> Side:
         request = supposition.request(example.facts)
@@ -230,53 +222,26 @@ class _Search:
         spelled = request.facts["environment"]
         real = str(spelled[-1]) if isinstance(spelled, tuple) and spelled else environment.root
         inside = os.path.join(real, "").startswith(self._below)
-        does = effect(chain, number, system=environment.kind == "system", inside=inside)
-        decision = Decision(chain, request, number)
-        try:
-            plan = tuple(lock.record() for lock in decision.plan)
-            excluded = tuple(f"{one['who']} ({one['where']})" for one in excludes(decision) if one["excluded"])
-        except PolicyError as error:  # a path that this host cannot look at
-            plan, excluded = ({"purpose": "none", "kind": "fault", "path": str(error)},), ()
-        return Side(chain.rules[number], plan, excluded, does)
+        does = effect(chain.rules[number], chain.settings, system=environment.kind == "system", inside=inside)
+        return side(chain, number, request, does)
 
 
-def _asked(match: Match) -> Iterator[str]:
-    """The keys of a match table, and of the tables inside it."""
-    for key, expected in match:
-        yield key
-        for table in CONDITIONS[key].tables(expected):
-            yield from _asked(table)
-
-
-def effect(chain: Chain, number: int, *, system: bool, inside: bool) -> Effect:
-    """What a rule does to a kind of environment, as far as the files say.
+def side(chain: BaseChain, number: int, request: Request, does: Effect) -> Side:
+    """What a request gets from a rule.
 
     Args:
         chain: The rules.
         number: Which rule.
-        system: Whether the environment is a system interpreter's.
-        inside: Whether it lies below the folder of the rule's file.
+        request: It.
+        does: The rule's effect.
     """
-    rule = chain.rules[number]
-
-    def setting(name: str) -> Any:
-        found = chain.settings[name].for_rule(rule) if name in chain.settings else None
-        return found.value if found else None
-
-    locks: dict[str, Any] = {"gate": setting("gate-dir")}
-    for location in rule.lock:
-        if location == "cluster":
-            locks[location] = setting("cluster"), rule.cluster_key
-        elif location != "global":
-            locks[location] = True
-        else:
-            if setting("global-dir"):
-                locks[location] = setting("global-dir")
-            if system:
-                locks["uv"] = True
-    timeout = setting("timeout") if rule.timeout is None else rule.timeout
-    required = rule.required or (rule.confined and not inside)
-    return {"lock": locks, "timeout": timeout, "required": required, "shared": rule.shared, "unused": rule.unused}
+    decision = Decision(chain, request, number)
+    try:
+        plan = tuple(lock.record() for lock in decision.plan)
+        excluded = tuple(f"{one['who']} ({one['where']})" for one in excludes(decision) if one["excluded"])
+    except PolicyError as error:  # a path that this host cannot look at
+        plan, excluded = ({"purpose": "none", "kind": "fault", "path": str(error)},), ()
+    return Side(Rule.of(chain.rules[number]), plan, excluded, does)
 
 
 def edits(old: Sequence[Rule], new: Sequence[Rule]) -> Iterator[Edit]:

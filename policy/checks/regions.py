@@ -7,13 +7,16 @@ is called dead that any request can reach. Where a formula can be true, the answ
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from policy.checks.languages import Effort, Language, TooMuchError, find, path_language, text_language
+from policy.rules import supposition
 from policy.rules.condition import FlagCondition, PathCondition, TextCondition
-from policy.rules.conditions import CONDITIONS, Combinator, Environ
+from policy.rules.conditions import CONDITIONS, Combinator, Environ, asked
+from policy.rules.decision_log import spelled
 from policy.rules.supposition import FACTS, HOME, PLAIN_HOME
 from policy.variables import FALSE, TRUE
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from policy.rules.condition import Match
+    from policy.rules.rule import AnyRules
 
 STEPS = 4_000  # of one question; the hardest that people write takes some dozens
 LANGUAGE_STEPS = 200  # what making the language of a pattern costs
@@ -193,7 +197,7 @@ class Solver:
     def _find(self, variable: Variable, inside: frozenset[Any], outside: frozenset[Any]) -> tuple[Any] | None:
         condition = FACTS[variable[0]]
         if isinstance(condition, Environ):
-            return _variable(inside, outside, self._effort)
+            return value_of_variable(inside, outside, self._effort)
         if isinstance(condition, PathCondition):
             return self._path(inside, outside, condition.spellings, absent=condition.absent or bool(variable[1]))
         if isinstance(condition, TextCondition):
@@ -230,8 +234,17 @@ class Solver:
         return None
 
 
-def _variable(inside: frozenset[Any], outside: frozenset[Any], effort: Effort) -> tuple[Any] | None:
-    """The value of an environment variable, None where it is unset."""
+def value_of_variable(inside: frozenset[Any], outside: frozenset[Any], effort: Effort) -> tuple[Any] | None:
+    """A value of an environment variable, alone in a tuple; None in it where the variable is unset.
+
+    Args:
+        inside: Sets of globs, or of `flag` and a boolean: of each set one holds.
+        outside: Such ones that do not hold.
+        effort: What may be spent.
+
+    Raises:
+        TooMuchError: When that cannot be found out with a bounded effort.
+    """
     unset = ("flag", False)
     if all(unset in values for values in inside) and unset not in outside:
         return (None,)
@@ -255,9 +268,11 @@ class Example:
 
     Args:
         facts: By the key of their condition, `home` and `env` among them; the rest is as in a test of the rules.
+        unset: Variables that must not be set.
     """
 
     facts: Mapping[str, Any] = field(factory=dict)
+    unset: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, facts: Facts, homes: Sequence[str], caller: int = 1) -> Example:
@@ -288,6 +303,18 @@ class Example:
         """The same request without what it says of its caller."""
         return Example({key: value for key, value in self.facts.items() if key in FACTS and not FACTS[key].caller})
 
+    def whole(self, *asked: tuple[Asked, int]) -> Example:
+        """The same request with all that is asked, so that `policy explain` looks at nothing of its machine.
+
+        Args:
+            *asked: A chain, and which of its rules is the last one to be asked.
+        """
+        names = frozenset[str]().union(*(one.until(number) for one, number in asked))
+        known = supposition.complete(self.facts)
+        facts = {key: known[key] for key in (*FACTS, HOME) if key in names and (key == HOME or FACTS[key].assumable)}
+        unset = {name[1:] for name in names if name[:1] == "$"} - dict(known["env"]).keys()
+        return Example({**facts, **self.facts}, tuple(sorted(unset)))
+
     def options(self) -> list[str]:
         """The options with which `policy explain` answers for it."""
         options: list[str] = []
@@ -300,12 +327,39 @@ class Example:
                 spelled = value if isinstance(value, tuple) else (value,)
                 texts = [str(one).lower() if isinstance(one, bool) else str(one) for one in spelled or ("",)]
                 options += [word for text in texts for word in ("--assume", f"{key}={text}")]
-        return options
+        return options + [word for name in self.unset for word in ("--unset", name)]
 
     def __str__(self) -> str:
         import shlex
 
         return shlex.join(["policy", "explain", *self.options()])
+
+
+class Asked:
+    """What the rules of a chain ask: keys of conditions, `home`, and variables behind a `$`.
+
+    Args:
+        rules: The strongest first.
+    """
+
+    def __init__(self, rules: AnyRules) -> None:
+        self._numbers: list[int] = []  # of the rules that ask for more than those before them
+        self._names: list[frozenset[str]] = []
+        known: frozenset[str] = frozenset()
+        for number, rule in enumerate(rules):
+            more = {*asked(rule.match), *(f"${name}" if name else HOME for name in spelled([rule]))} - known
+            if more or not number:
+                known |= more
+                self._numbers.append(number)
+                self._names.append(known)
+
+    def until(self, number: int) -> frozenset[str]:
+        """What is asked until a rule has answered.
+
+        Args:
+            number: Which rule.
+        """
+        return self._names[bisect_right(self._numbers, number) - 1]
 
 
 def sample(match: Match) -> Example | None:

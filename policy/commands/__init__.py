@@ -16,6 +16,7 @@ COMMANDS = {
     "rule": "show what a code of policy check means, with an example",
     "test": "run the [[tests]] of configuration files against their rules",
     "diff": "show which environments and callers get other locks under other rules",
+    "replay": "show which decisions of a log other rules, or those of now, would change",
     "show": "print the effective configuration",
     "init": "write a commented configuration file to start from",
     "locks": "list the locks that are held on this host, and by whom",

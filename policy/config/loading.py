@@ -178,6 +178,29 @@ class Rules:
         found = self._find(caller, caller.cwd).chain
         return Chain(tuple(map(Rule.of, found.rules)), found.settings)
 
+    def chain_for(self, caller: Caller, root: str) -> PlainChain:
+        """The rules that apply to an environment, looked for anew.
+
+        Args:
+            caller: Who asks.
+            root: The environment's root.
+
+        Raises:
+            ConfigError: With every fault of the files.
+            UsageError: When a file that was named is not there.
+        """
+        return self._chain(self.query(caller, root))
+
+    def query(self, caller: Caller, root: str) -> layers.Query:
+        """Which files are looked for.
+
+        Args:
+            caller: Who asks.
+            root: The environment's root.
+        """
+        project = self.project or caller.project
+        return layers.Query(caller.environ, caller.cwd, root, project, self.config_file, self.no_config)
+
     def _find(self, caller: Caller, root: str) -> _Found:
         """The rules for an environment; what was found before, if all that led there is as it was."""
         get = caller.environ.get
@@ -189,8 +212,7 @@ class Rules:
         known = self._found.get(key)
         if known is not None and known.holds:
             return known
-        project = self.project or caller.project
-        query = layers.Query(caller.environ, caller.cwd, root, project, self.config_file, self.no_config)
+        query = self.query(caller, root)
         found = _Found(self._chain(query), query)
         if query.trail.settled and not query.trail.is_young:
             if len(self._found) >= MANY:

@@ -261,7 +261,7 @@ def take(
     deadline: Deadline | None = None
     waited = 0  # how many were held when one was waited for last
     marker = environ.get(MARKER, "") if environ else ""
-    held.journal = held.journal or _journal(environ)
+    held.journal = held.journal or journal(environ)
     for wanted in held.locks:
         lock = _after_joining(wanted, held, marker)
         if lock is None:
@@ -316,8 +316,12 @@ def _waits(lock: Lock, deadline: Deadline, *, reenter: bool) -> Generator[Pause,
         deadline.blocking = blocking
 
 
-def _journal(environ: Mapping[str, str] | None) -> Journal | None:
-    """The journal that a variable asks for."""
+def journal(environ: Mapping[str, str] | None) -> Journal | None:
+    """The journal that a variable asks for; None: none.
+
+    Args:
+        environ: Environment variables.
+    """
     path = environ.get("LOCK_POLICY_LOG") if environ else None
     if not path:
         return None

@@ -1,4 +1,4 @@
-"""What happens to locks, a line of JSON each, appended to the file that LOCK_POLICY_LOG names.
+"""What is decided and what happens to locks, a line of JSON each, appended to the file that LOCK_POLICY_LOG names.
 
 Nothing of this may stop or delay a lock: what cannot be written at once is left out.
 """
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LOG = "LOCK_POLICY_LOG"
 LONGEST = 4096  # bytes of a line, which the kernel appends as a whole
 LARGEST = 16 * 1024 * 1024  # bytes; then the file becomes FILE.1, in the place of an older one
+EVENTS = ("wait", "acquired", "joined", "timeout", "lost", "released")
 _NAME = 2048  # characters of a lock's name
 
 
@@ -37,7 +38,7 @@ class Journal:
         """Appends a line.
 
         Args:
-            event: `wait`, `acquired`, `joined`, `timeout`, `lost` or `released`.
+            event: One of EVENTS.
             lock: Which.
             **facts: What else is known.
         """
@@ -47,22 +48,28 @@ class Journal:
             if id(lock) not in self._acquired:
                 return  # it was only tried
             self._acquired.discard(id(lock))
-        record = {
-            "time": round(time.time(), 3),
-            "event": event,
-            "lock": lock.name[:_NAME],
-            "kind": lock.kind,
-            "purpose": lock.purpose,
-            "shared": lock.shared,
-            "pid": os.getpid(),
-            **facts,
-        }
+        known = {"lock": lock.name[:_NAME], "kind": lock.kind, "purpose": lock.purpose, "shared": lock.shared}
+        self.record(event, **known, **facts)
+
+    def record(self, event: str, **facts: object) -> bool:
+        """Appends a line about anything.
+
+        Args:
+            event: What happened.
+            **facts: What is known of it.
+
+        Returns:
+            Whether the line was short enough.
+        """
+        record = {"time": round(time.time(), 3), "event": event, "pid": os.getpid(), **facts}
         line = json.dumps(record).encode("ascii") + b"\n"
-        if len(line) <= LONGEST:
-            try:
-                self._append(line)
-            except (OSError, ValueError):  # no such folder, no space, no right, a full pipe: the lock matters more
-                return
+        if len(line) > LONGEST:
+            return False
+        try:
+            self._append(line)
+        except (OSError, ValueError):  # no such folder, no space, no right, a full pipe: the lock matters more
+            pass
+        return True
 
     def _append(self, line: bytes) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT

@@ -9,9 +9,10 @@ from policy.render import record
 from policy.render.style import BOLD, paint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from policy.checks.diff import Difference, Region, Side
+    from policy.checks.replay import Change
     from policy.rules.rule import Rule
 
 VERSION = 1
@@ -23,8 +24,7 @@ def text(difference: Difference, *, color: bool = False) -> str:
     lines: list[str] = []
     for region in difference.regions:
         lines.append(paint(_heading(region), BOLD, color=color))
-        lines += [f"  {key}  {value}" for key, value in _rows(region)]
-        lines += [f"  example  {printable(str(region.example))}", ""]
+        lines += [*aligned([*sides(region), ("example", printable(str(region.example)))]), ""]
     lines += [*_open(difference), *(f"{edit.what}: rule {_label(edit.rule)}" for edit in difference.edits)]
     return "\n".join([*lines, _summary(difference)]) + "\n"
 
@@ -33,7 +33,7 @@ def as_markdown(difference: Difference) -> str:
     """For a pull request: a table for each difference."""
     parts = ["### lock-policy: what changes", _markdown(_summary(difference)) + "."]
     for region in difference.regions:
-        rows = [f"| {key} | {_markdown(value)} |" for key, value in _rows(region)]
+        rows = [f"| {key} | {_markdown(value)} |" for key, value in sides(region)]
         fence = "```"
         while fence in str(region.example):
             fence += "`"
@@ -88,8 +88,22 @@ def _heading(region: Region) -> str:
     return f"{_label(region.before.rule)} decided, now {_label(region.after.rule)} does"
 
 
-def _rows(region: Region) -> Iterator[tuple[str, str]]:
-    """What was and what is, by its name; what is the same in both is left out but for the plan and who is kept out."""
+def aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """A line for each row, the second column below itself.
+
+    Args:
+        rows: A name and what is said of it.
+    """
+    left = max(len(name) for name, _ in rows)
+    return [f"  {name.ljust(left)}  {value}" for name, value in rows]
+
+
+def sides(region: Region | Change) -> Iterator[tuple[str, str]]:
+    """What was and what is, by its name; what is the same in both is left out but for the plan and who is kept out.
+
+    Args:
+        region: Where it differs.
+    """
     for name, side in (("old", region.before), ("new", region.after)):
         locks = ", ".join(f"{entry['purpose']} {record.name_of(entry)}" for entry in side.plan)
         yield f"{name} plan", printable(locks)

@@ -10,7 +10,7 @@ from policy.rules.trace import trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from policy.rules.decision import Decision
@@ -90,7 +90,7 @@ def apart(subject: Subject) -> dict[str, Any]:
     return {"version": VERSION, "lock": [], "plan": [], "environment": None, "command": command(subject, None)}
 
 
-def name_of(entry: dict[str, Any]) -> str:
+def name_of(entry: Mapping[str, Any]) -> str:
     """How people name a lock of a plan: its path, or its key."""
     return str(entry.get("path") or entry["key"])
 

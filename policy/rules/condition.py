@@ -188,8 +188,10 @@ class PathCondition(Condition):
         return False
 
     def assumed(self, value: str) -> object:
-        """The path, made absolute."""
+        """The path, made absolute; none where there may be none."""
         if not value:
+            if self.absent:
+                return ()
             raise ValueError("must be a path")
         return globs.normal(os.path.abspath(value))
 

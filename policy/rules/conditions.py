@@ -432,3 +432,11 @@ def toml(match: Match) -> dict[str, Any]:
 def asks_caller(match: Match) -> bool:
     """Whether the answer may differ between two callers of one environment."""
     return any(CONDITIONS[key].asks(expected) for key, expected in match)
+
+
+def asked(match: Match) -> Iterable[str]:
+    """The keys of a match table, and of the tables inside it."""
+    for key, expected in match:
+        yield key
+        for table in CONDITIONS[key].tables(expected):
+            yield from asked(table)

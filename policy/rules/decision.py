@@ -183,8 +183,9 @@ class Decision:
         rule = self.matched
         if rule.required or not rule.confined:
             return rule.required
-        folder = os.path.join(os.path.realpath(os.path.dirname(rule.file)), "")
-        return not os.path.join(os.path.realpath(self.environment.root), "").startswith(folder)
+        from policy.rules.effect import inside  # few rules ask for it
+
+        return not inside(rule, os.path.realpath(self.environment.root))
 
     @property
     def shared(self) -> bool:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from policy.checks import diff as diffing
-from policy.checks.diff import Difference, diff, edits, effect
+from policy.checks.diff import Difference, diff, edits
 from policy.config.read import BUILT_IN
 from policy.rules.chain import Chain
+from policy.rules.effect import effect
 from policy.rules.plain import Setting
 from policy.rules.rule import Rule
 from policy.rules.supposition import request
@@ -60,7 +61,9 @@ def _effect(chain: Chain, asked: Request) -> tuple[Rule, Any]:
     environment = asked.environment
     spelled: Any = asked.facts.get("environment", environment.root)
     inside = f"{spelled[-1] if isinstance(spelled, tuple) else spelled}/".startswith(f"{FOLDER}/")
-    return chain.rules[number], effect(chain, number, system=environment.kind == "system", inside=inside)
+    return chain.rules[number], effect(
+        chain.rules[number], chain.settings, system=environment.kind == "system", inside=inside
+    )
 
 
 def brute_force(seed: int, edits: int, requests: int) -> Counter[str]:

@@ -26,8 +26,9 @@ if sys.platform == "win32":
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
-    """What was written."""
-    return [json.loads(line) for line in file.read_text(encoding="ascii").splitlines()]
+    """What was written about locks."""
+    written = [json.loads(line) for line in file.read_text(encoding="ascii").splitlines()]
+    return [line for line in written if line["event"] in journal.EVENTS]
 
 
 def events(file: Path) -> list[str]:
@@ -165,6 +166,17 @@ def test_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert log.with_name("log.1").stat().st_size <= 1500
     assert not log.exists() or log.stat().st_size <= 1500
     assert all(line["event"] == "wait" for line in lines(log.with_name("log.1")))
+
+
+def test_record(tmp_path: Path) -> None:
+    """A line about anything else has the time and the process; one that is too long is left out, and that is said."""
+    entry = journal.Journal(str(tmp_path / "log"))
+    assert entry.record("decided", facts={"user": "a"})
+    assert not entry.record("decided", facts={"user": "a" * journal.LONGEST})
+    (line,) = (tmp_path / "log").read_text(encoding="ascii").splitlines()
+    record = json.loads(line)
+    assert (record["event"], record["pid"], record["facts"]) == ("decided", os.getpid(), {"user": "a"})
+    assert journal.Journal(str(tmp_path / "no" / "log")).record("decided")
 
 
 def test_whole_lines(tmp_path: Path) -> None:

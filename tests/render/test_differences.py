@@ -23,10 +23,10 @@ def _found(name: str = "a") -> Difference:
 def test_text() -> None:
     """Text says which rules, both plans, who is kept out then and now, what else differs, and how to see it."""
     shown = text(_found())
-    assert shown.startswith("a (built in) decided, now a (built in) does\n  old plan  gate ")
+    assert shown.startswith("a (built in) decided, now a (built in) does\n  old plan      gate ")
     assert "\n  old kept out  lock-policy (this host), uv (this environment)" in shown
     assert "\n  new kept out  lock-policy (this host), pipx (this environment)" in shown
-    assert "\n  timeout  none, now 5 s\n  example  policy explain " in shown
+    assert "\n  timeout       none, now 5 s\n  example       policy explain " in shown
     assert shown.endswith("\nchanged: rule a (built in)\n1 difference in what is locked, or how\n")
     assert text(_found(), color=True).startswith("\033[1ma (built in)")
 

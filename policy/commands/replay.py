@@ -1,0 +1,62 @@
+"""`policy replay`: which decisions of a log other rules, or those of now, would change."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from policy.commands import options
+from policy.config import layers
+from policy.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from policy.commands.reading import Arguments, Parser
+
+FINDING = 1
+
+
+def arguments(parser: Parser) -> None:
+    """The options of the command."""
+    from policy.render.replays import REPLAY_FORMATS
+
+    parser.add_argument("log", metavar="LOG", help="a file that LOCK_POLICY_LOG named while locks were taken")
+    parser.add_argument(
+        "--layer",
+        choices=[layer.name for layer in layers.LAYERS],
+        help="judge the file of --config-file as one of this layer, alone; absent: as every command takes it",
+    )
+    parser.add_argument("--output-format", choices=("text", *REPLAY_FORMATS), default="text", help="default: text")
+    options.configuration(parser)
+    options.color(parser)
+    options.quiet(parser)
+
+
+def main(arguments: Arguments) -> int:
+    """Prints what would change; a decision that would, or may, is a finding.
+
+    Raises:
+        UsageError: The log is no regular file, or holds no decision.
+        ConfigError: With every fault of the configuration.
+    """
+    from policy.checks.replay import Files, replay
+    from policy.render import replays
+    from policy.render.layout import fit, width
+    from policy.render.style import wanted
+
+    if arguments.layer and not arguments.config_file:
+        raise UsageError("--layer is for the file that --config-file names")
+    layer = layers.layer(arguments.layer) if arguments.layer else None
+    files = Files(os.environ, arguments.config_file, arguments.no_config, arguments.project, layer)
+    found = replay(arguments.log, files)
+    left = replays.unreadable(found)
+    if not found.decisions:
+        raise UsageError(f"{arguments.log}: no decision is in it{f'; {left}' if left else ''}")
+    if left and not arguments.quiet:
+        options.note(f"{arguments.log}: {left}")
+    if arguments.output_format != "text":
+        sys.stdout.write(replays.REPLAY_FORMATS[arguments.output_format](found))
+    else:
+        text = replays.text(found, color=wanted(arguments.color, sys.stdout))
+        sys.stdout.write(fit(text, width(sys.stdout)))
+    return FINDING if found.differs else 0
