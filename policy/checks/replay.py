@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from policy.checks.log_lines import Answers, Logged
     from policy.config.layers import Layer
     from policy.rules.decision import BaseChain, PlainChain
+    from policy.rules.rule import AnyRule
 
 MOST_OPEN = 64  # ways to answer what the log does not say
 OF_CALLER = ("LOCK_POLICY_TIMEOUT", "LOCK_POLICY_GLOBAL_DIR", "LOCK_POLICY_CLUSTER_SERVICE")  # no rule says them
@@ -110,7 +111,7 @@ def replay(path: str, files: Files) -> Replay:
         ConfigError: With every fault of the configuration.
     """
     same = 0
-    changes: dict[object, Change] = {}
+    changes: dict[str, Change] = {}
     unknown: dict[str, list[int]] = {}
     unreadable: list[tuple[int, str]] = []
     for number, found in lines(path):
@@ -128,7 +129,8 @@ def replay(path: str, files: Files) -> Replay:
         if outcome.effect == found.effect:
             same += 1
             continue
-        kind = id(decider), outcome.number, json.dumps([found.rule, found.effect, outcome.effect], sort_keys=True)
+        rule = decider.rule(outcome)
+        kind = json.dumps([found.rule, found.effect, rule.file, rule.line, rule.name, outcome.effect], sort_keys=True)
         if kind in changes:
             changes[kind].lines.append(number)
         else:
@@ -257,6 +259,14 @@ class Decider:
         if pending or any(one.effect != found[0].effect for one in found):
             raise UnknownError(f"the log does not say enough of {', '.join(f'${name}' for name in names)}")
         return found[0]
+
+    def rule(self, outcome: Outcome) -> AnyRule:
+        """The rule that decides.
+
+        Args:
+            outcome: Of a decision.
+        """
+        return self._chain.rules[outcome.number]
 
     def _effect(self, number: int, request: Request) -> Mapping[str, Any]:
         """As the log writes it."""

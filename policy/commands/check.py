@@ -27,7 +27,9 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("--strict", action="store_true", help="a warning is a finding: exit code 1")
     parser.add_argument("--fix", action="store_true", help="correct in FILE what needs no thought, then check it")
     parser.add_argument("--diff", action="store_true", help="print what --fix would change, and change nothing")
-    parser.add_argument("--output-format", choices=("text", *FINDING_FORMATS), default="text", help="default: text")
+    formats = ("text", *FINDING_FORMATS)
+    told = f"{', '.join(formats[:-1])} or {formats[-1]}; default: text"
+    parser.add_argument("--output-format", metavar="FORMAT", choices=formats, default="text", help=told)
     options.configuration(parser)
     options.color(parser)
     options.quiet(parser)
