@@ -127,7 +127,7 @@ complete -c policy -n '__policy_is check' -l layer -x -a 'file project user syst
 complete -c policy -n '__policy_is check' -l strict -d 'a warning is a finding: exit code 1'
 complete -c policy -n '__policy_is check' -l fix -d 'correct in FILE what needs no thought, then check it'
 complete -c policy -n '__policy_is check' -l diff -d 'print what --fix would change, and change nothing'
-complete -c policy -n '__policy_is check' -l output-format -x -a 'text json github gitlab sarif junit html' -d 'default: text'
+complete -c policy -n '__policy_is check' -l output-format -x -a 'text json github gitlab sarif junit html' -d 'text, json, github, gitlab, sarif, junit or html; default: text'
 complete -c policy -n '__policy_is check' -l config-file -r -F -d 'read this file alone (also LOCK_POLICY_CONFIG_FILE)'
 complete -c policy -n '__policy_is check' -l no-config -d 'read no file at all (also LOCK_POLICY_NO_CONFIG)'
 complete -c policy -n '__policy_is check' -l project -x -a '(__fish_complete_directories)' -d 'look for the project\'s configuration here and upward'
