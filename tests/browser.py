@@ -97,16 +97,16 @@ class Browser:
         """
         self.call("Page.navigate", self._page, url=address)
 
-    def see(self, *, width: int, dark: bool) -> None:
+    def see(self, *, width: int, dark: bool | None) -> None:
         """Gives the page a size and a colour scheme.
 
         Args:
             width: Pixels.
-            dark: Whether the reader prefers a dark one.
+            dark: Whether the reader prefers a dark one in every frame; None: nothing is said, which is light.
         """
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", self._page, **size)
-        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        scheme = [] if dark is None else [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", self._page, features=scheme)
 
     def picture(self) -> str:

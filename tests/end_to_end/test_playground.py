@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import shutil
 import sys
 import threading
 import zipfile
@@ -33,15 +34,15 @@ READY = "document.querySelector('#tried')?.dataset.state === 'ready'"
 
 
 class Server:
-    """Serves the site on 127.0.0.1, and notes every request."""
+    """Serves a site on 127.0.0.1, and notes every request."""
 
-    def __init__(self) -> None:
+    def __init__(self, site: Path = SITE) -> None:
         self.log: list[tuple[str, str]] = []
         log = self.log
 
         class Handler(http.server.SimpleHTTPRequestHandler):
             def __init__(self, *arguments: Any) -> None:
-                super().__init__(*arguments, directory=str(SITE))
+                super().__init__(*arguments, directory=str(site))
 
             def log_message(self, format: str, *arguments: object) -> None:
                 del format, arguments
@@ -164,6 +165,38 @@ def test_it_fits(page: Browser, width: int, dark: bool) -> None:
     assert page.evaluate(scheme) is dark
 
 
+def test_the_theme_of_the_site_is_that_of_the_drawing(page: Browser) -> None:
+    """A reader who switches the site to dark or light sees the decision so, too."""
+    page.see(width=800, dark=None)
+    for theme, dark in (("dark", True), ("light", False)):
+        page.evaluate(f"document.body.dataset.theme = '{theme}'")
+        frame = "document.querySelector('iframe').contentDocument.defaultView"
+        page.until(f"{frame}.matchMedia('(prefers-color-scheme: dark)').matches === {str(dark).lower()}")
+    page.evaluate("document.body.dataset.theme = 'auto'")
+
+
+@pytest.mark.parametrize("fragment", ["#%", '#{"rules":"","request":null}'])
+def test_a_link_that_is_none(page: Browser, server: Server, fragment: str) -> None:
+    """An address whose fragment is not ours begins with the first example."""
+    page.open("about:blank")
+    page.open(f"{server.address}playground.html{fragment}")
+    page.until(READY)
+    assert "nix-store" in page.evaluate("document.querySelector('[name=rules]').value")
+
+
+def test_a_link_leads_back(page: Browser, server: Server) -> None:
+    """The address of the page, opened anew, shows the same rules, the same request and the same answer."""
+    page.write("[name=rules]", FAULTY + RULES)
+    page.write("[data-fact=host]", "é#&%")
+    checked, address = shown(page, "check"), page.evaluate("location.href")
+    page.open("about:blank")
+    page.open(address)
+    assert shown(page, "check") == checked
+    assert page.evaluate("document.querySelector('[name=rules]').value") == FAULTY + RULES
+    assert page.evaluate("document.querySelector('[data-fact=host]').value") == "é#&%"
+    assert not any("rules" in path for path, _ in server.log)
+
+
 def test_nothing_leaves_this_host(page: Browser, server: Server) -> None:
     """Every request of the page and of its worker went to the site, found its file, and carried nothing."""
     assert any(one.endswith("pyodide.asm.wasm") for one in page.requests)  # the worker's are seen, too
@@ -171,6 +204,23 @@ def test_nothing_leaves_this_host(page: Browser, server: Server) -> None:
     assert away == []
     assert {path for path, _ in server.log if "?" in path.replace("?v=", "")} == set()
     assert [entry for entry in server.log if entry[1] not in {"200", "304"} and entry[0] != "/favicon.ico"] == []
+
+
+def test_a_site_without_its_parts(server: Server, tmp_path: Path) -> None:
+    """A site that was built without Pyodide says how one is built with it, and goes on saying so."""
+    del server  # the site is built
+    shutil.copytree(SITE, tmp_path / "site", ignore=shutil.ignore_patterns("pyodide", "wheels", "wheels.json"))
+    bare = Server(tmp_path / "site")
+    try:
+        with Browser() as browser:
+            browser.open(f"{bare.address}playground.html")
+            browser.until("document.querySelector('#tried')?.dataset.state === 'broken'")
+            browser.write("[name=rules]", RULES)
+            state = browser.evaluate("document.querySelector('[data-shows=state]').textContent")
+            assert "nox -s playground" in state
+            assert "wheels.json: 404" in state
+    finally:
+        bare.stop()
 
 
 def test_without_javascript() -> None:

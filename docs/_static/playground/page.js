@@ -9,6 +9,7 @@ const NOT_LOADED = "Python could not be loaded. “nox -s playground” builds a
 let ready = false;
 let busy = false;
 let again = true;
+let patience = 0;
 
 function say(state, text) {
   form.dataset.state = state;
@@ -23,8 +24,32 @@ function ask() {
     return;
   }
   [busy, again] = [true, false];
-  const request = Object.fromEntries(fields.map((field) => [field.dataset.fact, field.value]));
-  worker.postMessage({ rules: rules.value, request });
+  patience = setTimeout(() => say("busy", "Working …"), 1000);
+  const asked = question();
+  history.replaceState(null, "", `#${encodeURIComponent(JSON.stringify(asked))}`);
+  worker.postMessage(asked);
+}
+
+function question() {
+  const given = fields.filter((field) => field.value).map((field) => [field.dataset.fact, field.value]);
+  return { rules: rules.value, request: Object.fromEntries(given) };
+}
+
+function fill(asked) {
+  rules.value = asked.rules;
+  for (const field of fields) {
+    field.value = asked.request[field.dataset.fact] ?? "";
+    if (field.value && field.closest("details")) field.closest("details").open = true;
+  }
+}
+
+// What the address holds behind its "#", which browsers send to nobody; anything else begins with the first example.
+function linked() {
+  try {
+    const asked = JSON.parse(decodeURIComponent(location.hash.slice(1)));
+    if (typeof asked.rules === "string" && typeof asked.request === "object" && asked.request) return asked;
+  } catch {}
+  return examples[0];
 }
 
 // Messages are broken where the screen ends; what is quoted from the file is not, for the caret stands below its place.
@@ -61,6 +86,7 @@ worker.onmessage = async ({ data }) => {
   if (data.ready) ready = true;
   else {
     await show(data);
+    clearTimeout(patience);
     busy = false;
   }
   if (again) ask();
@@ -71,17 +97,14 @@ worker.onerror = (event) => say("broken", `${NOT_LOADED}: ${event.message ?? "th
 const examples = await (await fetch(new URL("examples.json", import.meta.url))).json();
 const choice = form.querySelector("[name=example]");
 for (const example of examples) choice.append(new Option(example.title));
-function choose() {
-  const example = examples[choice.selectedIndex];
-  rules.value = example.rules;
-  for (const field of fields) field.value = example.request[field.dataset.fact] ?? "";
-  for (const field of fields) if (field.value && field.closest("details")) field.closest("details").open = true;
+choice.addEventListener("change", () => {
+  fill(examples[choice.selectedIndex]);
   ask();
-}
-choice.onchange = choose;
+});
 form.addEventListener("input", (event) => event.target !== choice && ask());
 form.addEventListener("submit", (event) => event.preventDefault());
 frame.addEventListener("load", fit);
 addEventListener("resize", fit);
 form.hidden = false;
-choose();
+fill(linked());
+ask();
