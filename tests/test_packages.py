@@ -46,6 +46,11 @@ def test_workflows(schema: str) -> None:
     assert schema_faults(schema, *WORKFLOWS) == ""
 
 
+def test_compose_file() -> None:
+    """The example of a server in a container is what the Compose specification allows."""
+    assert schema_faults("vendor.compose-spec", CHECKOUT / "examples" / "cluster" / "compose.yaml") == ""
+
+
 def test_workflows_run_what_exists() -> None:
     """Every session of nox that a workflow runs is there."""
     sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.MULTILINE))
