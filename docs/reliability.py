@@ -66,9 +66,10 @@ HOSTS = """\
 Locks on a PostgreSQL server of the tests' own, with a lease of 3 s. Hosts are network namespaces on a bridge, and a
 cut is the port that leaves it. The witness is an independent `flock -n` inside of the command.
 
-The tests of each run hold more: a holder and its guard stopped for two leases, a server that restarts fast, immediately
-or after `kill -9`, a backend that is killed, a synchronous standby that is promoted while the old primary lives, a
-waiter that is cut off before or when it is served: the next one never enters beside the first, and is served. What is not safe: an asynchronous standby that is promoted while the old primary lives;
+The tests of each run hold more: a holder and its guard stopped for two leases, a server that restarts fast,
+immediately or after `kill -9`, a backend that is killed, a synchronous standby that is promoted while the old primary
+lives, a waiter that is cut off before or when it is served: the next one never enters beside the first, and is
+served. What is not safe: an asynchronous standby that is promoted while the old primary lives;
 `pg_terminate_backend`, as deleting a lock file; a virtual machine that is paused, since nobody can stop what it does
 when it wakes. [Several hosts](how-to/cluster.md) has the whole list."""
 

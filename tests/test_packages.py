@@ -48,7 +48,7 @@ def test_workflows(schema: str) -> None:
 
 def test_compose_file() -> None:
     """The example of a server in a container is what the Compose specification allows."""
-    assert schema_faults("vendor.compose-spec", CHECKOUT / "examples" / "cluster" / "compose.yaml") == ""
+    assert schema_faults("vendor.compose-spec", ROOT / "examples" / "cluster" / "compose.yaml") == ""
 
 
 def test_workflows_run_what_exists() -> None:
