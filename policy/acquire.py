@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from policy.config.loading import Rules
+    from policy.environment.discovery import Environment
     from policy.locks.backend import Lock, Pause
     from policy.locks.journal import Journal
     from policy.rules.decision import Decision
@@ -57,43 +58,52 @@ def steps(
         LockUnavailable: A lock can never be taken, and the rule requires it.
         LockTimeout: Timed out waiting for a lock, and the rule requires it.
     """
-    options |= {"environ": decision.request.caller.environ, "reenter": True}
-    held.journal = journal(decision.request.caller.environ)
     while True:
-        if held.journal is not None:
-            _note(held.journal, decision, rules)
-        begin = time.monotonic()
-        limit = decision.timeout if timeout is None else timeout
-        for lock in decision.plan:
-            lock.shared = shared or decision.shared
-        wanted, free = adapt(decision) if adapt else (decision.plan, ())
+        options |= _begin(held, decision, rules, timeout)
+        wanted, free = _split(decision, adapt, shared=shared or decision.shared)
         try:
-            kind = decision.environment.kind
-            held.locks = tuple(lock for lock in wanted if _has_place(lock, kind))
-            yield from take(held, start=begin, timeout=limit, **options)
-            # While those were waited for, an environment may have been made with a place for more.
-            late = tuple(lock for lock in wanted if lock not in held.locks and _has_place(lock, kind))
-            if late:
-                first, held.locks = held.locks, late
-                yield from take(held, start=begin, timeout=limit, **options)
-                held.locks = (*first, *late)
-            if free:
-                yield from _pass(free, start=begin, timeout=limit, **options)
+            yield from _take(held, wanted, decision.environment.kind, **options)
+            yield from _pass(free, **options)
             if unused or decision.unused:
-                from policy.locks.users import until_unused  # few rules ask for it
-
-                where = decision.environment
-                watched = options.get("waiting")
-                yield from until_unused(where.root, kind=where.kind, start=begin, timeout=limit, waiting=watched)
+                yield from _until_unused(decision.environment, **options)
         except (LockUnavailable, LockTimeout) as error:
             held.give_up()
             held.locks = ()
-            again = after(error, decision, rules, warn)
-            if again is None:
+            if (again := after(error, decision, rules, warn)) is None:
                 return decision
             decision = again
         else:
             return decision
+
+
+def _begin(held: Held, decision: Decision, rules: Rules, timeout: float | None) -> dict[str, Any]:
+    """Writes a decision into the journal, where there is one; how its plan is taken, for `hold.take`."""
+    environ = decision.request.caller.environ
+    held.journal = journal(environ)
+    if held.journal is not None:
+        _note(held.journal, decision, rules)
+    limit = decision.timeout if timeout is None else timeout
+    return {"environ": environ, "reenter": True, "start": time.monotonic(), "timeout": limit}
+
+
+def _split(decision: Decision, adapt: Adapt | None, *, shared: bool) -> tuple[Sequence[Lock], Sequence[Lock]]:
+    """The locks of a plan to hold, and those that must only be free."""
+    for lock in decision.plan:
+        lock.shared = shared
+    return adapt(decision) if adapt else (decision.plan, ())
+
+
+def _take(held: Held, wanted: Sequence[Lock], kind: str, **options: Any) -> Generator[Pause, None, None]:
+    """Takes the locks that have a place, and those that have one by then."""
+    held.locks = tuple([lock for lock in wanted if _has_place(lock, kind)])
+    yield from take(held, **options)
+    if len(held.locks) < len(wanted):
+        # While those were waited for, an environment may have been made with a place for more.
+        late = tuple([lock for lock in wanted if lock not in held.locks and _has_place(lock, kind)])
+        if late:
+            first, held.locks = held.locks, late
+            yield from take(held, **options)
+            held.locks = (*first, *late)
 
 
 def _note(journal: Journal, decision: Decision, rules: Rules) -> None:
@@ -134,11 +144,23 @@ def _has_place(lock: Lock, kind: str) -> bool:
 
 def _pass(locks: Sequence[Lock], **options: Any) -> Generator[Pause, None, None]:
     """Waits until locks are free, and leaves them so: the command takes them itself, and knows no timeout of ours."""
+    if not locks:
+        return
     briefly = Held(locks)
     try:
         yield from take(briefly, **options)
     finally:
         briefly.give_up()
+
+
+def _until_unused(
+    environment: Environment, *, start: float, timeout: float | None, waiting: Any = None, **options: Any
+) -> Generator[Pause, None, None]:
+    """Waits until no process runs from the environment."""
+    from policy.locks.users import until_unused  # few rules ask for it
+
+    del options
+    yield from until_unused(environment.root, kind=environment.kind, start=start, timeout=timeout, waiting=waiting)
 
 
 def correct(decision: Decision, error: LockUnavailable, rules: Rules) -> Decision | None:

@@ -9,8 +9,7 @@ from policy import acquire
 from policy.config.loading import Rules, seconds
 from policy.environment.discovery import Environment, find
 from policy.errors import LockLost
-from policy.locks.hold import Held, drive, drive_async
-from policy.locks.inherit import MARKER, merged
+from policy.locks.hold import MARKER, Held, drive, drive_async, merged
 from policy.rules.request import Caller, Request
 
 TYPE_CHECKING = False

@@ -6,7 +6,7 @@ import os
 
 from policy import host
 from policy.errors import UsageError
-from policy.locks.inherit import MARKER
+from policy.locks.hold import MARKER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

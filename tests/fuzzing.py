@@ -180,6 +180,7 @@ def match_globs(data: bytes) -> None:
     """
     from policy.rules import globs
     from policy.rules.matcher import path_matcher, text_matcher
+    from policy.rules.paths import normal
 
     pattern, _, text = data.decode("utf-8", "surrogateescape").partition("\n")
     for windows in (False, True):
@@ -188,7 +189,7 @@ def match_globs(data: bytes) -> None:
             assert wrong.strip()
             continue
         matches = path_matcher(pattern, "/home/a[b]*", windows=windows)
-        path = globs.normal(("C:/" if windows else "/") + text.replace("\0", ""), windows=windows)
+        path = normal(("C:/" if windows else "/") + text.replace("\0", ""), windows=windows)
         if matches(path):
             prefix = globs.parse(pattern, "/home/a[b]*", windows=windows).prefix
             assert not prefix or path == prefix or path.startswith(prefix + "/")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from policy.rules import globs
 from policy.rules.matcher import States, path_states, takes, text_states
+from policy.rules.paths import WINDOWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -97,7 +98,7 @@ class Language:
             moves = sum(
                 1 << number
                 for number, unit in enumerate(states.units)
-                if takes(unit, character, self._separator, windows=globs.WINDOWS and bool(self._separator))
+                if takes(unit, character, self._separator, windows=WINDOWS and bool(self._separator))
             )
             self._rows[character] = moves, states.deeps if here else states.stars
         moves, loops = self._rows[character]

@@ -15,6 +15,7 @@ from policy.rules import globs
 from policy.rules.condition import FlagCondition, PathCondition
 from policy.rules.conditions import ENVIRONMENT_KINDS, EnvironmentKind
 from policy.rules.decision_log import EVENT, field
+from policy.rules.paths import normal
 from policy.rules.supposition import FACTS
 from policy.variables import MAX_TIMEOUT
 
@@ -207,7 +208,7 @@ def _check(condition: Condition) -> Callable[[Any], bool]:
 
 
 def _is_path(value: Any) -> bool:
-    return isinstance(value, str) and os.path.isabs(value) and globs.normal(value) == value and "\0" not in value
+    return isinstance(value, str) and os.path.isabs(value) and normal(value) == value and "\0" not in value
 
 
 def _variables(facts: dict[str, Any]) -> dict[str, Answers | None]:

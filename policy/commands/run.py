@@ -9,8 +9,7 @@ from policy import acquire
 from policy.commands import options
 from policy.commands.reading import REMAINDER
 from policy.errors import UsageError
-from policy.locks.hold import Held, drive
-from policy.locks.inherit import MARKER, merged
+from policy.locks.hold import MARKER, Held, drive, merged
 from policy.rules.hints import hints_in_run
 from policy.rules.request import Request
 from policy.variables import given

@@ -7,7 +7,6 @@ import time
 
 from policy.errors import LockLost, LockTimeout, LockUnavailable
 from policy.locks import owners
-from policy.locks.inherit import MARKER, refuse_above
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+MARKER = "LOCK_POLICY_HELD"  # the variable in which a command finds what is held for it
+_LONGEST = 4096  # characters of a marker; what is longer was not written by us
 _INTERRUPTS = 100  # exceptions of signal handlers in a row, while locks are given up
 _GRACE = 1.0  # seconds that another thread of an ancestor is waited for
 _REPLACED = 1000  # times that a lock may be replaced under its waiters
@@ -149,6 +150,21 @@ class Held:
 
     def __repr__(self) -> str:
         return f"Held({[lock.name for lock in self.locks]!r})"
+
+
+def merged(marker: str, above: str) -> str:
+    """What is held here, then what the marker of an ancestor names: a command of ours may want either again.
+
+    Args:
+        marker: Of what is held here.
+        above: The value of `LOCK_POLICY_HELD` that this process was started with.
+    """
+    ours = list(filter(None, marker.split(",")))
+    if len(above) > _LONGEST:
+        return ",".join(ours)
+    files = {entry.partition(":")[2] for entry in ours}
+    more = [entry for entry in above.split(",") if entry.count(":") == 2 and entry.partition(":")[2] not in files]  # noqa: PLR2004  (as the marker has)
+    return ",".join(ours + more)
 
 
 def hold(
@@ -298,6 +314,8 @@ def _waits(lock: Lock, deadline: Deadline, *, reenter: bool) -> Generator[Pause,
 
     An ancestor that waits for this process never gives the lock up; another thread of it may soon.
     """
+    from policy.locks.inherit import refuse_above  # only a waiter needs it
+
     if not (reenter and lock.kind == "file" and refuse_above(lock.name)):
         return (yield from lock.wait(deadline))
     blocking, deadline.blocking = deadline.blocking, False

@@ -16,29 +16,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from policy.locks.open_file import OpenFile
 
-MARKER = "LOCK_POLICY_HELD"
 READ, WRITE = "READ", "WRITE"  # the words of /proc/locks
 
 READS = "a process that started this one holds it for reading, and would never let a writer in"
 WRITE_INSTEAD = "take it for writing there, or for reading here"
 LEAVE_IT = "leave LOCK_POLICY_HELD in its environment (`held.environ` in a program), or start it outside"
-
-_LONGEST = 4096  # characters of a marker; what is longer was not written by us
-
-
-def merged(marker: str, above: str) -> str:
-    """What is held here, then what the marker of an ancestor names: a command of ours may want either again.
-
-    Args:
-        marker: Of what is held here.
-        above: The value of `LOCK_POLICY_HELD` that this process was started with.
-    """
-    ours = list(filter(None, marker.split(",")))
-    if len(above) > _LONGEST:
-        return ",".join(ours)
-    files = {entry.partition(":")[2] for entry in ours}
-    more = [entry for entry in above.split(",") if entry.count(":") == 2 and entry.partition(":")[2] not in files]  # noqa: PLR2004  (as the marker has)
-    return ",".join(ours + more)
 
 
 def joined(file: OpenFile, text: str, *, shared: bool = False) -> bool:

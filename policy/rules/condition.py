@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-from policy.rules import globs
-from policy.rules.matcher import path_matcher, text_matcher
+from policy.rules import paths
 from policy.variables import boolean
 
 TYPE_CHECKING = False
@@ -26,11 +25,17 @@ _texts: dict[str, Callable[[str], bool]] = {}
 def _path(pattern: str, request: Request) -> Callable[[str], bool]:
     """The compiled form of a path pattern; the first use pays for it."""
     if pattern[:1] != "~":
-        return _paths.setdefault(pattern, path_matcher(pattern))
+        return _paths.setdefault(pattern, paths.simple(pattern) or _compiled(pattern))
     key = pattern, request.home
     if key not in _paths_at_home:
-        _paths_at_home[key] = path_matcher(*key)
+        _paths_at_home[key] = _compiled(*key)
     return _paths_at_home[key]
+
+
+def _compiled(pattern: str, home: str = "") -> Callable[[str], bool]:
+    from policy.rules.matcher import path_matcher  # importing it costs more than most patterns need
+
+    return path_matcher(pattern, home)
 
 
 def matches_text(patterns: tuple[str, ...], text: str) -> bool:
@@ -42,6 +47,8 @@ def matches_text(patterns: tuple[str, ...], text: str) -> bool:
     """
     for pattern in patterns:  # a generator costs more than the question
         if pattern not in _texts:
+            from policy.rules.matcher import text_matcher
+
             _texts[pattern] = text_matcher(pattern)
         if _texts[pattern](text):
             return True
@@ -179,10 +186,10 @@ class PathCondition(Condition):
 
     def holds(self, expected: tuple[str, ...], request: Request) -> bool:
         """True when one of the patterns matches a spelling of the path or a folder above it."""
-        paths = self.get(request)
+        seen = self.get(request)
         for pattern in expected:  # a generator costs more than the question
             matches = _paths.get(pattern) or _path(pattern, request)
-            for path in paths:
+            for path in seen:
                 if matches(path):
                     return True
         return False
@@ -193,23 +200,12 @@ class PathCondition(Condition):
             if self.absent:
                 return ()
             raise ValueError("must be a path")
-        return globs.normal(os.path.abspath(value))
+        return paths.normal(os.path.abspath(value))
 
     def display(self, expected: Any, seen: tuple[str, ...]) -> object:
         """The path as spelled."""
         del expected
         return seen[0] if seen else ""
-
-
-def spellings(path: str, real: str) -> tuple[str, ...]:
-    """A path in the form in which paths are compared, and where its links lead if that is elsewhere.
-
-    Args:
-        path: As spelled.
-        real: Without links.
-    """
-    spelled, resolved = globs.normal(path), globs.normal(real)
-    return (spelled,) if spelled == resolved else (spelled, resolved)
 
 
 class TextCondition(Condition):

@@ -10,7 +10,6 @@ import os
 import sys
 
 from policy.host import user_name
-from policy.rules import globs
 from policy.rules.condition import (
     Condition,
     FlagCondition,
@@ -18,8 +17,8 @@ from policy.rules.condition import (
     TextCondition,
     matches_text,
     one_or_list,
-    spellings,
 )
+from policy.rules.paths import normal, spellings
 from policy.variables import boolean
 
 TYPE_CHECKING = False
@@ -60,7 +59,7 @@ class BaseInterpreter(PathCondition):
     def observe(self, request: Request) -> tuple[str, ...]:
         """The real path."""
         base = request.environment.base_interpreter
-        return (globs.normal(base),) if base else ()
+        return (normal(base),) if base else ()
 
 
 class Root(PathCondition):

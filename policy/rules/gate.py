@@ -183,6 +183,8 @@ def is_read_only(directory: str) -> bool:
     """
     if sys.platform == "win32":
         return False
+    if os.access(directory, os.W_OK):  # the kernel says no on a read-only file system, to root too
+        return False
     try:
         return bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
     except OSError:

@@ -18,7 +18,7 @@ Path patterns:
 - `//`, `/./` and a `/` at the end are dropped. `..` is a fault.
 - On Windows `\` is a separator too, and case does not matter.
 
-Paths are compared in the form that `normal` gives them.
+Paths are compared in the form that `paths.normal` gives them.
 
 Other patterns (host names, values of variables, operations) match the whole text; there `*` is any run of characters,
 `?` any character, and case matters.
@@ -26,7 +26,7 @@ Other patterns (host names, values of variables, operations) match the whole tex
 
 from __future__ import annotations
 
-import sys
+from policy.rules.paths import WINDOWS, fold, normal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 MAX_PATTERN = 1024
 """Characters of a pattern."""
-
-WINDOWS = sys.platform == "win32"
 
 
 class Wildcard:
@@ -185,31 +183,6 @@ def text_of(segment: Segment) -> str | None:
     return first if len(segment) == 1 and isinstance(first, str) else None
 
 
-def normal(path: str, *, windows: bool = WINDOWS) -> str:
-    """The form in which paths are compared: `.`, `..` and `//` resolved without looking at the disk, so links stay.
-
-    On Windows the separators become `/` and letters small ones. Only a root ends with a separator.
-
-    Args:
-        path: An absolute path.
-        windows: Whether it is one of Windows.
-    """
-    if not windows:
-        if "/." in path or "//" in path or path[-1:] == "/":
-            import posixpath
-
-            path = posixpath.normpath(path)
-            return path[1:] if path[:2] == "//" else path  # POSIX keeps two leading slashes, no system here needs them
-        return path
-    import ntpath
-
-    path = ntpath.normpath(path).replace("\\", "/")
-    if path[:4] == "//?/":
-        path = "//" + path[8:] if path[4:8].upper() == "UNC/" else path[4:]
-    path = fold(path)
-    return path if len(path) <= len("c:/") else path.removesuffix("/")
-
-
 def fault(pattern: str, *, windows: bool = WINDOWS) -> str | None:
     """Says what is wrong with a path pattern, None if nothing is."""
     if not pattern:
@@ -261,20 +234,6 @@ def _is_windows(path: str) -> bool:
 
 def _is_absolute(path: str, *, windows: bool) -> bool:
     return _is_windows(path) or path[:2] == "//" if windows else path[:1] == "/"
-
-
-def fold(text: str) -> str:
-    """Small letters, one for one, by way of the capital as NTFS does: both small sigmas are one letter."""
-    if text.isascii():
-        return text.lower()
-    return "".join(map(_small, text))
-
-
-def _small(character: str) -> str:
-    """The small form of a letter; itself where that is more than one character, as for U+0130."""
-    capital = character.upper()
-    small = (capital if len(capital) == 1 else character).lower()
-    return small if len(small) == 1 else character
 
 
 def _tidy(rest: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 
-from policy.rules import globs
 from policy.rules.conditions import CONDITIONS, holds
 
 TYPE_CHECKING = False
@@ -135,6 +134,8 @@ _RANK = {"folder": 0, "name": 0, "stem": 0, "inside": 1}  # those inside a name 
 
 def _anchors(pattern: str) -> list[Anchor]:
     """What stands on every path that a pattern matches: a folder above it, a name, how a name begins, a part of one."""
+    from policy.rules import globs  # where the index is built, once for a file
+
     path = globs.parse(pattern)
     anchors: list[Anchor] = []
     if pattern[:1] != "~" and path.prefix:  # the home directory is another one for each caller

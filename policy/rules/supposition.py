@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from policy.environment.discovery import Environment
-from policy.rules import globs
+from policy.rules import paths
 from policy.rules.condition import PathCondition
 from policy.rules.conditions import CONDITIONS, PLAIN_PREFIX, Combinator
 from policy.rules.request import Caller, Request
@@ -76,7 +76,7 @@ def _is_path(key: str) -> bool:
 
 
 def _path(value: str, home: str) -> str:
-    return globs.normal(home + value[1:] if value[:1] == "~" else value) if value else ""
+    return paths.normal(home + value[1:] if value[:1] == "~" else value) if value else ""
 
 
 def _spelled(path: str | tuple[str, ...]) -> str:

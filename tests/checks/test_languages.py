@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from policy.checks import languages
 from policy.checks.languages import TooMuchError, find, path_language, text_language
-from policy.rules import globs
+from policy.rules import paths
 from policy.rules.matcher import path_matcher, text_matcher
 from tests.rules.test_matcher import PATHS, PATTERNS
 
@@ -58,9 +58,9 @@ def test_paths_as_matched(wanted: list[str], refused: list[str], path: str) -> N
         )
 
     if found is None:
-        assert not fits(globs.normal(path))
+        assert not fits(paths.normal(path))
     else:
-        assert globs.normal(found) == found
+        assert paths.normal(found) == found
         assert fits(found)
 
 

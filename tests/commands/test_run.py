@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from policy.commands import run
-from policy.locks.inherit import MARKER
+from policy.locks.hold import MARKER
 from tests import factories, processes, requirements
 from tests.running import MODES, PYTHON, WITNESS, Place, ended
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from policy.locks.inherit import MARKER
+from policy.locks.hold import MARKER
 from tests import factories, processes, real_uv, requirements
 from tests.real_uv import uv  # noqa: F401  (a fixture)
 from tests.running import LISTENER, MODES, PYTHON, Place, Terminal, ended, killed, line, state, wait_until

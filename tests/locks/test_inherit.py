@@ -9,6 +9,7 @@ import pytest
 
 from policy import errors
 from policy.locks import inherit, proc
+from policy.locks.hold import MARKER, merged
 from policy.locks.open_file import OpenFile
 from tests import holding as hold
 from tests import processes
@@ -40,7 +41,7 @@ def nested(path: str, held: str, *, descriptors: tuple[int, ...] = ()) -> str:
     """What a command makes of a marker."""
     result = subprocess.run(
         processes.command(NESTED, path),
-        env={**processes.environment(), inherit.MARKER: held},
+        env={**processes.environment(), MARKER: held},
         pass_fds=descriptors,
         capture_output=True,
         text=True,
@@ -96,7 +97,7 @@ def test_liars(path: str) -> None:
 def test_own_lock_is_not_joined(path: str) -> None:
     """A thread does not join what another thread of its process has locked, whatever number its descriptor has."""
     with hold.hold([path]) as held, pytest.raises(errors.LockTimeout):
-        hold.hold([path], timeout=0, environ={inherit.MARKER: held.marker})
+        hold.hold([path], timeout=0, environ={MARKER: held.marker})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -106,7 +107,7 @@ def test_passed_on(path: str) -> None:
         held.inherit()
         marker = f"{held.descriptors[0]}:{os.stat(path).st_dev}:{os.stat(path).st_ino}"
         assert held.marker == marker
-        joined = hold.hold([path], timeout=0, environ={inherit.MARKER: marker})
+        joined = hold.hold([path], timeout=0, environ={MARKER: marker})
         assert (joined.descriptors, joined.marker, joined.lost) == (held.descriptors, marker, ())
         joined.release()
         assert processes.probe(path)["outcome"] == "LockTimeout"
@@ -181,4 +182,4 @@ def test_another_one_is_waited_for(path: str) -> None:
 )
 def test_marker(here: str, above: str, expected: str) -> None:
     """The marker names what is held here and what is held above, each file once, and nothing that we did not write."""
-    assert inherit.merged(here, above) == expected
+    assert merged(here, above) == expected

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import ntpath
 import re
 
 import pytest
 from hypothesis import given
 
-from policy.rules import globs
+from policy.rules import globs, paths
 from policy.rules.matcher import path_matcher
 from tests.rules.test_matcher import HOME, PATHS, PATTERNS
 
@@ -59,45 +58,9 @@ def test_prefixes(pattern: str, prefix: str) -> None:
 def test_windows_prefix() -> None:
     """On Windows the prefix is in the form in which paths are compared."""
     pattern = "C:\\Program Files\\Python\\[3-4]*"
-    assert path_matcher(pattern, "", windows=True)(globs.normal("C:\\PROGRAM FILES\\python\\3.11", windows=True))
+    assert path_matcher(pattern, "", windows=True)(paths.normal("C:\\PROGRAM FILES\\python\\3.11", windows=True))
     assert globs.parse(pattern, "", windows=True).prefix == "c:/program files/python"
     assert globs.parse("C:\\*", "", windows=True).prefix == "c:"
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("/", "/"),
-        ("//", "/"),
-        ("//a", "/a"),
-        ("/a/", "/a"),
-        ("/a/../b", "/b"),
-        ("/..", "/"),
-        ("/a/./b//c/.d", "/a/b/c/.d"),
-        ("/plain/path", "/plain/path"),
-    ],
-)
-def test_normal(path: str, expected: str) -> None:
-    """Dots and doubled separators are resolved without looking at the disk."""
-    assert globs.normal(path, windows=False) == expected
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("C:\\", "c:/"),
-        ("C:\\A\\..\\B\\", "c:/b"),
-        ("\\\\Host\\Share\\X", "//host/share/x"),
-        ("\\\\Host\\Share\\", "//host/share"),
-        ("\\\\?\\C:\\X", "c:/x"),
-        ("\\\\?\\UNC\\Host\\Share\\X", "//host/share/x"),
-        ("C:/ΑΣ/İ", "c:/ασ/İ"),  # noqa: RUF001  (letters that `lower` treats specially)
-    ],
-)
-def test_normal_on_windows(path: str, expected: str) -> None:
-    """On Windows separators become slashes and letters small, one for one."""
-    assert globs.normal(path, windows=True) == expected
-    assert len(globs.normal(path, windows=True)) <= len(ntpath.normpath(path))
 
 
 ABSOLUTE = "a path pattern must be absolute, or begin with '~' or '**': this one can never match"

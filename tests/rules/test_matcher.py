@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from policy.rules import globs
+from policy.rules import globs, paths
 from policy.rules.matcher import path_matcher, text_matcher
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def made_from(draw: st.DrawFn, pattern: str) -> str:
     text = re.sub(r"\*", lambda _: draw(st.sampled_from(["a", "", "ab", "中"])), text)
     text = re.sub(r"\?", lambda _: draw(st.sampled_from("aé")), text)
     text += draw(st.sampled_from(["", "", "/a", "a"]))
-    return globs.normal("/" + text, windows=False)
+    return paths.normal("/" + text, windows=False)
 
 
 WINDOWS_SEGMENTS = st.text("aAbBéÉΣσς中. -", min_size=1, max_size=3).filter(lambda segment: bool(segment.strip(". ")))  # noqa: RUF001  (letters that `lower` treats specially)
@@ -227,7 +227,7 @@ WINDOWS_ROOTS = st.sampled_from(["C:\\", "c:/", "D:\\", "\\\\Host\\share\\"])
 def test_windows_paths(root: str, segments: list[str], pattern_root: str, wanted: list[str], separator: str) -> None:
     """On Windows separators of both kinds are one, case does not matter, and drives and shares are folders."""
     pattern = pattern_root + separator.join(wanted)
-    path = globs.normal(root + "\\".join(segments), windows=True)
+    path = paths.normal(root + "\\".join(segments), windows=True)
     expected = naive_path(pattern.replace("\\", "/"), path, windows=True)
     matches = path_matcher(pattern, "C:\\Users\\x", windows=True)
     assert matches(path) is expected
@@ -321,7 +321,7 @@ def test_no_surprises(pattern: str, windows: bool) -> None:
             matches = compiled(pattern)
         except ValueError:
             continue
-        assert matches(globs.normal("C:\\a" if windows else "/a/C:", windows=windows)) in {True, False}
+        assert matches(paths.normal("C:\\a" if windows else "/a/C:", windows=windows)) in {True, False}
 
 
 class Counted(str):  # noqa: SLOT000  (it has an attribute)
