@@ -93,13 +93,10 @@ BOTH = frozenset(
         "policy.rules.condition",
         "policy.rules.conditions",
         "policy.environment.command",
-        "policy.environment.writability",
         "policy.rules.decision",
         "policy.environment.discovery",
         "policy.errors",
-        "policy.rules.globs",
         "policy.rules.hints",
-        "policy.rules.matcher",
         "policy.rules.index",
         "policy.config.loading",
         "policy.rules.plain",
@@ -108,6 +105,7 @@ BOTH = frozenset(
         "policy.locks.open_file",
         "policy.environment.identity",
         "policy.rules.gate",
+        "policy.rules.paths",
         "policy.rules.plan",
         "policy.rules.request",
         "policy.subject",
@@ -118,13 +116,9 @@ BOTH = frozenset(
         "policy.variables",
         "policy.seahash",
         "policy.version",
-        "policy.uv",
-        "policy.uv.names",
         "__future__",
-        "binascii",  # crc32 of what is cached
         "errno",
         "fcntl",
-        "pwd",
     }
 )
 RUN = BOTH | {
@@ -132,14 +126,12 @@ RUN = BOTH | {
     "policy.acquire",
     "policy.locks.hold",
     "policy.locks.owners",
-    "policy.locks.inherit",
-    "policy.uv.release",
+    "policy.uv",
+    "policy.uv.release",  # where a uv is on PATH
     "policy.wrap",
 }
-# What `import signal` brings along, which `_signal` would not.
 EXPLAIN = BOTH | {
     "policy.commands.explain",
-    "policy.rules.supposition",
     "policy.escape",
     "policy.rules.excludes",
     "policy.rules.trace",
