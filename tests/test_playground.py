@@ -51,7 +51,9 @@ def asked(answers: ModuleType, rules: str, **request: str) -> Any:
 @pytest.mark.parametrize("rules", ["", "[", "timout = 1\n", STORE + STORE, 'x = "é\u202e"\n', "\ud800"])
 def test_check_is_the_command(answers: ModuleType, tmp_path: Path, rules: str) -> None:
     """What `policy check` prints about a file is shown byte for byte, whatever stands in it."""
-    shown = asked(answers, rules)["check"]
+    found = asked(answers, rules)
+    shown = found["check"]
+    assert ("All good" in shown) == (found["codes"] == [])
     project = tmp_path / "you" / "project"
     done = factories.policy("check", "lock-policy.toml", environ=factories.alone(tmp_path), cwd=project)
     assert shown == done.stderr + done.stdout != ""
@@ -85,6 +87,7 @@ def test_examples(answers: ModuleType, example: dict[str, Any]) -> None:
     found = asked(answers, example["rules"], **example["request"])
     if example["title"] == "Faults":
         assert "Found 3 errors" in found["check"]
+        assert found["codes"] == ["unknown-key", "wrong-value"]
         assert "fault" in found
     elif "never reached" in example["title"]:
         assert "this rule is never reached" in found["check"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from policy.checks.codes import CODES
+from policy.manual import anchor
 from policy.render.page import code, command, listed, page, table, text
 from policy.render.record import shorten
 from policy.toml.document import show
@@ -36,13 +37,14 @@ def _finding(finding: Finding) -> str:
     title = f"{file}:{diagnostic.line}" if diagnostic.line else file
     excerpt = "\n".join(map(text, show(diagnostic, finding.severity).split("\n")[1:]))
     examples = map(command, finding.examples)
+    means = text(f"{kind.summary} {kind.remedy} ({anchor('code', finding.code)})")
     parts = [
         f'<li class="card {finding.severity}" title="{text(title)}">',
         f'<span class="answer">{finding.severity}</span>',
         f"<h3>{text(diagnostic.message)}</h3>",
         f"<div>{code(shorten(file) + place)}</div>",
         f"<pre>{excerpt}</pre>" if excerpt else "",
-        f'<span class="dim"><b>{text(finding.code)}</b>: {text(kind.summary)} {text(kind.remedy)}</span>',
+        f'<span class="dim"><b>{text(finding.code)}</b>: {means}</span>',
         *(['<span class="dim">To see it:</span>', *examples] if finding.examples else []),
         "</li>",
     ]

@@ -40,7 +40,15 @@ def test_every_finding_of_the_json(report: Report) -> None:
     assert len(items) == len(told) == 3
     for item, one in zip(items, told, strict=True):
         place = f"{one['file']}:{one['line']}:{one['column']}"
-        for part in (one["severity"], one["message"], place, one["code"], CODES[one["code"]].remedy, *one["examples"]):
+        for part in (
+            one["severity"],
+            one["message"],
+            place,
+            one["code"],
+            one["anchor"],
+            CODES[one["code"]].remedy,
+            *one["examples"],
+        ):
             assert part in item
     titles = browser_page.titles(found, ".//~ol[@class='findings']/~li")
     assert titles == [f"{one['file']}:{one['line']}" for one in told]

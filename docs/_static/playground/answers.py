@@ -46,7 +46,8 @@ def answer(asked: str) -> str:
     with open(FILE, "w", encoding="utf-8", errors="surrogatepass", newline="") as file:
         file.write(question["rules"])
     os.chmod(FILE, 0o644)  # Emscripten heeds no umask, and a file that everyone can write is not trusted
-    return json.dumps({"check": command("check", FILE), **decision(question["request"])})
+    shown = command("check", FILE)
+    return json.dumps({"check": shown, "codes": codes(shown), **decision(question["request"])})
 
 
 def command(*words: str) -> str:
@@ -59,6 +60,18 @@ def command(*words: str) -> str:
     with redirect_stdout(out), redirect_stderr(err):
         main(words)
     return err.getvalue() + out.getvalue()
+
+
+def codes(shown: str) -> list[str]:
+    """The kinds of what `policy check` found, each once.
+
+    Args:
+        shown: What it printed; where it found nothing, it is not asked again.
+    """
+    if shown.startswith("All good"):
+        return []
+    found = json.loads(command("check", FILE, "--output-format", "json"))
+    return list(dict.fromkeys(finding["code"] for finding in found["findings"]))
 
 
 def decision(given: dict[str, str]) -> dict[str, Any]:

@@ -60,8 +60,17 @@ function line(text) {
   return shown;
 }
 
+function link(code) {
+  const shown = document.createElement("a");
+  shown.href = `reference.html#code-${code}`;
+  shown.textContent = code;
+  return shown;
+}
+
 async function show(answer) {
   find("check").replaceChildren(...answer.check.split(/(?<=\n)/).map(line));
+  find("codes").replaceChildren(...answer.codes.flatMap((code) => [" ", link(code)]));
+  find("codes").parentElement.hidden = !answer.codes.length;
   find("fault").textContent = answer.fault ?? "";
   find("fault").hidden = !answer.fault;
   for (const part of form.querySelectorAll("[data-decided]")) part.hidden = Boolean(answer.fault);
