@@ -153,13 +153,13 @@ def test_run_imports(project: Project) -> None:
 
 @linux
 def test_shim_imports(project: Project) -> None:
-    """A warm shim of pip imports what `policy run -- pip` does, two modules of its own, and no others."""
+    """A warm shim of pip imports what `policy run -- pip` does, three modules of its own, and no others."""
     true = shutil.which("true") or "/bin/true"
     (project.directory / "bin").mkdir()
     (project.directory / "bin" / "pip").symlink_to(true)
     shimmed = Project(project.directory, {**project.environ, "PATH": str(project.directory / "bin")})
     code = PATHS + "from policy.shim import main; main('pip')"
-    own = {"policy.shim", "policy.commands.tools"}
+    own = {"policy.shim", "policy.commands.tools", "policy.uv.names"}  # the last for a system interpreter's locks
     # of which environment `pip install x` is about
     which = {"change", "externally_managed", "interpreter", "pip", "wrappers"}
     assert imported(shimmed, "install", "x", code=code) <= RUN | own | {f"policy.environment.{name}" for name in which}
