@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from policy.checks.finding import Finding, Report
 from policy.checks.reach import Reach
 from policy.checks.surroundings import ignored, missing_directories, missing_servers, unnamed_keys
+from policy.config.layers import SYSTEM
 from policy.config.read import BUILT_IN, read_file
 from policy.errors import ConfigError
 from policy.rules.conditions import CONDITIONS, Combinator, Environ, asks_caller
@@ -36,11 +37,13 @@ class Entry:
         rule: It.
         configuration: Its file; None for a built-in rule.
         index: Which rule of its file it is.
+        alone: The file, where it is judged alone; else "".
     """
 
     rule: Rule
     configuration: Configuration | None = None
     index: int = 0
+    alone: str = ""
 
     def finding(self, code: str, message: str, *keys: str | int, examples: Sequence[Example] = ()) -> Finding:
         """A warning about the rule.
@@ -53,7 +56,7 @@ class Entry:
         """
         assert self.configuration is not None  # noqa: S101  (nothing is said of built-in rules)
         found = _finding(self.configuration, code, message, "rules", self.index, *keys)
-        return evolve(found, examples=tuple(map(str, examples)))
+        return evolve(found, examples=tuple(example.command(self.alone) for example in examples))
 
     def named(self, other: Entry) -> str:
         """This rule, as a message about another one names it."""
@@ -72,11 +75,20 @@ def _finding(configuration: Configuration, code: str, message: str, *keys: str |
     return Finding(code, locate(document, Diagnostic(location, message, of_key)))
 
 
-def _chain(files: Sequence[Configuration]) -> tuple[Entry, ...]:
+def _chain(files: Sequence[Configuration], *, together: bool) -> tuple[Entry, ...]:
     """The rules of some files in the order in which they are asked, the built-in ones at the end."""
-    entries = [Entry(rule, file, index) for file in files for index, rule in enumerate(file.rules)]
+    entries = [
+        Entry(rule, file, index, _alone(file) if len(files) == 1 and not together else "")
+        for file in files
+        for index, rule in enumerate(file.rules)
+    ]
     entries.sort(key=lambda entry: not entry.rule.mandatory)
     return (*entries, *map(Entry, BUILT_IN))
+
+
+def _alone(file: Configuration) -> str:
+    """A file as --config-file names it; "" where only the system's own may say what it says."""
+    return "" if file.source.layer is SYSTEM else file.document.file
 
 
 def check(sources: Sequence[Source], *, together: bool, notices: Sequence[Notice] = ()) -> Report:
@@ -103,7 +115,7 @@ def check(sources: Sequence[Source], *, together: bool, notices: Sequence[Notice
     if together:
         chains = [files] if len(files) == len(sources) else []  # rules that could not be read may stand in between
     for group in chains:
-        findings += judge(group)
+        findings += judge(group, together=together)
     order = {source.path: number for number, source in enumerate(sources)}
     findings.sort(
         key=lambda finding: (
@@ -115,13 +127,14 @@ def check(sources: Sequence[Source], *, together: bool, notices: Sequence[Notice
     return Report(tuple(sources), tuple(findings), sum(len(file.rules) for file in files))
 
 
-def judge(files: Sequence[Configuration]) -> list[Finding]:
+def judge(files: Sequence[Configuration], *, together: bool) -> list[Finding]:
     """The warnings about files whose rules make one chain.
 
     Args:
         files: The strongest first.
+        together: Whether they are those that apply here; else the one that there is is judged as if it were alone.
     """
-    entries = _chain(files)
+    entries = _chain(files, together=together)
     everything = Reach([entry.rule for entry in entries])
     dead: dict[int, Finding] = {}
     for file in files:
@@ -153,18 +166,19 @@ def _unreachable(entries: Sequence[Entry], number: int, reach: Reach) -> Finding
     others = [entries[one] for one in answer.rules]
     if answer.decides:
         return None
+    examples = reach.shown(number, answer)
     if not others:
         return entry.finding("impossible", "this rule never decides: its conditions can never hold together", "match")
     names = " and ".join(other.named(entry) for other in others)
     if len(others) == 1 and reach.always(answer.rules[0]):
         message = f"this rule is never reached: {names} matches everything; move it before that"
-        return entry.finding("unreachable", message, examples=answer.examples)
+        return entry.finding("unreachable", message, examples=examples)
     match = ("match",) if entry.rule.match else ()
     if len(others) == 1:
         message = f"this rule is never reached: {names} matches whenever it does; move this one before it, or delete it"
-        return entry.finding("subsumed", message, *match, examples=answer.examples)
+        return entry.finding("subsumed", message, *match, examples=examples)
     message = f"this rule is never reached: whenever it matches, one of {names} does; move this one up, or delete it"
-    return entry.finding("covered", message, *match, examples=answer.examples)
+    return entry.finding("covered", message, *match, examples=examples)
 
 
 def _contradiction(entries: Sequence[Entry], number: int, reach: Reach) -> Finding | None:
@@ -182,7 +196,7 @@ def _contradiction(entries: Sequence[Entry], number: int, reach: Reach) -> Findi
         f"{other.named(entry)} decides for the same requests, and takes {_written(other.rule.lock)} instead of "
         f"{_written(entry.rule.lock)}; delete one of the two"
     )
-    return entry.finding("contradiction", message, "lock", examples=answer.examples)
+    return entry.finding("contradiction", message, "lock", examples=reach.shown(number, answer))
 
 
 def _by_caller(entries: Sequence[Entry], number: int, reach: Reach) -> Finding | None:
@@ -205,7 +219,7 @@ def _by_caller(entries: Sequence[Entry], number: int, reach: Reach) -> Finding |
         f"who is kept out depends on who asks: where this does not hold, {other.named(entry)} can decide, which keeps "
         f"out {names}, and this one does not"
     )
-    return entry.finding("kept-out-by-caller", message, *keys, examples=answer.examples)
+    return entry.finding("kept-out-by-caller", message, *keys, examples=reach.shown(number, answer))
 
 
 def _written(lock: Sequence[str]) -> str:

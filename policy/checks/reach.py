@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import frozen
 
 from policy.checks.languages import Effort, TooMuchError
-from policy.checks.regions import HOMES, Atom, Example, Node, Solver, formula, sample
+from policy.checks.regions import HOMES, Asked, Atom, Example, Node, Solver, formula, sample
 from policy.rules import supposition
 from policy.rules.condition import TextCondition
 from policy.rules.conditions import CONDITIONS, ENVIRONMENT_KINDS, Environ, EnvironmentKind, asks_caller, holds
@@ -64,6 +64,7 @@ class Reach:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = rules
         self._effort = Effort(len(rules))
+        self._asked: Asked | None = None
         self._by_fact: dict[object, list[int]] = {}
         self._others: list[int] = []
         self._by_lock: dict[tuple[str, ...], list[int]] = {}  # rules with the same locks have the same effect
@@ -92,6 +93,18 @@ class Reach:
             facts += [(Environ.key, name), (Environ.key, name, text)]
         anchored = (number for fact in facts for number in self._by_fact.get(fact, ()))
         return next((one for one in sorted(anchored) if one < found and holds(self.rules[one].match, request)), found)
+
+    def shown(self, number: int, answer: Answer) -> tuple[Example, ...]:
+        """The examples of an answer, so that no fact of another machine matters.
+
+        Args:
+            number: Which rule was asked about.
+            answer: What was answered.
+        """
+        if self._asked is None:
+            self._asked = Asked(self.rules)
+        last = max(number, *answer.rules, 0)
+        return tuple(example.whole((self._asked, last)) for example in answer.examples)
 
     def of(self, number: int) -> Answer:
         """A request that a rule decides; else the rules that leave it none, as few as suffice, none if it never holds.

@@ -329,10 +329,18 @@ class Example:
                 options += [word for text in texts for word in ("--assume", f"{key}={text}")]
         return options + [word for name in self.unset for word in ("--unset", name)]
 
-    def __str__(self) -> str:
+    def command(self, file: str = "") -> str:
+        """The command line with which `policy explain` answers for it.
+
+        Args:
+            file: The configuration file that is to be read alone; "": those that apply.
+        """
         import shlex
 
-        return shlex.join(["policy", "explain", *self.options()])
+        return shlex.join(["policy", "explain", *(("--config-file", file) if file else ()), *self.options()])
+
+    def __str__(self) -> str:
+        return self.command()
 
 
 class Asked:

@@ -110,7 +110,7 @@ def _print(report: Report, arguments: Arguments) -> None:
         sys.stdout.write(findings.FINDING_FORMATS[arguments.output_format](report))
         return
     color = wanted(arguments.color, sys.stderr, os.environ)
-    text = findings.text(report, color=color, verbose=arguments.verbose)
+    text = findings.text(report, color=color, verbose=arguments.verbose, columns=width(sys.stderr))
     sys.stderr.write(fit_messages(text, width(sys.stderr)))
     sys.stderr.flush()
     if not arguments.quiet:

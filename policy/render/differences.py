@@ -94,7 +94,7 @@ def aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
     Args:
         rows: A name and what is said of it.
     """
-    left = max(len(name) for name, _ in rows)
+    left = max((len(name) for name, _ in rows), default=0)
     return [f"  {name.ljust(left)}  {value}" for name, value in rows]
 
 

@@ -8,9 +8,11 @@ from attrs import evolve
 
 from policy.checks.codes import ERROR, WARNING
 from policy.manual import anchor
+from policy.render.differences import aligned
 from policy.render.github import annotation
 from policy.render.gitlab import as_gitlab
 from policy.render.junit import Case, document
+from policy.render.layout import fit
 from policy.render.record import shorten
 from policy.render.sarif import as_sarif
 from policy.render.style import BOLD, RED, YELLOW, paint
@@ -23,20 +25,23 @@ if TYPE_CHECKING:
     from policy.checks.finding import Finding, Report
 
 VERSION = 1
+SHOWN = ("example", "other caller")  # what the requests that show a finding are
 COLORS = {ERROR: RED, WARNING: YELLOW}
 
 
-def text(report: Report, *, color: bool, verbose: bool = False) -> str:
-    """Each finding as `FILE:LINE:COLUMN: error: MESSAGE`, with the line and a caret.
+def text(report: Report, *, color: bool, verbose: bool = False, columns: int = 0) -> str:
+    """Each finding as `FILE:LINE:COLUMN: error: MESSAGE`, with the line, a caret, and requests that show it.
 
     Args:
         report: What was found.
         color: Whether to colour it.
         verbose: Whether to name its code, and where the documentation has it.
+        columns: How long a line about a request may be; 0: as long as it is.
     """
     parts = []
     for finding in report.findings:
         parts.append(_text(finding, color=color) + "\n")
+        parts += [fit(line, columns) + "\n" for line in aligned(list(zip(SHOWN, finding.examples, strict=False)))]
         if verbose:
             parts.append(f"    = {paint(finding.code, BOLD, color=color)}: {anchor('code', finding.code)}\n")
     return "".join(parts)

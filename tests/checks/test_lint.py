@@ -183,7 +183,8 @@ def test_the_message_says_which_rule(tmp_path: Path) -> None:
         'who is kept out depends on who asks: where this does not hold, rule "rest" in line 4 can decide, '
         "which keeps out uv, and this one does not"
     )
-    assert finding.examples == ("policy explain --assume user=a", "policy explain")
+    begin = f"policy explain --config-file {finding.diagnostic.location.file} --assume user="
+    assert finding.examples == (f"{begin}a", f"{begin}user")
 
 
 @pytest.mark.parametrize(

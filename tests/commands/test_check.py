@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -78,9 +79,79 @@ def test_warnings_are_findings_when_strict(here: Path, capsys: pytest.CaptureFix
     assert main(["check", "a.toml"]) == 0
     out, err = capsys.readouterr()
     assert err.startswith("a.toml:3:7: warning: who is kept out depends on who asks")
-    assert err.endswith('  match.user = "a"\n        ^^^^\n')
+    assert '  match.user = "a"\n        ^^^^\n  example       policy explain --config-file ' in err
+    assert "\n  other caller  policy explain --config-file " in err
+    assert err.count("\n") == 5
     assert out == "Found 1 warning in 1 file\n"
     assert main(["check", "--strict", "a.toml"]) == 1
+
+
+def test_examples_fit_the_terminal(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A request that shows a finding is broken between words, below its own column."""
+    _write(here / "a.toml", WARNED)
+    monkeypatch.setenv("COLUMNS", "70")
+    assert main(["check", "a.toml"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    shown = lines[next(at for at, line in enumerate(lines) if line.startswith("  example")) :]
+    assert all(len(line) <= 70 or len(line.split()) == 1 for line in shown)
+    assert sum(line.startswith(" " * 16) for line in shown) > 1
+
+
+SHADOWED = """
+[[rules]]
+name = "first"
+lock = "local"
+match = { environment = "/srv/**", project = "/p", env = { A = "x*" } }
+
+[[rules]]
+name = "second"
+lock = "global"
+match = { environment = ["/srv/a", "~/srv"], project = "/p", env = { A = "xy", B = true } }
+
+[[rules]]
+name = "third"
+lock = "both"
+match = { environment = "~/w", env = { CI = true, TOKEN = false }, not = { project = "**" } }
+
+[[rules]]
+name = "fourth"
+lock = "local"
+match = { environment = "~/w/x", env = { CI = true, TOKEN = false }, any = [{ not = { project = "**" } }] }
+
+[[rules]]
+name = "fifth"
+lock = "global"
+match = { environment = "/opt/**", operation = "sync", host = "h*" }
+"""
+
+
+def test_examples_can_be_replayed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each request that shows a finding is decided as it says, whatever the variables and facts of this machine are."""
+    _write(here / "a.toml", SHADOWED)
+    assert main(["check", "--output-format", "json", "a.toml"]) == 0
+    found = json.loads(capsys.readouterr().out)["findings"]
+    told = {(one["code"], one["line"]): one["examples"] for one in found}
+    assert {code for code, _ in told} == {"subsumed", "kept-out-by-caller"}
+    for name, value in {"A": "other", "B": "no", "CI": "0", "TOKEN": "1", "UV_ONLY_GLOBAL_LOCKS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HOME", str(here / "elsewhere"))
+
+    def decided(example: str) -> str:
+        assert main([*shlex.split(example)[1:], "--output-format", "json"]) == 0
+        rule: str = json.loads(capsys.readouterr().out)["rule"]["name"]
+        return rule
+
+    for (code, line), examples in told.items():
+        name = re.findall('name = "(.*)"', "\n".join(SHADOWED.splitlines()[:line]))[-1]
+        if code == "subsumed":
+            assert (name, decided(examples[0])) == ("fourth", "third")
+        else:
+            assert decided(examples[0]) == name
+            assert decided(examples[1]) != name
 
 
 def test_quiet_says_only_what_is_found(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,6 +218,7 @@ def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (record["version"], record["errors"], record["warnings"], record["rules"]) == (1, 1, 1, 1)
     assert record["files"][0] == {"file": str(file), "layer": "project"}
     warning, error = record["findings"]
+    assert len(warning.pop("examples")) == 2
     assert {key: warning[key] for key in warning if key != "message"} == {
         "severity": "warning",
         "code": "kept-out-by-caller",
@@ -156,7 +228,6 @@ def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "column": 7,
         "end_column": 11,
         "key": ["rules", 0, "match", "user"],
-        "examples": ["policy explain --assume user=a", "policy explain"],
     }
     assert (error["code"], error["line"], error["column"], error["end_column"]) == ("unreadable", None, None, None)
 
