@@ -56,6 +56,7 @@ def failed(seen: subprocess.CompletedProcess[str], code: int, *lines: str) -> No
 # Every class of failure
 
 COMMAND = "[options] COMMAND [ARG ...]"
+EXPLAIN = "explain [options] [ENV] [-- COMMAND [ARG ...]]"
 
 
 @pytest.mark.parametrize(
@@ -75,10 +76,16 @@ COMMAND = "[options] COMMAND [ARG ...]"
         ),
         (
             ("explain", "--asume", "x"),
-            "explain [options] [ENV] [-- COMMAND [ARG ...]]",
+            EXPLAIN,
             'unknown option "--asume"; did you mean "--assume"?',
         ),
-        (("explain", "a", "b"), "explain [options] [ENV] [-- COMMAND [ARG ...]]", 'unexpected argument "b"'),
+        (("explain", "--bogus"), EXPLAIN, 'unknown option "--bogus"; `policy explain --help` lists the options'),
+        (
+            ("users", "--shared"),
+            "users [options] [ENV]",
+            'unknown option "--shared"; `policy users --help` lists the options',
+        ),
+        (("explain", "a", "b"), EXPLAIN, 'unexpected argument "b"'),
         (
             ("--color", "alwys", "explain"),
             COMMAND,

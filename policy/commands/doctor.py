@@ -39,6 +39,9 @@ def main(arguments: Arguments) -> int:
     surroundings = _surroundings(arguments)
     results = {name: _answered(name, found) for name, found in examine(CHECKS, surroundings).items()}
     _tidy(surroundings)
+    environment = surroundings.environment
+    if environment and not os.path.isdir(environment.root) and not arguments.quiet:
+        options.note(f"{environment.root} does not exist: only the host is examined")
     if arguments.output_format == "json":
         import json
 

@@ -80,12 +80,20 @@ def misread(error: CommandLineError) -> str:
     """How the command is written, then what is wrong and what may have been meant."""
     from policy.toml.shapes import nearest
 
-    hint = nearest(error.word, error.known)
+    hint = nearest(error.word, _alike(error.word, error.known))
     if not hint and error.word.startswith("-"):
         hint = f"; `{error.usage.partition(' [')[0]} --help` lists the options"
     elif not hint and error.known == tuple(COMMANDS) and _is_program(error.word):
         hint = f"; to run it under the lock: policy run -- {error.word}"
     return f"{error}{hint}"
+
+
+def _alike(word: str, known: Sequence[str]) -> list[str]:
+    """The known words that resemble another one by more than their dashes."""
+    from policy.toml.shapes import closest
+
+    bare = word.lstrip("-")
+    return [name for name in known if closest(bare, [name.lstrip("-")])]
 
 
 def _is_program(name: str) -> bool:

@@ -7,7 +7,7 @@ import sys
 
 from policy.commands.options import warn
 from policy.commands.shells import SHELLS, module_of
-from policy.commands.shims import default_folder
+from policy.commands.shims import folder_of
 from policy.errors import UsageError
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ def main(arguments: Arguments) -> int:
     Raises:
         UsageError: When the folder cannot stand on PATH.
     """
-    folder = os.path.abspath(arguments.folder or default_folder())
+    folder = folder_of(arguments.folder)
     if os.pathsep in folder:
         raise UsageError(f"{folder}: a folder with {os.pathsep} in its name cannot stand on PATH")
     if not os.path.isdir(folder):

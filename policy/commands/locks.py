@@ -88,18 +88,27 @@ def _collect(arguments: Arguments) -> list[Row]:
 
 
 def _with_waiters(found: list[Row]) -> list[Row]:
-    """Locks with those who wait for their files; a server says it of its own."""
+    """Locks with those who wait for their files; a server says it of its own.
+
+    Of those who wait for a gate the first has the turn and waits for the gate, the others wait for the turn.
+    """
     waiting, readers = proc.waiters(), proc.readers(waiting=True)
     if not waiting:
         return found
     table = proc.mounts()
 
-    def waiters(row: Row) -> tuple[Holder, ...]:
-        file = proc.identity(row.lock.name, table) if row.kind == "file" else None
+    def waiters(name: str) -> Iterator[Holder]:
+        file = proc.identity(name, table)
         known = (holders.process(pid) for pid in waiting.get(file, ())) if file else ()
-        return tuple(evolve(one, shared=(file, one.pid) in readers) for one in known if one is not None)
+        yield from (evolve(one, shared=(file, one.pid) in readers) for one in known if one is not None)
 
-    return [evolve(row, waiters=waiters(row)) for row in found]
+    def queue(row: Row) -> tuple[Holder, ...]:
+        name = row.lock.name
+        if row.kind != "file":
+            return ()
+        return (*waiters(name), *(waiters(turn(name)) if holders.is_name(os.path.basename(name)) else ()))
+
+    return [evolve(row, waiters=queue(row)) for row in found]
 
 
 def _of_environment(arguments: Arguments, caller: Caller, rules: Rules) -> list[Row]:

@@ -178,7 +178,7 @@ class Parser:
                     return Arguments(**values)
         for option in left:
             if option.nargs == ONE:
-                raise CommandLineError(f"{option.value} is missing", self.synopsis)
+                raise CommandLineError(f"{option.value.replace('|', ' or ')} is missing", self.synopsis)
         return Arguments(**values)
 
     def _positional(
@@ -229,5 +229,6 @@ class Parser:
         """Refuses a value that is none of the choices."""
         if option.choices and value not in option.choices:
             allowed = ", ".join(option.choices[:-1]) + f" or {option.choices[-1]}"
-            message = f'{name or option.value} must be {allowed}, not "{value}"'
+            named = name or (option.metavar if "|" not in option.metavar else "")
+            message = f'{f"{named} must be" if named else "expected"} {allowed}, not "{value}"'
             raise CommandLineError(message, self.synopsis, value, option.choices)

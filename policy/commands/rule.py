@@ -27,7 +27,7 @@ def main(arguments: Arguments) -> int:
     from policy.toml.shapes import nearest
 
     if arguments.code is not None and arguments.code not in CODES:
-        raise UsageError(f"{arguments.code}: no such code; `policy rule` lists all{nearest(arguments.code, CODES)}")
+        raise UsageError(f'no code "{arguments.code}"; `policy rule` lists all{nearest(arguments.code, CODES)}')
     codes = list(CODES.values()) if arguments.code is None else [CODES[arguments.code]]
     if arguments.output_format == "json":
         import json

@@ -46,7 +46,7 @@ def main(arguments: Arguments) -> int:
     Raises:
         UsageError: When one cannot be written, or would replace a file that is no shim.
     """
-    folder = os.path.abspath(arguments.folder or default_folder())
+    folder = folder_of(arguments.folder)
     try:
         os.makedirs(folder, exist_ok=True)
         for name in TOOLS:
@@ -55,6 +55,20 @@ def main(arguments: Arguments) -> int:
         raise UsageError(f"{error.filename or folder}: cannot be written: {error.strerror}") from None
     sys.stdout.write(f"{folder} has shims for {', '.join(TOOLS)}; `policy hook SHELL` puts them on PATH\n")
     return 0
+
+
+def folder_of(named: str | None) -> str:
+    """Where shims stand, absolute.
+
+    Args:
+        named: The folder that was named; None where none was.
+
+    Raises:
+        UsageError: The name is empty, as that of a variable that is not set.
+    """
+    if named == "":
+        raise UsageError("DIR is empty; name a folder, or leave it out")
+    return os.path.abspath(named or default_folder())
 
 
 def default_folder() -> str:

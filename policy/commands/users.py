@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 from attrs import asdict
@@ -46,6 +47,7 @@ def main(arguments: Arguments) -> int:
     for user in found:
         lines.append(paint(printable(str(user.process)), BOLD, color=color))
         lines.append(f"  uses {paint(printable(user.uses), DIM, color=color)}")
-    text = "\n".join(lines) if lines else f"nothing runs from {printable(environment.root)}"
+    missing = "" if os.path.isdir(environment.root) else ", which does not exist"
+    text = "\n".join(lines) if lines else f"nothing runs from {printable(environment.root)}{missing}"
     sys.stdout.write(fit(text, width(sys.stdout)) + "\n")
     return 0

@@ -41,3 +41,10 @@ def test_no_place_on_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err == (
         f"policy: error: {folder}: a folder with {os.pathsep} in its name cannot stand on PATH\n"
     )
+
+
+@pytest.mark.parametrize("words", [["hook", "bash", ""], ["shims", ""]])
+def test_empty_folder(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty name, as that of a variable that is not set, is no folder."""
+    assert main(words) == 2
+    assert capsys.readouterr() == ("", "policy: error: DIR is empty; name a folder, or leave it out\n")

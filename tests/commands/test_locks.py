@@ -244,6 +244,29 @@ def test_readers(host: Host) -> None:
         ended(*running)
 
 
+def test_queue(host: Host, running: subprocess.Popen[str]) -> None:
+    """Each of those who wait for an environment is listed, in the order in which they will be inside."""
+    need_proc()
+    waiting: list[subprocess.Popen[str]] = []
+    try:
+        for options in ((), ("--shared",), ("--timeout", "50"), ("-q",)):
+            waiting.append(host.place.start(host.place.words("true", options=options)))
+            wait_until(lambda: len(queue(host)) == len(waiting), "it is not listed")
+            assert queue(host)[-1] == (waiting[-1].pid, options == ("--shared",))
+        ended(running)
+        for process in waiting:
+            assert process.wait(factories.PATIENCE) == 0
+    finally:
+        ended(*waiting)
+
+
+def queue(host: Host) -> list[tuple[int, bool]]:
+    """Who waits for the gate of the environment, and whether to read."""
+    listed = json.loads(host.text("--output-format", "json", str(host.place.root)))["locks"]
+    (gate,) = [row for row in listed if row["path"] == factories.gate(host.place.root)]
+    return [(one["pid"], one["shared"]) for one in gate["waiters"]]
+
+
 NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc")
 
 

@@ -156,6 +156,8 @@ def test_reads_the_common_cases(command: str, argv: list[str]) -> None:
         ("explain", ["--quiet=1"], "--quiet takes no value"),
         ("explain", ["-qx"], 'unknown option "-x"'),
         ("explain", ["--colo", "never"], 'unknown option "--colo"'),
+        ("cluster", [], "init or status is missing"),
+        ("cluster", ["stop"], 'expected init or status, not "stop"'),
         ("completions", [], "SHELL is missing"),
         ("completions", ["ksh"], 'SHELL must be bash, zsh, fish or powershell, not "ksh"'),
         ("explain", ["--color=blue"], '--color must be auto, always or never, not "blue"'),

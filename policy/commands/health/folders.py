@@ -73,7 +73,7 @@ def space(surroundings: Surroundings) -> Iterator[Finding]:
         if seen.f_bavail * seen.f_frsize < _SMALL or files:
             what = "files" if files else "bytes"
             left = seen.f_favail if files else seen.f_bavail * seen.f_frsize
-            yield Finding("nearly-full", f"{folder}: {left} {what} are left", f"df -h {shlex.quote(folder)}")
+            yield Finding("nearly-full", f"{folder}: only {left:,} {what} are left", f"df -h {shlex.quote(folder)}")
 
 
 def gate(surroundings: Surroundings) -> Iterator[Finding]:
