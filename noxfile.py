@@ -93,7 +93,9 @@ def reliability(session: nox.Session) -> None:
 
 def site(session: nox.Session) -> None:
     """The pages, into docs/_build/html."""
-    session.run("python", "docs/reference.py")
+    session.run(
+        "python", "docs/reference.py", env={"PYTHONPATH": "."}
+    )  # the schemas stand beside the checkout's package
     session.run("sphinx-build", "-W", "-n", "--keep-going", "-d", "docs/_build/doctrees", "docs", "docs/_build/html")
 
 

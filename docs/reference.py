@@ -175,7 +175,7 @@ _PATTERNS = {PATHS: "path pattern, or list of them", TEXTS: "pattern, or list of
 def _patterns() -> str:
     """What the module that compiles patterns says of them."""
     told = (globs.__doc__ or "").partition("Path patterns:")[2].partition("No pattern takes")[0]
-    told = told.replace("Paths are compared in the form that `normal` gives them.\n\n", "")
+    told = told.replace("Paths are compared in the form that `paths.normal` gives them.\n\n", "")
     return f"## Patterns\n\nPath patterns:{told}".rstrip()
 
 

@@ -69,7 +69,7 @@ function link(code) {
 
 async function show(answer) {
   find("check").replaceChildren(...answer.check.split(/(?<=\n)/).map(line));
-  find("codes").replaceChildren(...answer.codes.flatMap((code) => [" ", link(code)]));
+  find("codes").replaceChildren(...answer.codes.flatMap((code, number) => [number ? ", " : " ", link(code)]));
   find("codes").parentElement.hidden = !answer.codes.length;
   find("fault").textContent = answer.fault ?? "";
   find("fault").hidden = !answer.fault;
