@@ -154,6 +154,12 @@ def build(session: nox.Session) -> None:
         made.append({path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())})
     if made[0] != made[1]:
         session.error("two builds gave different bytes")
+    direct = f"{session.create_tmp()}/direct"
+    shutil.rmtree(direct, ignore_errors=True)
+    session.run("python", "-m", "build", "--wheel", "--outdir", direct, silent=True)
+    (wheel,) = Path(direct).glob("*.whl")
+    if wheel.read_bytes() != made[0][wheel.name]:
+        session.error("the source distribution gives another wheel than the checkout")
     session.run("twine", "check", "--strict", *(str(path) for path in sorted(Path(folder).iterdir())))
     shutil.copytree(folder, "dist", dirs_exist_ok=True)
     archive = next(Path("dist").glob("*.tar.gz"))
