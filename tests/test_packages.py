@@ -141,6 +141,18 @@ def test_conda() -> None:
     assert recipe["about"]["summary"] == PROJECT["description"]
 
 
+def test_debian() -> None:
+    """The Debian recipe needs what pyproject.toml needs, is of this version, and suggests the driver of PostgreSQL."""
+    folder = ROOT / "recipes" / "debian"
+    control = (folder / "control").read_text(encoding="utf-8")
+    depends = re.findall(r"^Depends: (.+)$", control, re.MULTILINE)[0].split(", ")
+    names = {"attrs": "attr"}  # after what is imported
+    wanted = {f"python3-{names.get(one.name, one.name)} ({one.specifier})".replace(">=", ">= ") for one in DEPENDENCIES}
+    assert set(depends) == wanted | {"${python3:Depends}", "${misc:Depends}"}
+    assert (folder / "changelog").read_text(encoding="utf-8").startswith(f"lock-policy ({__version__}-1) ")
+    assert os.access(folder / "rules", os.X_OK)
+
+
 def test_homebrew(tmp_path: Path) -> None:
     """The formula names the archive by its digest, and installs what the wheel has in share/."""
     archive = tmp_path / f"lock_policy-{__version__}.tar.gz"
