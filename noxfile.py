@@ -48,16 +48,16 @@ def interface(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every test but the soak and the browser's; `nox -s tests -- ARGS` hands ARGS to pytest."""
+    """Every test but the soak, the browser's and those of other tools; `nox -s tests -- ARGS` hands ARGS to pytest."""
     install(session, "test")
-    session.run("pytest", *(session.posargs or ["-m", "not soak and not browser"]))
+    session.run("pytest", *(session.posargs or ["-m", "not soak and not browser and not tools"]))
 
 
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])
 def pythons(session: nox.Session) -> None:
     """The same tests on each Python that is supported, where it is installed; `nox -s pythons-3.13` for one."""
     install(session, "test")
-    session.run("pytest", *(session.posargs or ["-m", "not soak and not browser"]))
+    session.run("pytest", *(session.posargs or ["-m", "not soak and not browser and not tools"]))
 
 
 @nox.session
@@ -65,7 +65,9 @@ def coverage(session: nox.Session) -> None:
     """The same, with coverage of the programs that they start too."""
     install(session, "test")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *(session.posargs or ["-m", "not soak and not browser"]))
+    session.run(
+        "coverage", "run", "-m", "pytest", *(session.posargs or ["-m", "not soak and not browser and not tools"])
+    )
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
@@ -74,7 +76,7 @@ def coverage(session: nox.Session) -> None:
 def quick(session: nox.Session) -> None:
     """The tests one runs while working."""
     install(session, "test")
-    session.run("pytest", "-m", "not slow and not soak and not browser", *session.posargs)
+    session.run("pytest", "-m", "not slow and not soak and not browser and not tools", *session.posargs)
 
 
 @nox.session
@@ -113,6 +115,13 @@ def playground(session: nox.Session) -> None:
     site(session)
     session.run("python", "docs/playground.py", "docs/_build/html")
     session.run("pytest", "-m", "browser", *session.posargs)
+
+
+@nox.session
+def tools(session: nox.Session) -> None:
+    """Whether pipx, poetry, pdm and hatch, installed for it, change the environment that is locked for them."""
+    install(session, "test")
+    session.run("pytest", "-m", "tools", *session.posargs)
 
 
 @nox.session

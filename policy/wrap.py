@@ -33,7 +33,7 @@ class Treatment:
     """What is different for a command.
 
     Args:
-        left: The files of the plan that are not held, because uv locks them by itself.
+        left: The files of the plan that are not held, because uv or pipx locks them by itself.
         environ: Environment variables to set for it.
         notes: What to say to the user, a line each.
         shared: Whether the plan is held for reading: the command changes the environment at its start only, under a
@@ -76,16 +76,16 @@ class Wrapped:
         self.treatment: Treatment = Treatment()
 
     def split(self, decision: Decision) -> tuple[Sequence[Lock], Sequence[Lock]]:
-        """The locks to hold, and those that are left to uv and must be free when it starts.
+        """The locks to hold, and those that are left to uv or pipx and must be free when it starts.
 
         Raises:
-            UsageError: uv would wait for a lock that a `policy run` above it holds.
+            UsageError: It would wait for a lock that a `policy run` above it holds.
         """
         treated = treatment(self._subject, decision)
         self.treatment = treated
         left = [lock for lock in decision.plan if lock.name in treated.left]
         inside = decision.request.caller.environ.get(MARKER, "")
-        if inside and self._subject.uv:
+        if inside and left:
             self._inside(left, inside)
         kept = [lock for lock in decision.plan if lock not in left]
         if treated.shared:
@@ -101,8 +101,13 @@ class Wrapped:
             lock.release()
             left.remove(lock)
         uv = self._subject.uv
-        if not held or uv is None:
+        if not held:
             return
+        if uv is None:
+            raise UsageError(
+                f"{held[0].name}: a `policy run` that started this one holds it, and pipx would wait for it forever; "
+                "start pipx without the outer `policy run`"
+            )
         if (_release(uv) or _TIMES_OUT) < _TIMES_OUT:
             raise UsageError(
                 f"{held[0].name}: a `policy run` that started this one holds it, and this uv, older than 0.9.16, would "
@@ -137,8 +142,22 @@ def lockable(path: str) -> bool:
 
 
 def _of_another(subject: Subject, decision: Decision) -> Treatment:
-    """For any other command all is held; a uv that it starts must not wait for its own caller."""
+    """For any other command all is held; a uv that it starts must not wait for its own caller, nor pipx for its own."""
     plan = frozenset(lock.name for lock in decision.plan if lockable(lock.name))
+    # pipx (1.18 and later) locks the file beside its environment itself, and waits for it forever.
+    left = {lock.name for lock in decision.plan if lock.purpose == "beside"} if _is_pipx(subject) else set()
+    treated = _for_a_uv_inside(subject, decision, plan)
+    treated.left |= left
+    return treated
+
+
+def _is_pipx(subject: Subject) -> bool:
+    """Whether a command is plainly pipx."""
+    return subject.operation.startswith("pipx ")
+
+
+def _for_a_uv_inside(subject: Subject, decision: Decision, plan: frozenset[str]) -> Treatment:
+    """What a uv needs that another command may start."""
     if not plan:
         return Treatment()
     environ = subject.environ if subject.environ is not None else decision.request.caller.environ

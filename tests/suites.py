@@ -68,21 +68,21 @@ SIZES = {
             12,
             1,
             thorough=False,
-            marks="not slow and not soak and not browser",
+            marks="not slow and not soak and not browser and not tools",
         ),
         Size(
             "medium",
             {"times": 5, "acquisitions": 500, "starts": 20, "seconds": 10, "races": 100},
             *((3_000, 300), (2_000, 90), (300, 30), 60, 4),
             thorough=False,
-            marks="not soak and not browser",
+            marks="not soak and not browser and not tools",
         ),
         Size(
             "full",
             {"times": 10, "acquisitions": 2_000, "starts": 50, "seconds": 30, "races": 500},
             *((8_000, 900), (20_000, 900), (1_000, 100), 400, 20),
             thorough=True,
-            marks="not browser",
+            marks="not browser and not tools",
         ),
     )
 }

@@ -279,3 +279,17 @@ def test_global_lock_needs_nothing(project: Path) -> None:
     _, decision = _decided("make", project, ONLY_GLOBAL, project / ".venv")
     treated = treatment(Subject(decision.environment), decision)
     assert (treated.left, treated.environ, treated.notes) == (frozenset(), {}, ())
+
+
+def test_the_lock_beside_is_left_to_pipx(tmp_path: Path) -> None:
+    """Pipx locks the file beside its environment itself, and waits for it forever: for it alone it is not held."""
+    root = tmp_path / "pipx" / "venvs" / "tool"
+    beside = str(root.parent / ".tool.lock")
+    rules = policy.load(
+        config_file=factories.written(tmp_path / "rules.toml", '[[rules]]\nlock = ["beside", "local"]\n')
+    )
+    found = factories.environment(str(factories.virtualenv(root)))
+    decision = rules.decide(Request(found, Caller({}, cwd=str(tmp_path))))
+    assert beside in [lock.name for lock in decision.plan]
+    assert treatment(Subject(found, operation="pipx upgrade"), decision).left == {beside}
+    assert treatment(Subject(found, operation="pip install"), decision).left == frozenset()

@@ -1,14 +1,17 @@
 """Poetry, PDM and Hatch: the environment of a project, which they find or make by their own rules.
 
-Written from poetry 2.2 (`utils/env/env_manager.py`), pdm 2.26 (`project/core.py`) and hatch 1.16 (`env/virtual.py`).
+Written from poetry 2.5 (`utils/env/env_manager.py`), pdm 2.29 (`project/core.py`, `cli/commands/venv`) and hatch 1.18
+(`env/virtual.py`), and compared with them by `nox -s tools`.
 """
 
 from __future__ import annotations
 
 import os
 
+from policy import host
 from policy.environment.change import Change, at, of_interpreter, of_program
 from policy.environment.wrappers import options
+from policy.errors import UsageError
 from policy.variables import boolean
 
 TYPE_CHECKING = False
@@ -61,15 +64,28 @@ def _poetry_environment(root: str, command: Words) -> tuple[Environment | None, 
     existing = _beginning(f"{folder}-py")
     if len(existing) == 1:
         return at(existing[0], found_by, command), ""
+    version = _poetry_version(command)
+    if version:  # so that who comes before it is made meets who comes afterwards
+        folder += f"-py{version}"
     reason = "poetry chooses among several environments" if existing else "poetry names it after a version of Python"
     return at(folder, found_by, command), reason
 
 
+def _poetry_version(command: Words) -> str:
+    """The version of the Python that poetry prefers, by the name that it really has; "" where that says none."""
+    for path in host.programs(command.environ, "python"):
+        version = os.path.basename(os.path.realpath(path)).removeprefix("python")
+        return version if version.replace(".", "", 1).isdigit() and "." in version else ""
+    own = of_program(command)
+    return os.path.basename(own.base_interpreter).removeprefix("python") if own else ""
+
+
 def _poetry_name(root: str) -> str:
     """The beginning of the name of a project's environment; the version of Python follows."""
+    import re
     from hashlib import sha256
 
-    name = _metadata(root, "poetry").lower()
+    name = re.sub(r"[-_.]+", "-", _metadata(root, "poetry")).lower()
     clean = "".join("_" if character in ' $`!*@"\\\r\n\t' else character for character in name)[:_NAME]
     return f"{clean}-{_encoded(sha256(os.fsencode(os.path.realpath(root))).digest())}"
 
@@ -113,6 +129,8 @@ def pdm(command: Words) -> Change:
     root = command.path(named) if named else _project(command.cwd)
     if not root:
         return Change(command, None, operation, uncertain="pdm finds no pyproject.toml here")
+    if rest[0] == "venv":
+        return _pdm_venv(root, rest[1:], command)
     saved = environ.get("PDM_PYTHON") or _first_line(os.path.join(root, ".pdm-python"))
     if saved and os.path.isfile(os.path.join(root, saved)):
         found = of_interpreter(os.path.join(root, saved), "PDM_PYTHON or .pdm-python", command)
@@ -122,6 +140,46 @@ def pdm(command: Words) -> Change:
             if environ.get(name):
                 return Change(command, at(command.path(environ[name]), name, command), operation)
     return Change(command, at(os.path.join(root, ".venv"), "project of pdm", command), operation)
+
+
+def _pdm_venv(root: str, words: list[str], command: Words) -> Change:
+    """What `pdm venv` makes and removes: environments that pdm keeps together, or the project's own."""
+    from hashlib import md5
+
+    operation = " ".join(["pdm venv", *words[:1]])
+    given, arguments = options(words[1:], ("w", "with", "n", "name"), leading=True)
+    if words[:1] == ["purge"]:
+        raise UsageError(f"{operation}: removes several environments; run `pdm venv remove NAME` for each of them")
+    if words[:1] not in (["create"], ["remove"]):
+        return Change(command, None, operation, apart=f"{operation} changes no environment")
+    name = given.get("name") or given.get("n") or ""
+    if words[:1] == ["remove"]:
+        name = arguments[0] if arguments else ""
+        inside = name == "in-project"
+    else:
+        inside = not name and _pdm_setting("in_project", root, command) is not False
+    if inside:
+        return Change(command, at(os.path.join(root, ".venv"), "project of pdm", command), operation)
+    own = _pdm_setting("location", root, command)
+    data = os.path.join(command.environ.get("XDG_DATA_HOME") or "~/.local/share", "pdm", "venvs")
+    folder = command.path(own if isinstance(own, str) else data)
+    # as pdm names it, which is nothing secret
+    begin = f"{os.path.basename(root)}-{_encoded(md5(os.fsencode(root), usedforsecurity=False).digest())}-"
+    uncertain = "" if name else "pdm names it after a version of Python"
+    return Change(command, at(os.path.join(folder, begin + name), "pdm venv", command), operation, uncertain=uncertain)
+
+
+def _pdm_setting(name: str, root: str, command: Words) -> Any:
+    """A setting below `venv`: pdm's variable, the project's pdm.toml, the user's configuration."""
+    value = command.environ.get(f"PDM_VENV_{name.upper()}")
+    if value and name == "in_project":  # the location has no variable
+        return boolean(value)
+    config = command.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    for path in (os.path.join(root, "pdm.toml"), command.path(os.path.join(config, "pdm", "config.toml"))):
+        found = _in(_toml(path), "venv", name)
+        if found is not None:
+            return found
+    return None
 
 
 def hatch(command: Words) -> Change:

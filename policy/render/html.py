@@ -74,7 +74,8 @@ def _excludes(entries: Iterable[dict[str, Any]]) -> str:
 def _command(command: dict[str, Any]) -> str:
     """What is different for a command; "" where nothing is."""
     items = [("held", "for reading: others may read at the same time")] if command.get("shared") else []
-    items += [("left to uv", path) for path in command.get("left_to_uv", ())]
+    for program in ("uv", "pipx"):
+        items += [(f"left to {program}", path) for path in command.get(f"left_to_{program}", ())]
     items += [("set for it", f"{name}={value}") for name, value in command.get("environ", {}).items()]
     items += [("note", note) for note in command.get("notes", ())]
     if command.get("uncertain"):

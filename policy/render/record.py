@@ -71,11 +71,14 @@ def command(subject: Subject, treatment: Treatment | None) -> dict[str, Any]:
         subject: What the command is about.
         treatment: What is different for it; None where nothing is held for it.
     """
+    from policy.wrap import lockable  # an explanation of an environment needs none of it
+
     return {
         "apart": subject.apart,
         "uncertain": subject.uncertain,
         "shared": bool(treatment and treatment.shared),
-        "left_to_uv": sorted(treatment.left) if treatment else [],
+        "left_to_uv": sorted(filter(lockable, treatment.left)) if treatment else [],
+        "left_to_pipx": sorted(path for path in treatment.left if not lockable(path)) if treatment else [],
         "environ": treatment.environ if treatment else {},
         "notes": list(treatment.notes) if treatment else [],
     }

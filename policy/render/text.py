@@ -81,7 +81,8 @@ def _excludes(answers: list[dict[str, Any]], *, color: bool) -> str:
 def _command(command: dict[str, Any], *, color: bool) -> str:
     """What is different for a command; "" where nothing is."""
     rows = ["held for reading: others may read at the same time"] if command.get("shared") else []
-    rows += [f"left to uv: {path}" for path in command.get("left_to_uv", ())]
+    for program in ("uv", "pipx"):
+        rows += [f"left to {program}: {path}" for path in command.get(f"left_to_{program}", ())]
     rows += [f"set for it: {name}={value}" for name, value in command.get("environ", {}).items()]
     rows += [f"note: {note}" for note in command.get("notes", ())]
     if command.get("uncertain"):

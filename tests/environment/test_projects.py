@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from policy.errors import UsageError
 from tests import factories
 
 if TYPE_CHECKING:
@@ -25,12 +26,46 @@ def test_poetry(work: Work) -> None:
     assert change
     assert change.environment
     assert "version of Python" in change.uncertain
-    kept = f"{change.environment.root}-py3.11"
+    # by the version of the first `python` on PATH, so that who comes before it is made meets who comes afterwards
+    kept = change.environment.root
+    python = work.script(work.base / "bin" / "python3.42")
+    (work.base / "bin" / "python").symlink_to(python.name)
+    other = work.root("poetry install", XDG_CACHE_HOME=f"{work.base}/c")
+    assert other.endswith("-py3.42")
     assert os.path.basename(kept).startswith("my_app-")
+    assert kept.rpartition("-py")[0] == os.path.join(work.base, other.rpartition("-py")[0])
     os.makedirs(kept)
     assert os.path.join(work.base, work.root("poetry install", XDG_CACHE_HOME=f"{work.base}/c")) == kept
     factories.written(work.project / "poetry.toml", "[virtualenvs]\nin-project = true\n")
     assert work.root("poetry install") == "project/.venv"
+
+
+def test_poetry_name(work: Work) -> None:
+    """Poetry's folder is called after the normalised name of the project."""
+    factories.written(work.project / "pyproject.toml", '[project]\nname = "My_.App"\n')
+    os.rename(work.near, work.base / "moved")
+    assert os.path.basename(work.root("poetry install")).startswith("my-app-")
+
+
+def test_pdm_venv(work: Work) -> None:
+    """What `pdm venv` makes and removes stands beside others below its data folder, or in the project."""
+    factories.written(work.project / "pyproject.toml", "")
+    data = {"XDG_DATA_HOME": f"{work.base}/data"}
+    made = work.root("pdm venv create --name test 3.11", **data)
+    assert made.startswith("data/pdm/venvs/project-")
+    assert made.endswith("-test")
+    assert work.root("pdm venv remove -y test", **data) == made
+    assert work.root("pdm venv create", **data) == "project/.venv"
+    assert work.root("pdm venv remove in-project", **data) == "project/.venv"
+    change = work.read("pdm venv create", PDM_VENV_IN_PROJECT="0", **data)
+    assert change
+    assert "version of Python" in change.uncertain
+    assert work.root("pdm venv list") == ""
+    with pytest.raises(UsageError, match="removes several environments"):
+        work.read("pdm venv purge")
+    config = work.base / "config" / "pdm" / "config.toml"
+    factories.written(config, f'[venv]\nlocation = "{work.base}/kept"\n')
+    assert work.root("pdm venv create -n a", XDG_CONFIG_HOME=f"{work.base}/config").startswith("kept/project-")
 
 
 def test_pdm(work: Work) -> None:
