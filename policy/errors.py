@@ -98,24 +98,27 @@ class LockTimeout(PolicyError, TimeoutError):  # noqa: N818  (the contract's nam
         path: The lock: a file, or the key of a lock elsewhere.
         timeout: How long it waited, in seconds.
         holders: Who holds it, as far as that can be known.
+        remedy: What to do where the holder may have died.
     """
 
     exit_code = 124
 
-    def __init__(self, path: str, timeout: float, holders: Sequence[Holder] = ()) -> None:
+    def __init__(self, path: str, timeout: float, holders: Sequence[Holder] = (), *, remedy: str = "") -> None:
         super().__init__(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), path)
         self.path = path
         self.timeout = timeout
         self.holders: tuple[Holder, ...] = tuple(holders)
+        self.remedy = remedy
 
     def __str__(self) -> str:
+        remedy = f"; {self.remedy}" if self.remedy else ""
         if self.holders:
             who = "; ".join(str(holder) for holder in self.holders)
-            return f"{self.path}: timed out after {round(self.timeout, 2):g} s: held by {who}"
-        return f"{self.path}: timed out after {round(self.timeout, 2):g} s: cannot tell who holds it"
+            return f"{self.path}: timed out after {round(self.timeout, 2):g} s: held by {who}{remedy}"
+        return f"{self.path}: timed out after {round(self.timeout, 2):g} s: cannot tell who holds it{remedy}"
 
     def __reduce__(self) -> tuple[object, ...]:  # OSError's own hands other arguments to the constructor
-        return type(self), (self.path, self.timeout, self.holders)
+        return type(self), (self.path, self.timeout, self.holders), {"remedy": self.remedy}
 
 
 class EnvironmentInUse(LockTimeout):

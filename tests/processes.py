@@ -23,10 +23,12 @@ PATIENCE = 60  # seconds after which a test counts as hung; no test waits for th
 
 # Becomes another user only when all is imported: the user may not be able to read this Python, or this checkout.
 _PRELUDE = """
-import asyncio, json, os, pwd, selectors, shutil, signal, subprocess, sys, threading, time
+import asyncio, json, os, pwd, selectors, shlex, shutil, signal, subprocess, sys, threading, time
 from policy import errors
-from policy.locks import file, holders, open_file, wait
+from filelock import StrictSoftFileLock
+from policy.locks import file, holders, open_file, strict_claims, wait
 from tests import holding as locks
+"".encode("unicode_escape")
 if user := int(os.environ.pop("LOCK_POLICY_TEST_USER", "0")):
     os.setgroups([])
     os.setresgid(user, user, user)

@@ -39,6 +39,8 @@ class SocketLock:
     kind = "socket"
     purpose = "cluster"
     deadline = None
+    outlives = False
+    advice = ""
 
     def __init__(self, address: str, *, shared: bool = False) -> None:
         self.name = address

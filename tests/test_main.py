@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     pytest.skip("needs a POSIX shell and signals", allow_module_level=True)
 
-WORDS = '"local", "global", "beside", "cluster" or "both"'
+WORDS = '"local", "global", "beside", "cluster", "strict" or "both"'
 
 
 @pytest.fixture

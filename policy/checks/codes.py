@@ -168,6 +168,14 @@ _CODES = (
         '[[rules]]\nlock = "cluster"\ncluster-key = { name = "team-envs", root = "/mnt/envs" }\n',
     ),
     Code(
+        "no-readers",
+        WARNING,
+        "A rule is shared and takes a strict lock, which has no readers.",
+        "Remove `shared`, or take a lock on a server instead of the strict one.",
+        '[[rules]]\nlock = "strict"\nshared = true\n',
+        '[[rules]]\nlock = "strict"\n',
+    ),
+    Code(
         "impossible",
         WARNING,
         "The conditions of a rule can never hold together.",

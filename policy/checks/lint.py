@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from policy.checks.finding import Finding, Report
 from policy.checks.reach import Reach
-from policy.checks.surroundings import ignored, missing_directories, missing_servers, unnamed_keys
+from policy.checks.surroundings import exclusive_readers, ignored, missing_directories, missing_servers, unnamed_keys
 from policy.config.layers import SYSTEM
 from policy.config.read import BUILT_IN, read_file
 from policy.errors import ConfigError
@@ -109,6 +109,7 @@ def check(sources: Sequence[Source], *, together: bool, notices: Sequence[Notice
     for file in files:
         findings += missing_directories(file, here=together)
         findings += unnamed_keys(file)
+        findings += exclusive_readers(file)
     if together and len(files) == len(sources):
         findings += missing_servers(files, os.environ)
     chains = [[file] for file in files]

@@ -76,3 +76,16 @@ def unnamed_keys(file: Configuration) -> Iterator[Finding]:
             message = "hosts that mount by another name of the file server take another lock: write a cluster-key"
             location = Location(file.document.file, (*file.source.keys, "rules", number, "lock"))
             yield Finding("unnamed-key", locate(file.document, Diagnostic(location, message)))
+
+
+def exclusive_readers(file: Configuration) -> Iterator[Finding]:
+    """The rules for readers whose lock has none.
+
+    Args:
+        file: A configuration file.
+    """
+    for number, rule in enumerate(file.rules):
+        if rule.shared and "strict" in rule.lock:
+            message = "a strict lock has no readers: others who read wait as if they wrote"
+            location = Location(file.document.file, (*file.source.keys, "rules", number, "shared"))
+            yield Finding("no-readers", locate(file.document, Diagnostic(location, message)))

@@ -12,7 +12,7 @@ from policy.errors import LockLost, LockUnavailable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
     from policy.locks.guard import Guard
     from policy.locks.hold import Held
@@ -33,15 +33,32 @@ def stay(command: Sequence[str], environ: Mapping[str, str], held: Held, replace
     Returns:
         The command's exit code, 128+N for a signal N, or 125 when it succeeded but the lock was lost.
     """
-    code = _run(command, environ)
+    code = 0
     try:
-        held.release()
+        with held:
+            code = _run(command, environ)
     except LockLost as lost:
         if replaced.issuperset(lost.paths):
             return code
         complain(str(lost))
         return code or lost.exit_code
     return code
+
+
+def exit_on_signals() -> None:
+    """Lets a signal that ends this process raise SystemExit, so that no lock is left that outlives it.
+
+    What is ignored stays ignored, as `nohup` wants it. While the command runs, it gets these signals instead.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _exit)
+
+
+def _exit(number: int, frame: object) -> NoReturn:
+    del frame
+    sys.exit(SIGNALLED + number)
 
 
 def stay_guarded(command: Sequence[str], environ: Mapping[str, str], held: Held, *, close: bool = False) -> int:

@@ -42,6 +42,13 @@ def arguments(parser: Parser) -> None:
         "the last step of an image's build; implies --all",
     )
     parser.add_argument(
+        "--break",
+        action="store_true",
+        help="remove the strict lock of ENV that a process left when it died, after asking; refused while its owner "
+        "runs on this host",
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="with --break: do not ask")
+    parser.add_argument(
         "--watch", action="store_true", help="go on, and show what changes; as JSON a line for each change"
     )
     parser.add_argument("--output-format", choices=("text", "json"), default="text", help="default: text")
@@ -51,11 +58,17 @@ def arguments(parser: Parser) -> None:
 
 
 def main(arguments: Arguments) -> int:
-    """Lists lock files.
+    """Lists lock files, and removes what it is asked to.
 
     Raises:
         UsageError: When files are to be removed again and again.
     """
+    if getattr(arguments, "break"):
+        from policy.commands.breaking import broken
+
+        row, stays = broken(arguments)
+        _show([row], arguments)
+        return int(stays)
     if arguments.watch:
         if arguments.prune:
             raise UsageError("--watch only looks; run `policy locks --prune` by itself")
@@ -66,12 +79,16 @@ def main(arguments: Arguments) -> int:
     if arguments.prune:
         named = arguments.environment is not None or arguments.python is not None
         found = [_pruned(row, named=named) for row in found]
+    _show(found, arguments)
+    return 0
+
+
+def _show(found: list[Row], arguments: Arguments) -> None:
     if arguments.output_format == "json":
         text = json.dumps(records(found), indent=2)
     else:
         text = fit(shown(found, color=wanted(arguments.color, sys.stdout)), width(sys.stdout))
     sys.stdout.write(text + "\n")
-    return 0
 
 
 def _collect(arguments: Arguments) -> list[Row]:
@@ -132,7 +149,20 @@ def _of_host(arguments: Arguments, caller: Caller, rules: Rules) -> list[Row]:
     look, environments = holders.Look(), _Environments()
     held = {lock.name: lock for lock in holders.locked(look)}
     there = {lock.name: lock for lock in holders.locks(places, look=look, turns=arguments.prune)}
-    return [Row(lock, environments.of(lock)) for _, lock in sorted({**there, **held}.items())]
+    found = [Row(lock, environments.of(lock)) for _, lock in sorted({**there, **held}.items())]
+    return [*found, *_strict({row.environment for row in found if row.environment})]
+
+
+def _strict(roots: set[str]) -> list[Row]:
+    """The strict locks of some environments; those of others are found when they are named."""
+    from policy.locks.strict import StrictLock
+
+    locks = (StrictLock(root) for root in sorted(roots))
+    return [
+        Row(Found(lock.name, lock.is_held(), lock.holders()), lock.root, kind=lock.kind)
+        for lock in locks
+        if os.path.lexists(lock.name)
+    ]
 
 
 def _of_server(caller: Caller, rules: Rules) -> list[Row]:

@@ -96,7 +96,7 @@ def locked(
             rules,
             decision,
             warn=tell,
-            adapt=wrapped.split,
+            adapt=_releasing(wrapped),
             unused=arguments.unused,
             shared=arguments.shared,
             waiting=None if arguments.quiet else _waiting,
@@ -123,6 +123,19 @@ def _announce(decision: Decision, arguments: Arguments, seen: Subject) -> None:
         sys.stderr.write(options.explained(decision, seen) + "\n")
 
 
+def _releasing(wrapped: Wrapped) -> Callable[[Decision], tuple[Sequence[Lock], Sequence[Lock]]]:
+    """Splits a plan for the command, and before a lock that outlives this process sees that a signal releases it."""
+
+    def split(decision: Decision) -> tuple[Sequence[Lock], Sequence[Lock]]:
+        if any(lock.outlives for lock in decision.plan):
+            from policy.commands.child import exit_on_signals
+
+            exit_on_signals()
+        return wrapped.split(decision)
+
+    return split
+
+
 def _start(
     command: Sequence[str],
     environ: dict[str, str],
@@ -136,9 +149,11 @@ def _start(
         from policy.commands.child import stay_guarded
 
         return stay_guarded(command, environ, held, close=close)
-    if close or sys.platform == "win32":
+    if close or sys.platform == "win32" or any(lock.outlives for lock in held.taken):
         from policy.commands.child import stay
 
+        if not close and sys.platform != "win32":
+            held.inherit()
         return stay(command, environ, held, replaced)
     return _become(command, environ, held)
 
@@ -188,7 +203,8 @@ def _waiting(lock: Lock, seconds: float) -> float:
     if seconds < first:
         return first - seconds
     who = "; ".join(map(str, lock.holders())) or "a process that cannot be seen from here"
-    options.note(f"waiting for {lock.name} ({seconds:.0f} s so far), held by {who}")
+    advice = f"; {lock.advice}" if lock.advice else ""
+    options.note(f"waiting for {lock.name} ({seconds:.0f} s so far), held by {who}{advice}")
     return TELL_AGAIN
 
 

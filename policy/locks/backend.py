@@ -38,6 +38,14 @@ if TYPE_CHECKING:
             """The monotonic moment by which it must be confirmed again; None for what the kernel keeps."""
 
         @property
+        def outlives(self) -> bool:
+            """Whether it stays held when this process ends without releasing it: no kernel and no server sees to it."""
+
+        @property
+        def advice(self) -> str:
+            """What to do where its holder may have died and left it held; "" where that cannot be."""
+
+        @property
         def descriptors(self) -> tuple[int, ...]:
             """What a command must inherit to keep the lock."""
 

@@ -33,6 +33,8 @@ class FileLock:
 
     kind = "file"
     deadline: float | None = None
+    outlives: bool = False
+    advice: str = ""
 
     def __init__(
         self, purpose: str, path: str, *, near: bool = False, make: str = "", words: str = "", shared: bool = False

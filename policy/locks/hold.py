@@ -297,7 +297,7 @@ def take(
                 waited = len(held.taken) - 1
                 if deadline.over or not (yield from _waits(lock, deadline, reenter=reenter)):
                     held.note("timeout", lock, seconds=timeout)
-                    raise LockTimeout(lock.name, timeout or 0.0, deadline.look())
+                    raise LockTimeout(lock.name, timeout or 0.0, deadline.look(), remedy=lock.advice)
             # `uv venv` may have deleted it meanwhile: others lock the new one by now, so that one is needed.
             if lock.deadline is not None or lock.is_current():
                 owners.note(lock)

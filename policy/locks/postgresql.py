@@ -94,6 +94,8 @@ class PostgresqlLock:
 
     purpose = "cluster"
     kind = "postgresql"
+    outlives: bool = False
+    advice: str = ""
 
     def __init__(
         self, key: ClusterKey, server: Server, *, shared: bool = False, fault: LockUnavailable | None = None

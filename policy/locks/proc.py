@@ -163,6 +163,23 @@ def locked_by(pid: int, file: Identity, but: Callable[[int], bool] | None = None
     return ""
 
 
+def passes_on(pid: int, file: Identity) -> bool:
+    """Whether a process has a file locked through a descriptor that its commands inherit; True where it is not said.
+
+    Args:
+        pid: Its number.
+        file: The file.
+    """
+    try:
+        numbers = os.listdir(f"/proc/{pid}/fdinfo")
+    except OSError:
+        return True
+    found = [number for number in numbers if _lock_of(pid, number)[0] == file]
+    flags = (line.split() for number in found for line in lines(f"/proc/{pid}/fdinfo/{number}"))
+    kept = [int(words[1], 8) & os.O_CLOEXEC for words in flags if words[:1] == ["flags:"]]
+    return not kept or not all(kept)
+
+
 def files(pid: int) -> dict[Identity, str] | None:
     """The files that a process has locked, each with a descriptor; None where it exists but may not be asked."""
     found: dict[Identity, str] = {}

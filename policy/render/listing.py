@@ -46,7 +46,7 @@ def record(row: Row) -> Mapping[str, Any]:
     """A lock as JSON has it."""
     return {
         "kind": row.kind,
-        "path" if row.kind == "file" else "key": row.lock.name,
+        "key" if row.kind == "postgresql" else "path": row.lock.name,
         "state": row.state,
         "environment": row.environment or None,
         "holders": [asdict(holder) for holder in row.lock.holders],

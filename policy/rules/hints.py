@@ -97,6 +97,15 @@ def may_be_remote(path: str) -> bool:
         return False
 
 
+def no_readers(decision: Decision, trace: Trace) -> str | None:
+    """A lock for reading that excludes other readers, too."""
+    del trace
+    for lock in decision.plan:
+        if lock.kind == "strict" and (decision.shared or lock.shared):
+            return f"{lock.name}: a strict lock has no readers, so it is held exclusively: other readers wait"
+    return None
+
+
 def nearest_miss(decision: Decision, trace: Trace) -> str | None:
     """The rule of the user's that came nearest: the smallest share of its questions failed, and only one of them."""
     from policy.rules.trace import questions
@@ -121,11 +130,12 @@ HINTS: tuple[Callable[[Decision, Trace], str | None], ...] = (
     confined,
     private_temporary_directory,
     remote,
+    no_readers,
     nearest_miss,
 )
 
 
-IN_RUN = (local_system, no_boolean, private_temporary_directory, remote)
+IN_RUN = (local_system, no_boolean, private_temporary_directory, remote, no_readers)
 
 
 def hints(decision: Decision, trace: Trace) -> list[str]:

@@ -94,9 +94,18 @@ def cluster(request: Request, setting: Setting) -> tuple[Lock, ...]:
     return (cluster_lock(request.environment.root, setting("cluster"), setting("cluster-key")),)
 
 
+def strict(request: Request, setting: Setting) -> tuple[Lock, ...]:
+    """Records in a folder beside the environment, for file systems where flock means nothing."""
+    del setting
+    from policy.locks.strict import StrictLock  # few rules ask for it
+
+    return (StrictLock(request.environment.root),)
+
+
 LOCATIONS: dict[str, Callable[[Request, Setting], tuple[Lock, ...]]] = {
     "local": local,
     "global": global_,
     "beside": beside,
     "cluster": cluster,
+    "strict": strict,
 }

@@ -81,3 +81,12 @@ def test_unnamed_key(tmp_path: Path) -> None:
     for text, found in ((unnamed, ["unnamed-key"]), (named, []), ('[[rules]]\nlock = "local"\n', [])):
         source = factories.source(tmp_path / "lock-policy.toml", text)
         assert [finding.code for finding in check([source], together=False).findings] == found
+
+
+def test_exclusive_readers(tmp_path: Path) -> None:
+    """A shared rule with a strict lock is a finding at `shared`; one of the two alone is none."""
+    for lock, shared, found in (("strict", "true", 1), ("strict", "false", 0), ("local", "true", 0)):
+        text = f'[[rules]]\nlock = ["{lock}"]\nshared = {shared}\n'
+        source = factories.source(tmp_path / "lock-policy.toml", text)
+        findings = check([source], together=False).findings
+        assert [(one.code, one.diagnostic.line) for one in findings] == [("no-readers", 3)] * found

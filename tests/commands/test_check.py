@@ -65,7 +65,7 @@ def test_faults_of_every_file(here: Path, capsys: pytest.CaptureFixture[str]) ->
         'a.toml:1:1: error: unknown key "timout"; did you mean "timeout"?\n'
         "  timout = 60\n"
         "  ^^^^^^\n"
-        'a.toml:4:8: error: expected "local", "global", "beside", "cluster" or "both", found "x"\n'
+        'a.toml:4:8: error: expected "local", "global", "beside", "cluster", "strict" or "both", found "x"\n'
         '  lock = "x"\n'
         "         ^^^\n"
         "missing.toml: error: no such file\n"

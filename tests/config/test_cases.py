@@ -11,7 +11,7 @@ from policy.toml.diagnostic import Location
 
 HERE = Location("a.toml", ("tests",))
 
-WORDS = '"local", "global", "beside", "cluster" or "both"'
+WORDS = '"local", "global", "beside", "cluster", "strict" or "both"'
 
 
 def diagnostics(value: object) -> list[tuple[tuple[str | int, ...], str]]:

@@ -133,7 +133,10 @@ name = "no lock"
     assert diagnostics(tmp_path, text) == [
         '1:11: expected a number of seconds from 0 to 86400, found "x"',
         '2:1: unknown key "tiemout"; did you mean "timeout"?',
-        '5:8: expected "local", "global", "beside", "cluster" or "both", found "globl"; did you mean "global"?',
+        (
+            '5:8: expected "local", "global", "beside", "cluster", "strict" or "both", found "globl"; '
+            'did you mean "global"?'
+        ),
         '6:7: unknown key "writeable"; did you mean "writable"?',
         '9:27: expected "virtualenv", "system", "target" or "prefix", found "venv"',
         (

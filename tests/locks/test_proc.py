@@ -99,3 +99,16 @@ def test_not_there(tmp_path: Path) -> None:
     assert proc.identity(str(tmp_path / "missing")) is None
     assert proc.locked_through("self", 99999) is None
     assert proc.stat_fields(2**22 + 1) == []
+
+
+def test_passes_on(tmp_path: Path) -> None:
+    """A process passes a lock on when its commands inherit it; of what cannot be read it is believed."""
+    path = str(tmp_path / "a.lock")
+    with hold.hold([path]) as held:
+        file = proc.identity(path)
+        assert file is not None
+        assert not proc.passes_on(os.getpid(), file)
+        os.set_inheritable(held.descriptors[0], True)  # noqa: FBT003  (its only form)
+        assert proc.passes_on(os.getpid(), file)
+    assert proc.passes_on(os.getpid(), file)
+    assert proc.passes_on(2**22 + 1, file)

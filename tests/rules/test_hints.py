@@ -97,6 +97,18 @@ def test_private_temporary_directory(tmp_path: Path) -> None:
     assert told(plain(tmp_path, {"TMPDIR": "/own"})) == []
 
 
+def test_no_readers(tmp_path: Path) -> None:
+    """A strict lock that is wanted for reading is exclusive, and a hint says so; where nobody reads there is none."""
+    (hint,) = told(plain(tmp_path / "env"), Rule(("strict", "local"), shared=True))
+    assert hint.startswith(f"{tmp_path}/.env.strict.lock: a strict lock has no readers")
+    decision = PlainChain([Rule(("strict", "local")), *BUILT_IN], {}).decide(plain(tmp_path / "env"))
+    assert hints.hints_in_run(decision) == []
+    for lock in decision.plan:
+        lock.shared = True  # as `policy run --shared` has it
+    assert hints.hints_in_run(decision) == [hint]
+    assert told(plain(tmp_path / "env"), Rule("local", shared=True)) == []
+
+
 def test_nearest_miss(tmp_path: Path) -> None:
     """A rule of the user's that failed by one condition of several is named, and the condition."""
     one = Rule("both", (("kind", ("virtualenv",)), ("host", ("nowhere",))), "near", layer="project")
@@ -108,7 +120,7 @@ def test_nearest_miss(tmp_path: Path) -> None:
 
 def test_every_hint_is_asked() -> None:
     """Hints are one line each, and each is a function of the module."""
-    assert len(set(hints.HINTS)) == len(hints.HINTS) == 7
+    assert len(set(hints.HINTS)) == len(hints.HINTS) == 8
     assert all(hint.__doc__ for hint in hints.HINTS)
 
 

@@ -39,7 +39,7 @@ def plan(
 
 def test_names() -> None:
     """The locations of the design, and no other."""
-    assert list(LOCATIONS) == ["local", "global", "beside", "cluster"]
+    assert list(LOCATIONS) == ["local", "global", "beside", "cluster", "strict"]
 
 
 @pytest.mark.parametrize("kind", ["virtualenv", "target", "prefix", "system"])

@@ -17,7 +17,7 @@ if sys.platform == "win32":
 HERE = Location("a.toml")
 LAST = Rule("global", name="last")
 
-WORDS = '"local", "global", "beside", "cluster" or "both"'
+WORDS = '"local", "global", "beside", "cluster", "strict" or "both"'
 
 
 def read(value: object) -> Rule:

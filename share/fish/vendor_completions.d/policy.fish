@@ -190,6 +190,8 @@ complete -c policy -n '__policy_is init' -s V -l version -d 'show the version'
 complete -c policy -n '__policy_is init' -r -F
 complete -c policy -n '__policy_is locks' -s a -l all -d 'files that nobody holds, too'
 complete -c policy -n '__policy_is locks' -l prune -d 'remove files of ours that nobody holds, while holding them, and with ENV uv\'s own .lock in it, too, as the last step of an image\'s build; implies --all'
+complete -c policy -n '__policy_is locks' -l break -d 'remove the strict lock of ENV that a process left when it died, after asking; refused while its owner runs on this host'
+complete -c policy -n '__policy_is locks' -s y -l yes -d 'with --break: do not ask'
 complete -c policy -n '__policy_is locks' -l watch -d 'go on, and show what changes; as JSON a line for each change'
 complete -c policy -n '__policy_is locks' -l output-format -x -a 'text json' -d 'default: text'
 complete -c policy -n '__policy_is locks' -l python -r -F -d 'an interpreter, or the root of an environment'
