@@ -16,6 +16,7 @@ from benchmarks.report import Family, Row, Table, ratio, told
 PASS = "`python -c pass`"
 READER = "`policy run --shared -- true`"
 CLUSTER = "`policy run -- true`, a server is named and not asked"
+CLUSTER_EXPLAIN = "`policy explain`, a server is named and not asked"
 WITHOUT = "ten lines of Python: open, flock, exec `true`"
 WRAPPER = """
 import subprocess, sys
@@ -50,7 +51,9 @@ def run(effort: Effort, folder: str, absent: list[str]) -> Family:
             commands[f"`{way} run -- true`, {size:,} rules"] = _start([*argv, "run", "--", true], project)
     first = next(iter(ways.values()))
     commands[READER] = _start([*first, "run", "--shared", "--", true], small)
-    commands[CLUSTER] = _start([*first, "run", "--", true], _with_server(folder, effort))
+    named = _with_server(folder, effort)
+    commands[CLUSTER] = _start([*first, "run", "--", true], named)
+    commands[CLUSTER_EXPLAIN] = _start([*first, "explain"], named)
     old = _old_script(folder)
     for line in (["explain"], ["run", "--", true]):
         shown = " ".join(map(os.path.basename, line))
@@ -135,9 +138,12 @@ def _rows(times: dict[str, Samples], ways: dict[str, list[str]], effort: Effort)
                 ratio(f"`{command}`, {effort.small} rules, against {PASS}", few, times[PASS], most),
                 ratio(f"`{command}`, {effort.large:,} rules against {effort.small}", many, few, 2),
             ]
-    plain = times[f"`{next(iter(ways))} run -- true`, {effort.small:,} rules"]
+    plain, explained = (
+        times[f"`{next(iter(ways))} {command}`, {effort.small:,} rules"] for command in ("run -- true", "explain")
+    )
     return [
         *rows,
         ratio(f"{READER}, against `policy run -- true`", times[READER], plain, None),
         ratio(f"{CLUSTER}, against none", times[CLUSTER], plain, 1.1),
+        ratio(f"{CLUSTER_EXPLAIN}, against none", times[CLUSTER_EXPLAIN], explained, 1.1),
     ]

@@ -173,6 +173,19 @@ def test_explain_imports(project: Project) -> None:
     assert imported(project, "explain") <= EXPLAIN
 
 
+@pytest.mark.parametrize(("command", "least"), [("run", RUN), ("explain", EXPLAIN)])
+def test_server_that_is_not_asked(project: Project, command: str, least: frozenset[str]) -> None:
+    """A server that the user's file names costs no import where the rule that matches wants no lock on it."""
+    named = Path(project.environ["HOME"]) / ".config" / "lock-policy" / "lock-policy.toml"
+    named.parent.mkdir(parents=True)
+    named.write_text('[cluster]\nengine = "postgresql"\nservice = "nowhere"\n', encoding="utf-8")
+    assert imported(project, command) <= least
+    rule = project.directory / "lock-policy.toml"
+    asked = rule.read_text(encoding="utf-8").replace('"local"', '"cluster"')
+    rule.write_text(f'{asked}cluster-key = {{ name = "t", root = "/" }}\n', encoding="utf-8")
+    assert "policy.locks.postgresql" in imported(project, "explain")
+
+
 def test_package_imports() -> None:
     """`import policy` imports nothing of it: a program pays for what it uses."""
     code = PATHS + "import policy; print(*(name for name in sys.modules if 'policy' in name))"
