@@ -152,7 +152,7 @@ def stale(surroundings: Surroundings) -> Iterator[Finding]:
             continue
         if stat.S_ISREG(seen.st_mode) and seen.st_uid == own and not seen.st_size and seen.st_mtime < limit:
             old.append(path)
-    free = [path for path in old if holders.is_locked(path) is False]
+    free = [found.name for found in holders.locks((), *old) if found.locked is False]
     if free:
         files = "a lock file" if len(free) == 1 else f"{len(free):,} lock files"
         message = f"{surroundings.gate}: {files} of this user, such as {free[0]}, nobody has taken for a month"

@@ -13,11 +13,12 @@ import pytest
 from policy.commands.health import folders
 from policy.commands.health.finding import NOTE, Surroundings
 from policy.environment.mounts import Mount
+from policy.locks import proc
 from tests import factories, processes, requirements
 from tests.own_tmp import own_tmp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from policy.commands.health.finding import Finding
@@ -121,8 +122,16 @@ def test_protected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: str, 
     assert {finding.severity for finding in found} <= {NOTE}
 
 
-def test_stale(gate: Path) -> None:
+def test_stale(gate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lock files of a month ago that nobody holds are counted, and the command removes them; one that is held stays."""
+    looks: list[int] = []
+    flocks = proc.flocks
+
+    def looked() -> Mapping[proc.Identity, tuple[int, ...]]:
+        looks.append(1)
+        return flocks()
+
+    monkeypatch.setattr(proc, "flocks", looked)
     month = time.time() - 40 * 24 * 60 * 60
     for number in range(3):
         (gate / f"lock-policy-{number:016x}.lock").touch()
@@ -132,7 +141,9 @@ def test_stale(gate: Path) -> None:
     holder = processes.holder(str(gate / f"lock-policy-{0:016x}.lock"))
     os.utime(gate / f"lock-policy-{0:016x}.lock", (month, month))
     try:
+        looks.clear()
         (finding,) = folders.stale(here(gate))
+        assert len(looks) == 1  # it stops every lock of the host, so not once for each file
         assert (finding.code, finding.severity) == ("stale-lock-files", NOTE)
         assert finding.message.startswith(
             f"{gate}: 2 lock files of this user, such as {gate}/lock-policy-0000000000000001"
