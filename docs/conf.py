@@ -28,6 +28,8 @@ autoclass_content = "class"
 napoleon_google_docstring = True
 napoleon_use_ivar = True
 
+smartquotes_action = "qe"  # quotes and dots; a dash would make another option of --no-config
+
 html_theme = "furo"
 html_title = f"lock-policy {release}"
 html_extra_path = ["llms.txt"]
