@@ -15,10 +15,15 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests import factories
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+if sys.platform == "win32":
+    pytest.skip("needs flock and signals", allow_module_level=True)
 
 # Inside: looks at the counter before and after a while, and lets the kernel say that nobody could come in.
 INSIDE = """
