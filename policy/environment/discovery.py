@@ -12,7 +12,6 @@ import stat
 import sys
 
 from policy import host
-from policy.environment.identity import is_real
 from policy.errors import EnvironmentNotFound
 
 TYPE_CHECKING = False
@@ -46,7 +45,7 @@ class Environment:
         stdlib: The interpreter's directory of the standard library, where it was asked; else "".
     """
 
-    __slots__ = ("_base", "_real", "found_by", "interpreter", "kind", "root", "stdlib")
+    __slots__ = ("_base", "found_by", "interpreter", "kind", "root", "stdlib")
 
     def __init__(
         self,
@@ -61,7 +60,6 @@ class Environment:
         self.root: str = root
         self.kind: str = kind
         self._base = base_interpreter
-        self._real: tuple[str, str] | None = None
         self.found_by: str = found_by
         self.stdlib: str = stdlib
 
@@ -76,18 +74,6 @@ class Environment:
         if not isinstance(self._base, str):
             self._base = self._base()
         return self._base
-
-    @property
-    def real(self) -> tuple[str, str]:
-        """The interpreter in the real path of its folder, and the root's real path; looked at once."""
-        if self._real is None:
-            root = self.root
-            folder, name = os.path.split(self.interpreter)
-            if folder.startswith(os.path.join(root, "")) and is_real(folder):  # and so is what lies above it
-                self._real = self.interpreter, root
-            else:
-                self._real = os.path.join(os.path.realpath(folder), name), os.path.realpath(root)
-        return self._real
 
     def __repr__(self) -> str:
         names = ("interpreter", "root", "kind", "base_interpreter", "found_by")

@@ -23,28 +23,29 @@ _REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "ceph"})
 _known: dict[str, tuple[int, int, str]] = {}
 
 
-def identity(root: str) -> str:
+def identity(root: str, seen: tuple[int, int] | None = None) -> str:
     """The name of an environment.
 
     Args:
         root: Its root, absolute; it need not exist, nor the folders above it.
+        seen: What `real_folder` has just said of it; absent: it is asked.
 
     Raises:
         OSError: It cannot be looked at.
     """
     known = _known.get(root)
-    if known is not None and _folder(root) == known[:2]:
+    if known is not None and (seen or real_folder(root)) == known[:2]:
         return known[2]
     folder = real_path(root)
     rest = ""
-    while (seen := _look(folder)) is None:
+    while (there := _look(folder)) is None:
         folder, name = os.path.split(folder)
         rest = os.path.join(name, rest) if rest else name
     name, whole = _in_file_system(folder, rest)
     if whole and folder == root:
         if len(_known) >= _MANY:
             _known.clear()
-        _known[root] = seen.st_dev, seen.st_ino, name
+        _known[root] = there.st_dev, there.st_ino, name
     return name
 
 
@@ -68,17 +69,12 @@ def _in_file_system(folder: str, rest: str) -> tuple[str, bool]:
     return os.path.join(folder, rest).rstrip("/") or "/", True
 
 
-def is_real(path: str) -> bool:
-    """Whether a path is that of a folder, and no link is in it; in three calls, where `realpath` looks at each part.
+def real_folder(path: str) -> tuple[int, int] | None:
+    """Device and inode of a folder, where no link is in its path; in four calls, where `realpath` looks at each part.
 
     Args:
-        path: Absolute. False says nothing: the folder may not exist, or there is no /proc to be asked.
+        path: Absolute. None says nothing: the folder may not exist, or there is no /proc to be asked.
     """
-    return _folder(path) is not None
-
-
-def _folder(path: str) -> tuple[int, int] | None:
-    """Device and inode of a folder to which the kernel gives the name by which it is asked for; else None."""
     if sys.platform != "linux":
         return None
     try:

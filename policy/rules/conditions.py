@@ -44,7 +44,7 @@ class Interpreter(PathCondition):
 
     def observe(self, request: Request) -> tuple[str, ...]:
         """The path as spelled, and with the links of its folder resolved: itself it leads to the base interpreter."""
-        return spellings(request.environment.interpreter, request.environment.real[0])
+        return spellings(request.environment.interpreter, request.real[0])
 
 
 class BaseInterpreter(PathCondition):
@@ -72,7 +72,7 @@ class Root(PathCondition):
 
     def observe(self, request: Request) -> tuple[str, ...]:
         """The root, as spelled and with its links resolved."""
-        return spellings(request.environment.root, request.environment.real[1])
+        return spellings(request.environment.root, request.real[1])
 
 
 class Project(PathCondition):

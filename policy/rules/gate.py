@@ -35,6 +35,7 @@ class GateLock(FileLock):
         root: The environment's root.
         make: The directory that is created where it is missing.
         level: How many callers above this one hold a lock of the same gate.
+        seen: What `real_folder` has just said of the root.
 
     Raises:
         LockUnavailable: The environment cannot be looked at.
@@ -42,12 +43,16 @@ class GateLock(FileLock):
 
     __slots__ = ("_directory", "_level", "_root", "_turn")
 
-    def __init__(self, directory: str, root: str, make: str = "", level: int = 0) -> None:
+    def __init__(
+        self, directory: str, root: str, make: str = "", level: int = 0, *, seen: tuple[int, int] | None = None
+    ) -> None:
         self._directory = directory
         self._root = root
         self._level = level
         self._turn = OpenFile("")
-        super().__init__("gate", path(directory, root, level), make=make, words="the gate: lock-policy takes it first")
+        super().__init__(
+            "gate", path(directory, root, level, seen), make=make, words="the gate: lock-policy takes it first"
+        )
 
     def attempt(self) -> bool:
         """Tries once; a reader only where no writer waits.
@@ -115,34 +120,37 @@ class GateLock(FileLock):
                 return lock
 
 
-def gate(root: str, directory: str | None, environ: Mapping[str, str]) -> GateLock:
+def gate(root: str, directory: str | None, environ: Mapping[str, str], seen: tuple[int, int] | None = None) -> GateLock:
     """The gate of an environment.
 
     Args:
         root: Its root.
         directory: Where the administrator moved the gate; None: where it always is.
         environ: Environment variables; only Windows looks at them.
+        seen: What `real_folder` has just said of the root.
 
     Raises:
         LockUnavailable: The environment cannot be looked at.
     """
     default = default_directory(environ)
-    return GateLock(directory or default, root, default if sys.platform == "win32" and not directory else "")
+    make = default if sys.platform == "win32" and not directory else ""
+    return GateLock(directory or default, root, make, seen=seen)
 
 
-def path(directory: str, root: str, level: int = 0) -> str:
+def path(directory: str, root: str, level: int = 0, seen: tuple[int, int] | None = None) -> str:
     """The lock file of the gate of an environment, as it is now.
 
     Args:
         directory: Where the gate lies.
         root: The environment's root.
         level: How many callers above hold a lock of the same gate.
+        seen: What `real_folder` has just said of the root.
 
     Raises:
         LockUnavailable: The environment cannot be looked at.
     """
     try:
-        name = identity(root)
+        name = identity(root, seen)
     except OSError as error:
         reason = f"cannot tell which environment it is: {error.strerror}"
         raise LockUnavailable(root, error.errno or 0, reason) from error

@@ -53,7 +53,7 @@ class Search:
         environment = request.environment
         found = None
         if not request.given:
-            found = self._known.get((environment.interpreter, environment.root, environment.kind, environment.real))
+            found = self._known.get((environment.interpreter, environment.root, environment.kind, request.real))
         numbers, last = found or self._candidates(request)
         rules = self._rules
         for number in numbers:
@@ -72,7 +72,7 @@ class Search:
         if len(self._known) >= MANY:
             self._known.clear()
         environment = request.environment
-        self._known[environment.interpreter, environment.root, environment.kind, environment.real] = left
+        self._known[environment.interpreter, environment.root, environment.kind, request.real] = left
         return left
 
     def _narrowed(self, numbers: Sequence[int], request: Request) -> tuple[Sequence[int], int]:

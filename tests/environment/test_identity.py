@@ -10,7 +10,7 @@ import pytest
 
 from policy import host
 from policy.environment import identity as module
-from policy.environment.identity import identity, is_real, real_path
+from policy.environment.identity import identity, real_folder, real_path
 from tests import requirements
 
 if TYPE_CHECKING:
@@ -84,14 +84,14 @@ def test_folder_above_replaced_by_a_link(env: Path, tmp_path: Path) -> None:
     assert identity(str(env)) == identity(str(tmp_path / "elsewhere" / env.relative_to(tmp_path / "a"))) != before
 
 
-def test_is_real(env: Path, tmp_path: Path) -> None:
+def test_real_folder(env: Path, tmp_path: Path) -> None:
     """A folder is told from a link to it, from a link above it, from another spelling and from what does not exist."""
     requirements.need(sys.platform == "linux", "needs /proc")
     (tmp_path / "link").symlink_to(env)
     (tmp_path / "above").symlink_to(env.parent)
-    assert is_real(str(env))
+    assert real_folder(str(env)) == (env.stat().st_dev, env.stat().st_ino)
     for other in (tmp_path / "link", tmp_path / "above" / env.name, f"{env.parent}//{env.name}", env / "none", "\0"):
-        assert not is_real(str(other))
+        assert real_folder(str(other)) is None
 
 
 @pytest.fixture

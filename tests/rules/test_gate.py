@@ -36,7 +36,8 @@ def test_where(tmp_path: Path, environ: dict[str, str]) -> None:
 def test_cannot_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment that cannot be looked at has no gate, and that is an error."""
 
-    def failing(root: str) -> str:
+    def failing(root: str, seen: object) -> str:
+        del seen
         raise OSError(5, os.strerror(5), root)
 
     monkeypatch.setattr(module, "identity", failing)
