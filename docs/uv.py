@@ -124,8 +124,11 @@ def judged(stage: Stage, base: Path, line: str, name: str) -> tuple[str, str]:
         if command is None:
             raise AssertionError(line)
         works_on = environment(command)
+        if not certain(command, works_on):  # as `policy run` does
+            command.release = version(command.launch, environ)
+            works_on = environment(command)
         predicted = set(locks(command, works_on))
-        by_release = locks(command, works_on, version(command.launch, environ))
+        by_release = locks(command, works_on, command.release or version(command.launch, environ))
         sure = certain(command, works_on) or works_on_none(command)
         trace, code = traced(argv, environ, copied.project, folder / "trace")
         # What is in the environment, or stands for a system interpreter, is what a plan can hold.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from policy import host
 from policy.environment import command as commands
 from policy.errors import UsageError
 
@@ -103,8 +104,21 @@ def _uv(uv: Command, found: Callable[[], Environment]) -> Subject:
     if works_on_none(uv):
         return Subject(None, uv, apart=f"uv {uv.operation} changes no environment of this directory".replace("  ", " "))
     works_on = environment(uv)
+    if not certain(uv, works_on) and _knows_release(uv):
+        works_on = environment(uv)
     uncertain = "" if certain(uv, works_on) else "releases of uv differ in which environment this changes"
     return Subject(works_on or found(), uv, uncertain=uncertain, operation=uv.operation)
+
+
+def _knows_release(uv: Command) -> bool:
+    """Finds out which uv will be started, where releases differ; whether that is known now."""
+    if uv.release is None and len(uv.launch) == 1:
+        from policy.uv.release import known
+
+        named = uv.launch[0]
+        program = os.path.join(uv.cwd, named) if os.sep in named else next(host.programs(uv.environ, named), "")
+        uv.release = known(program, uv.environ, uv.cwd) if program else ()
+    return bool(uv.release)
 
 
 def _refuse_another(words: Sequence[str], environment: Environment, caller: Caller) -> None:

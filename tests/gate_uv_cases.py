@@ -151,10 +151,13 @@ def oldest_run(world: World) -> Pair:
 
 LINE: tuple[Callable[[World], Pair], ...] = (
     script_elsewhere,
+    script_elsewhere_before,
     venv_file,
+    unknown_key,
     members_file,
     named_file,
     no_system_file,
+    search_path,
     env_file,
     conda_base,
     oldest_run,

@@ -83,6 +83,23 @@ def test_uv_behind_wrappers(other: Path, tmp_path: Path) -> None:
     assert found.environment.root == str(other)
 
 
+@pytest.mark.parametrize(
+    ("release", "root"), [("0.11.33", "app/.venv"), ("0.12.0", "script/.venv"), ("", "script/.venv")]
+)
+def test_asks_which_uv_it_is(tmp_path: Path, release: str, root: str) -> None:
+    """Where releases differ in what a command changes, the uv that will be started says which one it is."""
+    uv = factories.written(tmp_path / "bin" / "uv", f"#!/bin/sh\necho uv {release}\n")
+    uv.chmod(0o755)
+    for name in ("app", "script"):
+        factories.written(tmp_path / name / "pyproject.toml", '[project]\nname = "app"\n')
+    factories.written(tmp_path / "script" / "x.py", "")
+    path, cache = f"{uv.parent}:/usr/bin:/bin", str(tmp_path / "cache")
+    found = seen("uv", "run", "../script/x.py", cwd=tmp_path / "app", PATH=path, XDG_CACHE_HOME=cache)
+    assert found.environment
+    assert found.environment.root == str(tmp_path / root)
+    assert bool(found.uncertain) is not bool(release)
+
+
 def test_uvx_of_uv(tmp_path: Path) -> None:
     """`uvx uv ...` is about what the inner uv works on."""
     factories.written(tmp_path / "pyproject.toml", '[project]\nname = "app"\n')

@@ -71,6 +71,11 @@ _ALIASES = {
     "virtualenv": "venv",
 }
 
+# Since which release a variable counts.
+_SINCE = {"UV_ISOLATED": (0, 8, 14), "UV_NO_PROJECT": (0, 11, 8)}
+_SCRIPTS_PROJECT = (0, 12, 0)
+"""`uv run DIR/script.py` works on the project of the script; before on that of the working directory."""
+
 # The first of their positional arguments begins another program's command line.
 _STARTS_CHILD = frozenset({"run", "tool run"})
 
@@ -108,7 +113,7 @@ class Command:
         self.environ: Mapping[str, str] = environ
         self.cwd: str = cwd
         self.release: tuple[int, ...] | None = None
-        """Which uv it is, once someone asked (`policy.uv.release`)."""
+        """Which uv it is, once someone asked (`policy.uv.release`); () where it does not say."""
 
     def __repr__(self) -> str:
         return f"Command({self.operation!r}, {self.options!r}, {self.arguments!r}, {self.child!r}, cwd={self.cwd!r})"
@@ -118,7 +123,13 @@ class Command:
 
         A variable that uv would refuse counts as not set: uv will say so.
         """
-        return name in self.options or bool(variable and boolean(self.environ.get(variable, "")))
+        if name in self.options:
+            return True
+        return bool(variable and boolean(self.environ.get(variable, "")) and self.since(_SINCE.get(variable, ())))
+
+    def since(self, first: tuple[int, ...]) -> bool:
+        """Whether it is a release or a later one; where that is not known, it is taken for a new one."""
+        return not self.release or self.release >= first
 
     @property
     def python(self) -> str | None:
@@ -150,7 +161,7 @@ class Command:
         """Where the search for the project begins, absolute: where a script that is run lies (uv 0.12 and later)."""
         named = self.options.get("project") or self.environ.get("UV_PROJECT")
         script = None if named else self.script
-        if script and self.operation == "run":
+        if script and self.operation == "run" and self.since(_SCRIPTS_PROJECT):
             return os.path.dirname(os.path.normpath(script))
         return os.path.join(self.cwd, named or "")
 

@@ -8,7 +8,14 @@ import sys
 from policy import host
 from policy.environment.discovery import Environment, find, planned
 from policy.errors import EnvironmentNotFound
-from policy.uv.projects import has_metadata, pip_settings, project_environment, venv_file, workspace
+from policy.uv.projects import (
+    has_metadata,
+    heeds_venv_file,
+    pip_settings,
+    project_environment,
+    venv_file,
+    workspace,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,6 +85,7 @@ _NONE = frozenset(
 # These do not make the environment that they do not find.
 _INTERPRETER_ONLY = frozenset({"audit", "export", "format", "lock", "tree"})
 _PASSED_OVER = frozenset({"UV_PYTHON", "CONDA_PREFIX", "VIRTUAL_ENV"})
+_SEARCH_PATH = (0, 11, 8)  # the first to know UV_PYTHON_SEARCH_PATH
 _WINDOWS = sys.platform == "win32"
 
 
@@ -224,7 +232,7 @@ def _requested(command: Command, request: str, found_by: str) -> Environment | N
         found = _found(path, command)
     else:
         # With the variable, not the option: for uv both mean the same, what is active or near comes first.
-        found = find(environ={**command.environ, "UV_PYTHON": request}, cwd=command.cwd)
+        found = find(environ={**_searched(command), "UV_PYTHON": request}, cwd=command.cwd)
     return _by(found, found_by)
 
 
@@ -253,6 +261,8 @@ def _discovered(command: Command) -> Environment | None:
 
 def _by_file(command: Command) -> Environment | None:
     """The environment that the nearest `.venv` leads to, where that is a file."""
+    if not heeds_venv_file(command):
+        return None
     folder = command.cwd
     while not os.path.lexists(os.path.join(folder, ".venv")):
         above = os.path.dirname(folder)
@@ -277,7 +287,7 @@ def _system(command: Command) -> Environment | None:
     """The first Python on PATH that is in no virtual environment."""
     parent = command.environ.get("UV_INTERNAL__PARENT_INTERPRETER")
     # In uv's order: all names of a folder, then the next folder.
-    for path in (*([parent] if parent else ()), *host.programs(command.environ, "python", "python3")):
+    for path in (*([parent] if parent else ()), *host.programs(_searched(command), "python", "python3")):
         try:
             found = find(path, environ=command.environ, cwd=command.cwd)
         except EnvironmentNotFound:
@@ -285,6 +295,12 @@ def _system(command: Command) -> Environment | None:
         if found.kind == "system":
             return _by(found, "PATH")
     return None
+
+
+def _searched(command: Command) -> Mapping[str, str]:
+    """The variables, with the PATH on which interpreters are looked for."""
+    path = command.environ.get("UV_PYTHON_SEARCH_PATH")
+    return {**command.environ, "PATH": path} if path and command.since(_SEARCH_PATH) else command.environ
 
 
 def _found(path: str, command: Command) -> Environment:

@@ -170,9 +170,19 @@ def _is_unsettled(command: Command) -> bool:
     return (
         any(command.environ.get(name) for name in _UNSETTLED)
         or any(name.startswith("preview") for name in command.options)
-        or any(venv_file(folder) for folder in _above(command.cwd))
+        or (not command.release and _by_release(command))
         or (command.operation in _LOCK_ENVIRONMENT and odd_settings(command))
         or bool(command.options.get("env-file") or command.environ.get("UV_ENV_FILE"))
+    )
+
+
+def _by_release(command: Command) -> bool:
+    """Whether something is set of which it is known since which release it counts."""
+    return (
+        any(venv_file(folder) for folder in _above(command.cwd))
+        or bool(command.environ.get("UV_PYTHON_SEARCH_PATH"))
+        or (command.operation in _LOCK_PROJECT and bool(command.environ.get("UV_NO_PROJECT")))
+        or (command.operation in {"check", "run"} and bool(command.environ.get("UV_ISOLATED")))
     )
 
 
@@ -185,13 +195,9 @@ def _above(folder: str) -> list[str]:
 
 
 def _certain_in_project(command: Command) -> bool:
-    if command.environ.get("UV_NO_PROJECT") or (
-        command.environ.get("UV_ISOLATED") and command.operation in {"check", "run"}
-    ):
-        return False  # not every release heeds these
     if command.operation == "run":
         script = command.script
-        if script and not has_metadata(script) and os.path.dirname(script) != command.cwd:
+        if script and not has_metadata(script) and os.path.dirname(script) != command.cwd and not command.release:
             return False  # since 0.12 the project of the script, and that of the working directory before
         # What is read from a URL or from standard input may have metadata.
         return not (command.child and (command.child[0] == "-" or "://" in command.child[0]))
@@ -236,7 +242,7 @@ def _of_project(command: Command, environment: Environment | None, release: Rele
         return _of_script(command, environment, script)
     root = in_project(command)
     operation = command.operation
-    if root is None or (operation in {"run", "check"} and command.flag("isolated")):
+    if root is None or (operation in {"run", "check"} and command.flag("isolated", "UV_ISOLATED")):
         return ()
     workspace, of_environment = True, True
     if operation == "run":

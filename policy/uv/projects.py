@@ -23,14 +23,25 @@ _KNOWN = frozenset(
         "required-version native-tls offline no-cache cache-dir preview python-preference python-downloads "
         "concurrent-downloads concurrent-builds concurrent-installs index index-url extra-index-url no-index "
         "find-links index-strategy keyring-provider allow-insecure-host resolution prerelease fork-strategy "
-        "dependency-metadata config-settings no-build-isolation no-build-isolation-package exclude-newer link- "
-        "mode compile-bytecode no-sources upgrade upgrade-package reinstall reinstall-package no-build no-build- "
-        "package no-binary no-binary-package python-install-mirror pypy-install-mirror python-downloads-json-url "
-        "publish-url trusted-publishing check-url add-bounds pip cache-keys override-dependencies constraint- "
-        "dependencies build-constraint-dependencies environments required-environments conflicts workspace "
-        "sources managed package default-groups dev-dependencies build-backend"
+        "dependency-metadata config-settings no-build-isolation no-build-isolation-package exclude-newer "
+        "link-mode compile-bytecode no-sources upgrade upgrade-package reinstall reinstall-package no-build "
+        "no-build-package no-binary no-binary-package python-install-mirror pypy-install-mirror "
+        "python-downloads-json-url publish-url trusted-publishing check-url add-bounds pip cache-keys "
+        "override-dependencies constraint-dependencies build-constraint-dependencies environments "
+        "required-environments conflicts workspace sources managed package default-groups dev-dependencies "
+        "build-backend"
     ).split()
 )
+# Those that 0.13.9 knows besides.
+_LATER = frozenset(
+    (  # noqa: SIM905  (the same)
+        "system-certs preview-features http-proxy https-proxy no-proxy prerelease-package "
+        "config-settings-package require-build-hashes extra-build-dependencies extra-build-variables "
+        "exclude-newer-package no-sources-package torch-backend graalpy-install-mirror pyodide-install-mirror "
+        "audit exclude-dependencies minimum-libc-version dependency-groups"
+    ).split()
+)
+_VENV_FILE = (0, 11, 31)  # the first for which a file named `.venv` leads to an environment
 
 
 def _read(path: str) -> bytes:
@@ -126,11 +137,17 @@ def project_environment(command: Command, root: str) -> tuple[str, str]:
     named = command.environ.get("UV_PROJECT_ENVIRONMENT")
     if named:
         return os.path.join(root, named), "UV_PROJECT_ENVIRONMENT"
-    return venv_file(root) or os.path.join(root, ".venv"), ".venv"
+    named = venv_file(root) if command.since(_VENV_FILE) else ""
+    return named or os.path.join(root, ".venv"), ".venv"
+
+
+def heeds_venv_file(command: Command) -> bool:
+    """Whether a file named `.venv` leads to an environment, for all that is known of the release."""
+    return command.since(_VENV_FILE)
 
 
 def venv_file(folder: str) -> str:
-    """The environment that a file named `.venv` leads to (uv 0.13 and later); "" where there is no such file.
+    """The environment that a file named `.venv` leads to; "" where there is no such file.
 
     Args:
         folder: Where the file would stand.
@@ -210,8 +227,8 @@ def _pip(path: str, *, own: bool) -> dict[str, Any] | None:
     table = _table(path)
     if not own:
         uv = _uv(table)
-        if uv is None:
-            return None
+        if uv is None or not (_KNOWN | _LATER).issuperset(uv):
+            return None  # a key that uv does not know makes it ignore the whole table
         table = uv
     settings = table.get("pip", {})
     return settings if isinstance(settings, dict) else {}

@@ -229,3 +229,21 @@ def test_options_that_take_a_value(uv: Path) -> None:
     assert len(seen) > 500
     wrong = [one for one in seen if commands._valued(one[1], one[0]) != one[2]]
     assert not wrong
+
+
+def test_by_release() -> None:
+    """A variable counts since the release that knows it, a script's project since 0.12; unknown counts as new."""
+    command = parse(["uv", "run", "a/script.py"], {"UV_NO_PROJECT": "1", "UV_ISOLATED": "1"}, "/w")
+    assert command
+    for release, project, no_project, isolated in (
+        (None, "/w/a", True, True),
+        ((), "/w/a", True, True),
+        ((0, 12, 0), "/w/a", True, True),
+        ((0, 11, 8), "/w/", True, True),
+        ((0, 8, 14), "/w/", False, True),
+        ((0, 8, 13), "/w/", False, False),
+    ):
+        command.release = release
+        assert command.project == project
+        assert command.flag("no-project", "UV_NO_PROJECT") is no_project
+        assert command.flag("isolated", "UV_ISOLATED") is isolated

@@ -92,3 +92,21 @@ def test_certainty() -> None:
     assert not certain(parsed("uv pip install x", {"CONDA_PREFIX": "/c"}), python)
     assert not certain(parsed("uv pip install x"), None)
     assert locks(parsed("uv pip install x"), None) == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "variable"),
+    [
+        ("uv run python", "UV_ISOLATED"),
+        ("uv run python", "UV_NO_PROJECT"),
+        ("uv pip install x", "UV_PYTHON_SEARCH_PATH"),
+        ("uv run /elsewhere/script.py", ""),
+    ],
+)
+def test_certain_by_release(line: str, variable: str) -> None:
+    """What counts since a release is uncertain only where it is not known which release it is."""
+    python = Environment("/e/bin/python", "/e", "virtualenv", "/usr/bin/python3")
+    command = parsed(line, {variable: "1"} if variable else {})
+    for release, expected in ((None, False), ((), False), ((0, 8, 0), True), ((0, 13, 9), True)):
+        command.release = release
+        assert certain(command, python) is expected

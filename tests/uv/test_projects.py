@@ -75,7 +75,7 @@ def test_uvs_own_configuration(tmp_path: Path) -> None:
 
 
 def test_file_in_the_place_of_an_environment(tmp_path: Path) -> None:
-    """A file named `.venv` leads to the environment; which releases read it is uncertain."""
+    """A file named `.venv` leads to the environment since 0.11.31; it is uncertain where the release is not known."""
     project = real_uv.project(tmp_path / "p")
     assert venv_file(str(project)) == ""
     (project / ".venv").write_text("../env\n", encoding="utf-8")
@@ -84,6 +84,12 @@ def test_file_in_the_place_of_an_environment(tmp_path: Path) -> None:
     assert command
     assert project_environment(command, str(project)) == (f"{project}/../env", ".venv")
     assert not certain(command, None)
+    command.release = (0, 11, 31)
+    assert project_environment(command, str(project)) == (f"{project}/../env", ".venv")
+    assert certain(command, None)
+    command.release = (0, 11, 30)
+    assert project_environment(command, str(project)) == (f"{project}/.venv", ".venv")
+    assert certain(command, None)
 
 
 def test_settings_that_count(tmp_path: Path) -> None:
@@ -112,9 +118,19 @@ def test_settings_that_count(tmp_path: Path) -> None:
 
 
 def test_odd_settings(tmp_path: Path) -> None:
-    """A key of `[tool.uv]` that some release does not know makes it uncertain what counts."""
-    for table, odd in (("offline = true", False), ("unknown = 1", True), ("torch-backend = 'cpu'", True)):
-        project = real_uv.project(tmp_path / table.split()[0], uv=f"[tool.uv]\n{table}\n")
-        command = parse(["uv", "pip", "install", "x"], {}, str(project))
+    """A key of `[tool.uv]` that not every release knows makes uncertain what counts; one that none knows, nothing."""
+    for table, odd, counts in (
+        ("offline = true", False, True),
+        ("link-mode = 'copy'", False, True),
+        ("no-build-package = []", False, True),
+        ("unknown = 1", True, False),
+        ("torch-backend = 'cpu'", True, True),
+    ):
+        text = f"[tool.uv]\n{table}\n[tool.uv.pip]\nsystem = true\n"
+        project = real_uv.project(tmp_path / table.split()[0], uv=text)
+        command = parse(
+            ["uv", "pip", "install", "x"], {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/none"}, str(project)
+        )
         assert command
         assert odd_settings(command) is odd
+        assert pip_settings(command) == ({"system": True} if counts else {})
