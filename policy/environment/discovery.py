@@ -110,7 +110,10 @@ def find(
         if directory is not None:
             if not directory:
                 raise EnvironmentNotFound(f"--{kind}: an empty path; name a directory")
-            found.root, found.kind, found.found_by = _absolute(directory, cwd), kind, f"--{kind}"
+            root = _absolute(directory, cwd)
+            if os.path.isfile(root):
+                raise EnvironmentNotFound(f"--{kind}: {root} is a file; name a directory")
+            found.root, found.kind, found.found_by = root, kind, f"--{kind}"
             break
     return found
 

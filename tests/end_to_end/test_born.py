@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reas
 
 PATIENCE = 120
 CALLERS, ROUNDS = 4, 8
+ONCE = 24
 
 # What each of the callers runs while it holds its locks: a line at the beginning, one at the end, the work between.
 WORK = 'echo enter >>"$LOG"; {work}; code=$?; echo leave >>"$LOG"; exit $code'
@@ -102,26 +103,28 @@ def test_two_containers_on_one_volume(directory: Path, environ: Mapping[str, str
 
 
 def test_once(directory: Path, environ: Mapping[str, str]) -> None:
-    """Of 24 who run `policy once -- uv venv` at once all end with 0, and exactly one makes the environment."""
-    real = real_uv.installed()
-    shim = factories.written(directory / "bin" / "uv", f'#!/bin/sh\necho "$@" >>"$LOG"\nexec {real} "$@"\n')
-    shim.chmod(0o755)
-    environ = {**environ, "PATH": f"{directory}/bin:{environ['PATH']}"}
-    words = ("once", "--unless", ".venv/bin/python", "--", "uv", "venv", "-q", ".venv")
-    running = [start(directory, environ, *words) for _ in range(24)]
-    for process in running:
-        _, errors = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0, errors
-    assert (directory / "log").read_text(encoding="utf-8") == "venv -q .venv\n"
-    assert (directory / ".venv" / "bin" / "python").exists()
-
-
-def test_empty_folder(directory: Path, environ: Mapping[str, str]) -> None:
-    """`uv venv` makes an environment in an empty folder under `policy run`, as it does without."""
-    (directory / ".venv").mkdir()
-    process = start(directory, environ, "run", "--", "uv", "venv", "-q")
-    assert process.communicate(timeout=PATIENCE) == ("", "")
-    assert process.returncode == 0
+    """Of 24 who run `policy once -- uv venv` at once all end with 0, and strace sees the environment made once."""
+    requirements.need(shutil.which("strace") is not None, "needs strace")
+    once = [sys.executable, "-m", "policy", "once", "--unless", ".venv/bin/python", "--", "uv", "venv", "-q", ".venv"]
+    script = '"$@"; echo $? >>codes'
+    every = f"for number in $(seq {ONCE}); do ({script}) & done; wait"
+    traced = ("strace", "-f", "-qq", "-e", "trace=?mkdir,mkdirat,?symlink,symlinkat,execve", "-o", "trace")
+    done = subprocess.run(
+        [*traced, "sh", "-c", every, "sh", *once],
+        cwd=directory,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    requirements.need("ptrace" not in done.stderr, f"needs a strace that may trace: {done.stderr.strip()}")
+    assert (directory / "codes").read_text(encoding="utf-8").split() == ["0"] * ONCE, done.stderr
+    trace = (directory / "trace").read_text(encoding="utf-8", errors="surrogateescape")
+    made = [line for line in trace.splitlines() if line.endswith(" = 0")]
+    assert sum('"-q", ".venv"]' in line and "execve(" in line and '/uv"' in line for line in made) == 1
+    assert sum("mkdir" in line and '.venv"' in line for line in made) == 1
+    assert sum("symlink" in line and '.venv/bin/python"' in line for line in made) == 1
     assert (directory / ".venv" / "bin" / "python").exists()
 
 

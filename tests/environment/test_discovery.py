@@ -548,6 +548,16 @@ def test_an_empty_target(tmp_path: Path, environ: dict[str, str]) -> None:
     assert refusal(virtualenv(tmp_path / "v"), environ, target="") == "--target: an empty path; name a directory"
 
 
+def test_a_target_that_is_a_file(tmp_path: Path, environ: dict[str, str]) -> None:
+    """A file cannot be installed into: it is said what was named."""
+    file = tmp_path / "file"
+    file.touch()
+    assert (
+        refusal(virtualenv(tmp_path / "v"), environ, target=str(file))
+        == f"--target: {file} is a file; name a directory"
+    )
+
+
 # --- Wrong input ----------------------------------------------------------------------------------------------------
 
 
