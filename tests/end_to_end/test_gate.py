@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 if sys.platform == "win32":
     pytest.skip("needs flock, users and links", allow_module_level=True)
+else:
+    import fcntl
 
 CASES = [
     *(pytest.param(case, id=f"{line}-{case.__name__}") for line, cases in gate_cases.LINES.items() for case in cases),
@@ -108,3 +110,90 @@ def test_meet(world: World, inside: Callable[[Caller], Inside], case: Callable[[
     if other.build:
         other.build.proceed()
     assert contender(world, other) == (125 if other.refused else 0)
+
+
+# Takes a lock, lets the test change something, and takes it again.
+AGAIN = """
+import sys, policy
+rules = policy.load()
+with policy.lock(sys.argv[1], rules=rules):
+    pass
+print("known", flush=True)
+sys.stdin.readline()
+try:
+    with policy.lock(sys.argv[1], rules=rules, timeout=0):
+        print("inside", flush=True)
+        sys.stdin.readline()
+except policy.LockTimeout:
+    print("kept out", flush=True)
+"""
+
+
+class Program:
+    """A program that has taken the lock once, and is about to take it again.
+
+    Args:
+        world: Where.
+    """
+
+    def __init__(self, world: World) -> None:
+        words = world.words(Caller(None, program=(sys.executable, "-c", AGAIN, world.root)), "0")
+        self.process = subprocess.Popen(**words, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.says() == "known"
+
+    def says(self) -> str:
+        """Its next line."""
+        assert self.process.stdout is not None
+        line: str = self.process.stdout.readline()
+        return line.strip()
+
+    def proceed(self) -> None:
+        """Lets it do the next thing."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def end(self) -> None:
+        """Waits for its end."""
+        self.process.communicate(timeout=processes.PATIENCE)
+        assert self.process.returncode == 0
+
+
+def move(world: World) -> None:
+    """Puts a link in the place of the folder above the environment."""
+    (world.directory / "work").rename(world.directory / "moved")
+    (world.directory / "work").symlink_to("moved")
+
+
+def test_moved_while_a_program_runs(world: World, inside: Callable[[Caller], Inside]) -> None:
+    """A program that knew an environment meets all others where a folder above it has become a link, in both orders."""
+    program, late = Program(world), Program(world)
+    move(world)
+    program.proceed()
+    assert program.says() == "inside"
+    for spelling in (world.root, world.directory / "moved" / "env"):
+        assert contender(world, Caller(spelling)) == 124
+    program.proceed()
+    program.end()
+    entered = inside(Caller(world.directory / "moved" / "env"))
+    late.proceed()
+    assert late.says() == "kept out"
+    late.end()
+    entered.leave()
+
+
+def test_rule_changed_while_a_program_runs(world: World) -> None:
+    """A program takes what the rules say by then: who holds uv's own file is met after a rule for that, not before."""
+    file = world.rule("work/lock-policy.toml", '[[rules]]\nlock = "global"\n')
+    lock = world.root / ".lock"
+    before, after = Program(world), Program(world)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        before.proceed()
+        assert before.says() == "inside"
+        before.proceed()
+        before.end()
+        file.write_text('[[rules]]\nlock = "local"\n', encoding="utf-8")
+        after.proceed()
+        assert after.says() == "kept out"
+        after.end()
