@@ -77,6 +77,7 @@ def here(tmp_path: Path) -> Path:
     """A folder with rules, other rules, an environment and a program that runs from it."""
     factories.written(tmp_path / "lock-policy.toml", RULES)
     factories.written(tmp_path / "old.toml", '[[rules]]\nname = "old"\nlock = "global"\n')
+    factories.written(tmp_path / "strict.toml", '[[rules]]\nlock = ["strict", "local"]\n')
     factories.written(tmp_path / "bad.toml", "tiemout = 1\n")
     factories.virtualenv(tmp_path / "env")
     return tmp_path
@@ -119,6 +120,8 @@ OUTPUTS = [
     ("explain", ("explain", "/usr/bin/python3", "--assume", "user=deploy")),
     ("explain", ("explain", "--python", "env", "--", "uv", "sync")),
     ("explain", ("explain", "--", "ls")),
+    ("explain", ("explain", "--config-file", "strict.toml", "env")),
+    ("locks", ("locks", "--config-file", "strict.toml", "--all", "env")),
     ("explain", ("explain", "./new")),
     ("locks", ("locks", "--all", "env")),
     ("doctor", ("doctor", "env")),
