@@ -215,6 +215,33 @@ def test_stream_starves(tmp_path: Path, root: Path, environ: dict[str, str]) -> 
         stream.close()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc/locks")
+def test_nested_reader_beside_a_writer(root: Path, environ: dict[str, str]) -> None:
+    """A nested reader joins its own ancestor and does not stand back behind a writer that waits for both."""
+    options = ["--python", str(root)]
+    nested = "echo inside; read go; policy run --shared --timeout 0 -- echo nested"
+    reader = subprocess.Popen(
+        ["policy", "run", "--shared", *options, "--", "sh", "-c", nested],
+        env={**environ, "VIRTUAL_ENV": str(root)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == "inside\n"
+    writer = subprocess.Popen(["policy", "run", "-q", *options, "--", "true"], env=environ)
+    try:
+        assert processes.waits_in_kernel(writer)
+        output, errors = reader.communicate("go\n", timeout=processes.PATIENCE)
+        assert (output, errors) == ("nested\n", "")
+        assert writer.wait(processes.PATIENCE) == 0
+    finally:
+        for process in (reader, writer):
+            process.kill()
+            process.communicate()
+
+
 NESTED = 'policy run --python "$ENV"'
 
 
