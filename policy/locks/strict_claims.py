@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from filelock import StrictSoftFileClaim, StrictSoftFileLock
 
 _OLDEST = (4, 2, 1)  # older ones let another user end a lock that is held (CVE-2026-112908, CVE-2026-112911)
-_FOLDER = ".filelock"  # what filelock appends to the name of the lock
+FOLDER = ".filelock"  # what filelock appends to the name of the lock
 _CLAIMS = "claims"
 _HELD = "held-v1-{}.claim"
 _BOOT = 64  # bits of a process's start on Linux; above them filelock keeps the boot's own number
@@ -137,7 +137,7 @@ def _is_of_another(lock: StrictSoftFileLock) -> bool:
     """
     if sys.platform == "win32" or os.geteuid() == 0:
         return False
-    folder = os.path.join(lock.lock_file + _FOLDER, _CLAIMS)
+    folder = os.path.join(lock.lock_file + FOLDER, _CLAIMS)
     try:
         return any(os.lstat(os.path.join(folder, claim.name)).st_uid != os.geteuid() for claim in lock.claims)
     except OSError:
@@ -153,7 +153,7 @@ def refused(path: str, error: Exception) -> LockUnavailable:
     """
     folder = os.path.dirname(path)
     if isinstance(error, filelock.SoftFileLockProtocolError):
-        remedy = f"look at {path} and {path}{_FOLDER}, and remove them when no host holds the lock"
+        remedy = f"look at {path} and {path}{FOLDER}, and remove them when no host holds the lock"
         if "hard-link" in error.reason:
             remedy = 'this file system has no hard links: use `lock = "cluster"`'
         return LockUnavailable(path, 0, error.reason, remedy=remedy)
@@ -174,7 +174,7 @@ def _make_folder(path: str) -> None:
 
     Under another name first: filelock's own would be closed to a colleague for an instant, or for ever.
     """
-    if sys.platform == "win32" or os.path.lexists(path + _FOLDER):
+    if sys.platform == "win32" or os.path.lexists(path + FOLDER):
         return
     above = os.stat(os.path.dirname(path))
     mode = _mode(os.path.dirname(path))
@@ -187,12 +187,12 @@ def _make_folder(path: str) -> None:
             if os.geteuid() == 0 and above.st_uid:
                 _give(folder, above)
             os.chmod(folder, stat.S_ISVTX | mode | (mode & 0o444) >> 2)
-        os.rename(temporary, path + _FOLDER)
+        os.rename(temporary, path + FOLDER)
     except OSError:
         for folder in reversed(made):
             if os.path.lexists(folder):
                 os.rmdir(folder)
-        if not os.path.lexists(path + _FOLDER):
+        if not os.path.lexists(path + FOLDER):
             raise
 
 
@@ -213,7 +213,7 @@ def _open_to_others(path: str, token: str) -> None:
     if sys.platform == "win32":
         return
     mode = _mode(os.path.dirname(path)) & ~0o022
-    folder = os.path.join(path + _FOLDER, _CLAIMS)
+    folder = os.path.join(path + FOLDER, _CLAIMS)
     for file in (path, *(os.path.join(folder, f"{state}-v1-{token}.claim") for state in ("intent", "held"))):
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -241,7 +241,7 @@ def is_there(path: str, token: str) -> bool:
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
-        os.close(os.open(os.path.join(path + _FOLDER, _CLAIMS, _HELD.format(token)), flags))
+        os.close(os.open(os.path.join(path + FOLDER, _CLAIMS, _HELD.format(token)), flags))
     except OSError:
         return False
     return True
@@ -289,7 +289,7 @@ def owners(path: str) -> tuple[Owner, ...]:
     found: dict[tuple[str, int, int | None], list[StrictSoftFileClaim]] = {}
     for claim in claims:  # by name, so that "held" comes before "intent"
         found.setdefault((claim.hostname, claim.pid, claim.start), []).append(claim)
-    folder = os.path.join(path + _FOLDER, _CLAIMS)
+    folder = os.path.join(path + FOLDER, _CLAIMS)
     return tuple(
         Owner(*of, tuple(claim.name for claim in claims), *_published(os.path.join(folder, claims[0].name)))
         for of, claims in found.items()
@@ -337,7 +337,7 @@ def remove(path: str, owner: Owner) -> None:
         except FileNotFoundError:
             continue
         except PermissionError as error:
-            remedy = f"only {owner.user}, the owner of {path}{_FOLDER} and root can remove it"
+            remedy = f"only {owner.user}, the owner of {path}{FOLDER} and root can remove it"
             raise LockUnavailable(path, error.errno or 0, remedy=remedy) from None
         except OSError as error:
             raise refused(path, error) from error

@@ -19,6 +19,7 @@ CHECKS: dict[str, Callable[[Surroundings], Iterable[Finding]]] = {
     "cleaners": cleaners.cleaners,
     "lock files": folders.lock_files,
     "old lock files": folders.stale,
+    "strict lock": folders.strict,
     "temporary directory": folders.temporary_directory,
     "clock": folders.clock,
     "uv": programs.uv,

@@ -31,6 +31,7 @@ CODES = {
     "protected-regular": "fs.protected_regular: programs such as flock(1), which open with O_CREAT, are refused on a "
     "lock file of another user; lock-policy opens it without.",
     "stale-lock-files": "Lock files of this user that nobody has taken for a month; nobody holds them.",
+    "stale-strict-lock": "A strict lock of a process of this host that has ended keeps everybody out.",
     "lock-file-strange": "Something that is no plain file stands in the place of a lock file.",
     "lock-file-unreadable": "A lock file cannot be opened by this user.",
     "tmpdir-differs": "TMPDIR moves uv's locks on system interpreters: shells without it use other files.",

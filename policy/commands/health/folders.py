@@ -159,6 +159,29 @@ def stale(surroundings: Surroundings) -> Iterator[Finding]:
         yield Finding("stale-lock-files", message, "policy locks --prune", NOTE)
 
 
+def strict(surroundings: Surroundings) -> Iterator[Finding]:
+    """Records of a strict lock whose owner has ended: they keep everybody out until somebody removes them."""
+    environment = surroundings.environment
+    if environment is None:
+        return
+    from policy.errors import LockUnavailable
+    from policy.locks import strict_claims
+    from policy.locks.strict import StrictLock
+
+    path = StrictLock(environment.root).name
+    if not os.path.lexists(path + strict_claims.FOLDER):
+        return  # nobody ever took it
+    try:
+        owners = strict_claims.owners(path)
+    except LockUnavailable as error:
+        yield Finding("lock-file-unreadable", str(error), f"ls -la -- {shlex.quote(path)}*")
+        return
+    for owner in owners:
+        if owner.runs is False:
+            message = f"{path}: held by {owner.holder}"
+            yield Finding("stale-strict-lock", message, f"policy locks --break {shlex.quote(environment.root)}")
+
+
 def temporary_directory(surroundings: Surroundings) -> Iterator[Finding]:
     """Uv keeps its locks on system interpreters in TMPDIR, and shells that have another one do not meet."""
     named = surroundings.environ.get("TMPDIR")

@@ -171,6 +171,28 @@ def test_lock_files(gate: Path) -> None:
     assert codes(folders.lock_files(here(gate))) == []
 
 
+def test_strict(gate: Path, tmp_path: Path) -> None:
+    """A strict lock that a killed process left is found, and the command removes it; one that is held is none."""
+    root = factories.virtualenv(tmp_path / "env")
+    assert codes(folders.strict(here(gate, root=str(root)))) == []
+    code = (
+        "from policy.locks.strict import StrictLock\nlock = StrictLock(sys.argv[1])\nassert lock.attempt()\n"
+        "print('held', flush=True)\nsys.stdin.read()"
+    )
+    holder = processes.start(code, str(root))
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    assert codes(folders.strict(here(gate, root=str(root)))) == []
+    holder.kill()
+    holder.communicate()
+    (finding,) = folders.strict(here(gate, root=str(root)))
+    assert finding.code == "stale-strict-lock"
+    assert finding.remedy == f"policy locks --break {root}"
+    words = [*factories.PROGRAM, *finding.remedy.split()[1:], "--yes"]
+    subprocess.run(words, env=factories.alone(tmp_path), cwd=factories.CHECKOUT, check=True, capture_output=True)
+    assert codes(folders.strict(here(gate, root=str(root)))) == []
+
+
 def test_unreadable_lock_file(gate: Path, tmp_path: Path) -> None:
     """A lock file that this user may not open."""
     factories.open_to_all(tmp_path)
