@@ -265,6 +265,8 @@ def _case_of(error: str) -> Callable[[World], Pair]:
 
 def colleagues(world: World) -> Pair:
     """Two members of a group that owns the environment, and one of them owns the lock file."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     requirements.need_root()
     factories.open_to_all(world.directory)
     for path in (world.directory, world.directory / "work"):

@@ -194,6 +194,8 @@ class Plans:
 
     def kill(self, process: subprocess.Popen[Any]) -> None:
         """Kills a process as it stands, and notes it before."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         self.killed.add(process.pid)
         os.write(self._log, b"K %d\n" % process.pid)
         process.send_signal(signal.SIGKILL)

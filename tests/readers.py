@@ -126,6 +126,8 @@ class Library:
 
     def kill_one(self) -> None:
         """Kills one as it stands: mostly one who is inside by now, a command of `policy run` among them."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         inside = [int(token.partition(".")[0]) for token in occupants(self.lines())]
         ours = [worker.pid for worker in self.workers]
         pid = self._dice.choice(inside) if inside and self._dice.random() < 0.8 else self._dice.choice(ours)
@@ -140,6 +142,8 @@ class Library:
 
     def close(self) -> None:
         """Kills all of them, with the commands that they have started and that outlived them."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         for group in self._groups:
             try:
                 os.killpg(group, signal.SIGKILL)

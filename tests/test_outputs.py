@@ -163,6 +163,8 @@ def test_held(here: Path) -> None:
 @pytest.mark.slow
 def test_server(here: Path) -> None:
     """The same of a lock on a server, and of what is said of the server."""
+    if sys.platform == "win32":
+        pytest.skip("needs a server")
     servers.need_server()
     with servers.cluster() as server:
         rule = f'[[rules]]\nlock = ["cluster", "local"]\ncluster-key = {{ name = "team", root = "{here}" }}\n'

@@ -176,7 +176,7 @@ def passes_on(pid: int, file: Identity) -> bool:
         return True
     found = [number for number in numbers if _lock_of(pid, number)[0] == file]
     flags = (line.split() for number in found for line in lines(f"/proc/{pid}/fdinfo/{number}"))
-    kept = [int(words[1], 8) & os.O_CLOEXEC for words in flags if words[:1] == ["flags:"]]
+    kept = [int(words[1], 8) & getattr(os, "O_CLOEXEC", 0) for words in flags if words[:1] == ["flags:"]]
     return not kept or not all(kept)
 
 
