@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from policy.locks.open_file import attempt
 from tests import gate_cases, gate_uv_cases, processes
 from tests.gate_cases import Caller, Pair, World
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 if sys.platform == "win32":
     pytest.skip("needs flock, users and links", allow_module_level=True)
-else:
-    import fcntl
 
 CASES = [
     *(pytest.param(case, id=f"{line}-{case.__name__}") for line, cases in gate_cases.LINES.items() for case in cases),
@@ -188,7 +187,7 @@ def test_rule_changed_while_a_program_runs(world: World) -> None:
     lock = world.root / ".lock"
     before, after = Program(world), Program(world)
     with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+        assert attempt(held.fileno())
         before.proceed()
         assert before.says() == "inside"
         before.proceed()
