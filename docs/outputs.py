@@ -133,6 +133,7 @@ SIDE = table(
     shared=truth("whether it reads"),
     unused=truth("whether it waits until nothing runs from the environment"),
 )
+LOGGED = {**RULE, "required": [name for name in RULE["required"] if name != "reason"]}
 ORIGIN = {
     "file": text("the file", null=True),
     "line": whole("the line", null=True),
@@ -268,6 +269,30 @@ OUTPUTS: dict[str, tuple[str, Schema]] = {
             regions=several(table(example=text("a request, as options of policy explain"), old=SIDE, new=SIDE)),
             not_proven=several(table(old=RULE, new=RULE)),
             rules=several(table(what=text("new, gone, changed or moved"), rule=RULE)),
+        ),
+    ),
+    "replay": (
+        "policy replay",
+        table(
+            "which decisions of a log would be others",
+            version=version(1),
+            differs=truth("whether any would, or may"),
+            decisions=whole("how many were found"),
+            same=whole("how many would be the same"),
+            changed=whole("how many would not"),
+            changes=several(
+                table(
+                    lines=several(whole("a line of the log, from 1")),
+                    example=text("a command that shows what is decided now"),
+                    old={**SIDE, "properties": {**SIDE["properties"], "rule": LOGGED}},
+                    new=SIDE,
+                ),
+                "those that would change in the same way, together",
+            ),
+            not_known=several(
+                table(because=text("what the log does not say"), lines=several(whole("a line of the log, from 1")))
+            ),
+            unreadable=several(table(line=whole("a line of the log, from 1"), because=text("what is wrong with it"))),
         ),
     ),
     "show": (

@@ -143,6 +143,22 @@ def test_outputs(here: Path, name: str, words: tuple[str, ...]) -> None:
     judged(name, printed(here, *words, UV_ONLY_GLOBAL_LOCKS="perhaps"))
 
 
+def test_replay(here: Path) -> None:
+    """The same of a log in which decisions would change, may, and cannot be read."""
+    factories.written(here / "lock-policy.toml", RULES)
+    log, new = here / "log", here / "new.toml"
+    rule = '[[rules]]\nlock = "beside"\ntimeout = 3\nmatch.{}\n'
+    for operation in ("sync", "add"):
+        words = ["run", "--python", "env", "--operation", operation, "--no-config", "--", "true"]
+        environ = {**factories.alone(here), "PYTHONPATH": str(factories.CHECKOUT), "LOCK_POLICY_LOG": str(log)}
+        assert factories.policy(*words, environ=environ, cwd=here).returncode == 0
+    log.write_bytes(log.read_bytes() + b"nothing\n")
+    factories.written(new, rule.format('operation = "sync"') + rule.format("env.NEW = true"))
+    found = printed(here, "replay", str(log), "--config-file", str(new))
+    assert [len(found[key]) for key in ("changes", "not_known", "unreadable")] == [1, 1, 1]
+    judged("replay", found)
+
+
 def test_held(here: Path) -> None:
     """The same of a lock that is held, and of an environment that is in use."""
     with policy.lock(here / "env", environ={}, shared=True):

@@ -156,7 +156,11 @@ def _text(record: Mapping[str, Any], name: str) -> str | None:
 def _rule(record: dict[str, Any]) -> dict[str, Any]:
     rule: dict[str, Any] = {name: _text(record, name) for name in ("name", "file", "layer")}
     line = record.get("line")
-    return {**rule, "line": line if isinstance(line, int) else 0, "lock": [str(one) for one in _list(record, "lock")]}
+    return {
+        **rule,
+        "line": line if isinstance(line, int) else None,
+        "lock": [str(one) for one in _list(record, "lock")],
+    }
 
 
 def _effect(record: dict[str, Any]) -> dict[str, Any]:

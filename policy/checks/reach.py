@@ -15,7 +15,7 @@ from attrs import frozen
 from policy.checks.languages import Effort, TooMuchError
 from policy.checks.regions import HOMES, Asked, Atom, Example, Node, Solver, formula, sample
 from policy.rules import supposition
-from policy.rules.condition import TextCondition
+from policy.rules.condition import PathCondition, TextCondition
 from policy.rules.conditions import CONDITIONS, ENVIRONMENT_KINDS, Environ, EnvironmentKind, asks_caller, holds
 from policy.rules.index import PATHS, Search
 from policy.rules.plain import BUILT_IN_LAYER
@@ -89,6 +89,7 @@ class Reach:
         request = supposition.request(example.facts)
         found = self._others[self._search.first(request)]
         facts: list[object] = [(key, value) for key, value in example.facts.items() if not isinstance(value, tuple)]
+        facts += example.facts
         for name, text in request.caller.environ.items():
             facts += [(Environ.key, name), (Environ.key, name, text)]
         anchored = (number for fact in facts for number in self._by_fact.get(fact, ()))
@@ -272,6 +273,8 @@ def _anchors(match: Match) -> list[object]:
                     return [(key, name)]
                 if wanted:
                     return [(key, name, text) for text in wanted]
+        elif isinstance(condition, PathCondition) and not condition.plain:
+            return [key]  # there is none, unless it is given
         elif isinstance(condition, TextCondition) and not any(
             pattern == condition.plain or _is_magic(pattern) for pattern in expected
         ):

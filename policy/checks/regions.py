@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 STEPS = 4_000  # of one question; the hardest that people write takes some dozens
 LANGUAGE_STEPS = 200  # what making the language of a pattern costs
 MOST_CHOICES = 100  # that depend on each other; each is one level deeper
+MOST_UNSET = 20  # variables that an example unsets; where rules ask about more, few of those are set anywhere
 BELOW_HOME = "~"
 HOMES = (PLAIN_HOME, "/x", "/x/y/z", "/")  # a few shapes
 
@@ -313,7 +314,7 @@ class Example:
         known = supposition.complete(self.facts)
         facts = {key: known[key] for key in (*FACTS, HOME) if key in names and (key == HOME or FACTS[key].assumable)}
         unset = {name[1:] for name in names if name[:1] == "$"} - dict(known["env"]).keys()
-        return Example({**facts, **self.facts}, tuple(sorted(unset)))
+        return Example({**facts, **self.facts}, tuple(sorted(unset)) if len(unset) <= MOST_UNSET else ())
 
     def options(self) -> list[str]:
         """The options with which `policy explain` answers for it."""

@@ -41,9 +41,9 @@ def entry(decision: Decision) -> dict[str, Any]:
     """
     rule, environment = decision.matched, decision.environment
     own = inside(rule, CONDITIONS[Root.key].get(decision.request)[-1])
-    file = None if rule.layer == BUILT_IN_LAYER else rule.file
+    file, line = (None, None) if rule.layer == BUILT_IN_LAYER else (rule.file, rule.line)
     return {
-        "rule": {"name": rule.name, "file": file, "line": rule.line, "layer": rule.layer, "lock": rule.lock},
+        "rule": {"name": rule.name, "file": file, "line": line, "layer": rule.layer, "lock": rule.lock},
         "effect": effect(rule, decision.chain.settings, system=environment.kind == "system", inside=own),
         "facts": facts(decision.request, decision.chain.rules),
         "plan": [lock.record() for lock in decision.plan],

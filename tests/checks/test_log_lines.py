@@ -39,7 +39,7 @@ DECIDED: dict[str, Any] = {
     "event": "decided",
     "pid": 1,
     "configuration": {"cwd": "/"},
-    "rule": {"name": "a", "file": None, "line": 0, "layer": "built-in", "lock": ["local"]},
+    "rule": {"name": "a", "file": None, "line": None, "layer": "built-in", "lock": ["local"]},
     "effect": EFFECT,
     "facts": FACTS,
     "plan": [{"purpose": "gate", "kind": "file", "path": "/g"}],
