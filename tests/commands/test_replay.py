@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX paths")
+if sys.platform == "win32":
+    pytest.skip("needs POSIX paths", allow_module_level=True)
 
 SECRET = "hunter2"  # noqa: S105  (a value that must not be written)
 RULES = """
