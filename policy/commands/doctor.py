@@ -22,7 +22,7 @@ def arguments(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument("environment", metavar="ENV", nargs="?", help="as for `policy explain`; absent: the one found")
     parser.add_argument("--output-format", choices=("text", "json"), default="text", help="default: text")
-    options.environment(parser)
+    options.which(parser)
     options.configuration(parser)
     options.color(parser)
     options.quiet(parser)

@@ -29,14 +29,20 @@ def configuration(parser: Parser) -> None:
 
 
 def environment(parser: Parser) -> None:
-    """Which environment is meant."""
+    """Which environment is meant, and what is about to be done there."""
+    which(parser)
+    group = parser.add_argument_group("environment")
+    group.add_argument("--operation", metavar="NAME", help='what is about to be done, such as "sync" or "pip install"')
+
+
+def which(parser: Parser) -> None:
+    """Which environment is meant, for a command that asks no rule about it."""
     group = parser.add_argument_group("environment")
     group.add_argument("--python", metavar="ENV", help="an interpreter, or the root of an environment")
     group.add_argument(
         "--target", metavar="DIR", help="a directory that packages are installed into, as pip's --target"
     )
     group.add_argument("--prefix", metavar="DIR", help="a prefix that packages are installed into, as pip's --prefix")
-    group.add_argument("--operation", metavar="NAME", help='what is about to be done, such as "sync" or "pip install"')
 
 
 def settings(parser: Parser) -> None:

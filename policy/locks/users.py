@@ -202,6 +202,8 @@ class Use:
         kind: As for `users`.
     """
 
+    advice: str = ""
+
     def __init__(self, root: str, kind: str) -> None:
         self.name: str = f"the last process that runs from {root}"
         self.root = root
