@@ -295,6 +295,69 @@ def test_kind_of_lock(copy: Copy) -> None:
     assert '"counted"' in copy.run("schema")
 
 
+LASTING = '''"""A lock whose file is the lock."""
+
+from __future__ import annotations
+
+import os
+
+from policy.locks.file import FileLock
+
+
+class LastingLock(FileLock):
+    """A lock that is held while a folder beside its file exists, whoever made that and whether or not they live."""
+
+    kind = "lasting"
+    outlives = True
+    advice = "remove the folder"
+    made = False
+
+    def attempt(self) -> bool:
+        """Makes the folder, once this process has the file."""
+        if not super().attempt():
+            return False
+        try:
+            os.mkdir(self.name + ".d")
+        except FileExistsError:
+            return False
+        self.made = True
+        return True
+
+    def wait(self, deadline):
+        """Waits for nobody."""
+        yield from ()
+        return False
+
+    def release(self) -> None:
+        """Removes the folder, too."""
+        if self.made:
+            os.rmdir(self.name + ".d")
+            self.made = False
+        super().release()
+'''
+
+
+def test_lock_that_outlives_its_holder(copy: Copy) -> None:
+    """`policy run` stays to release a lock that says that nobody else does, and messages end with its advice."""
+    copy.add("locks/lasting.py", LASTING)
+    location = LOCATION.replace("FileLock(", "LastingLock(").replace('"above": above', '"lasting": above')
+    copy.edit("rules/plan.py", REGISTRY, location)
+    copy.edit(
+        "rules/plan.py",
+        r"^from policy\.locks\.file import FileLock$",
+        r"\g<0>\nfrom policy.locks.lasting import LastingLock",
+    )
+    rule(copy, '[[rules]]\nlock = "lasting"\n')
+    folder = copy.place / "above.lock.d"
+    copy.run("run", "--", "test", "-d", str(folder))
+    assert not folder.exists()
+    copy.run("run", "--", "sh", "-c", "kill -TERM $PPID; exec sleep 60", code=128 + 15)
+    assert not folder.exists()
+    folder.mkdir()
+    assert copy.run("run", "--timeout", "0", "--", "true", code=124).endswith("; remove the folder\n")
+    assert folder.exists()
+
+
 CODE = r"""\g<0>
     Code(
         "no-reason",
