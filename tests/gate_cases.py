@@ -268,6 +268,7 @@ def colleagues(world: World) -> Pair:
     if sys.platform == "win32":
         raise NotImplementedError
     requirements.need_root()
+    assert sys.platform != "win32"  # where nobody is root
     factories.open_to_all(world.directory)
     for path in (world.directory, world.directory / "work"):
         path.chmod(0o755)

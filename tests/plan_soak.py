@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -198,7 +197,7 @@ class Plans:
             raise NotImplementedError
         self.killed.add(process.pid)
         os.write(self._log, b"K %d\n" % process.pid)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
 
     def lines(self) -> list[str]:
         """What was written down so far; whole lines, each read once."""

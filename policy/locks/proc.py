@@ -205,7 +205,7 @@ def may_give_up(pid: int, file: Identity) -> bool:
         file: What it has locked.
     """
     fields = stat_fields(pid)
-    if not fields or int(fields[_THREADS]) < 2:  # noqa: PLR2004  (one waits, another works)
+    if sys.platform == "win32" or not fields or int(fields[_THREADS]) < 2:  # noqa: PLR2004  (one waits, another works)
         return False
     number = (files(pid) or {}).get(file)
     flags = [line.split()[1] for line in lines(f"/proc/{pid}/fdinfo/{number}") if line.startswith("flags:")]
@@ -257,15 +257,7 @@ def _identity(text: str) -> Identity | None:
 def lines(path: str) -> list[str]:
     """A file of /proc, line by line; empty where it is not there, or not for this user."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))  # a text file costs twice the calls
+        with open(path, "rb", buffering=0) as file:  # a text file costs twice the calls
+            return file.readall().decode("utf-8", "surrogateescape").splitlines()
     except OSError:
         return []
-    parts = []
-    try:
-        while part := os.read(descriptor, 65536):
-            parts.append(part)
-    except OSError:
-        return []  # it ended meanwhile
-    finally:
-        os.close(descriptor)
-    return b"".join(parts).decode("utf-8", "surrogateescape").splitlines()
