@@ -17,9 +17,11 @@ from attrs import evolve, frozen
 from policy.checks.codes import ERROR
 from policy.checks.lint import check
 from policy.config.layers import Source
-from policy.config.read import read_file
+from policy.config.read import chain, read_file
 from policy.errors import ConfigError
-from policy.toml.document import read
+from policy.rules.supposition import request
+from policy.toml.diagnostic import Diagnostic, Location
+from policy.toml.document import locate, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -167,7 +169,26 @@ def _of_names(file: Configuration, finding: Finding, text: str, starts: list[int
     if written not in {f'"{name}"', f"'{name}'"}:  # with an escape, or over several lines
         return
     new = next(f"{name}-{number}" for number in range(2, len(entries) + 3) if f"{name}-{number}" not in names)
-    yield Edit(begin, begin + diagnostic.width, f"{written[0]}{new}{written[0]}")
+    edits = [Edit(begin, begin + diagnostic.width, f"{written[0]}{new}{written[0]}")]
+    if kind == "rules":
+        edits += _in_tests(file, int(index), new, starts)
+    after = text
+    for edit in sorted(edits, key=lambda edit: -edit.begin):
+        after = edit.applied(after)
+    yield Edit(0, len(text), after)
+
+
+def _in_tests(file: Configuration, index: int, new: str, starts: list[int]) -> Iterator[Edit]:
+    """The new name of a rule in the tests that expect it, which are those that it decides."""
+    rules = chain([file])
+    for number, case in enumerate(file.tests):
+        if case.rule != file.rules[index].name:
+            continue
+        if rules.decide(request(case.given)).matched is file.rules[index]:
+            keys: tuple[str | int, ...] = (*file.source.keys, "tests", number, "expect", "rule")
+            found = locate(file.document, Diagnostic(Location(file.document.file, keys), ""))
+            begin = starts[found.line - 1] + found.column - 1
+            yield Edit(begin, begin + found.width, f'"{new}"')
 
 
 def _of_copies(file: Configuration, finding: Finding, text: str, starts: list[int]) -> Iterator[Edit]:

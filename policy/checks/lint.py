@@ -263,7 +263,7 @@ def _names(file: Configuration) -> Iterator[Finding]:
 
 def _tests(file: Configuration) -> Iterator[Finding]:
     """Tests that expect a rule which is not there."""
-    from policy.toml.shapes import nearest
+    from policy.toml.shapes import closest, nearest
 
     known = {rule.name for rule in (*file.rules, *BUILT_IN) if rule.name}
     for index, test in enumerate(file.tests):
@@ -271,4 +271,6 @@ def _tests(file: Configuration) -> Iterator[Finding]:
             message = (
                 f'no rule here is named "{test.rule}", so this test can never pass{nearest(test.rule, sorted(known))}'
             )
-            yield _finding(file, "unknown-rule", message, "tests", index, "expect", "rule")
+            found = _finding(file, "unknown-rule", message, "tests", index, "expect", "rule")
+            meant = closest(test.rule, sorted(known))
+            yield evolve(found, diagnostic=evolve(found.diagnostic, suggested_for=test.rule, suggestion=meant))

@@ -8,7 +8,9 @@ import pytest
 
 from policy.checks.fixes import fixed, write
 from policy.checks.lint import check
+from policy.checks.run_cases import run
 from policy.config.layers import PROJECT, TABLE, Source
+from policy.config.read import read_file
 from policy.errors import ConfigError
 from tests import factories
 
@@ -166,3 +168,40 @@ def test_write(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         write(str(tmp_path / "missing.toml"), "x")
     assert sorted(os.listdir(tmp_path)) == ["link.toml", "real.toml"]
+
+
+TESTED = """\
+[[rules]]
+name = "same"
+lock = "local"
+match.user = "a"
+
+[[rules]]
+name = "same"  # the second one
+lock = "both"
+match.user = "b"
+
+[[tests]]
+name = "of the first"
+given.user = "a"
+expect = { lock = "local", rule = "same" }
+
+[[tests]]
+name = "of the second"
+given.user = "b"
+expect = { lock = "both", rule = 'same' }  # kept
+
+[[tests]]
+name = "of a built-in one"
+expect.lock = "local"
+expect.rule = "enviroment"
+"""
+
+
+def test_names_in_tests(tmp_path: Path) -> None:
+    """A misspelled name that a test expects is corrected, and a rule's new name stands in the tests that it decides."""
+    expected = TESTED.replace('"same"  # the second one', '"same-2"  # the second one')
+    expected = expected.replace("'same' }  # kept", '"same-2" }  # kept').replace("enviroment", "environment")
+    assert better(tmp_path, TESTED) == expected
+    file = factories.source(tmp_path / "tested.toml", expected)
+    assert run(read_file(file)).failed == 0
