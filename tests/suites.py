@@ -12,11 +12,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from attrs import frozen
+
+if sys.platform != "linux":
+    raise ImportError("asks /proc/locks, strace and network namespaces")
 
 from benchmarks.report import Row
 from tests import processes, servers
@@ -98,7 +102,7 @@ def one_host(size: Size) -> list[Row]:
         ("3 to 40 descriptors, the lock free and held", few_descriptors),
         ("state machine", state_machine),
     ]
-    return [tried(name, lambda step=step: step(size)) for name, step in steps]  # type: ignore[misc]  # a default binds it
+    return [tried(name, partial(step, size)) for name, step in steps]
 
 
 def tried(name: str, step: Callable[[], Row]) -> Row:
