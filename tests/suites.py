@@ -76,8 +76,8 @@ SIZES = {
         ),
         Size(
             "medium",
-            {"times": 5, "acquisitions": 500, "starts": 20, "seconds": 10, "races": 100},
-            *((3_000, 300), (2_000, 90), (300, 30), 60, 4),
+            {"times": 4, "acquisitions": 500, "starts": 20, "seconds": 10, "races": 100},
+            *((2_000, 200), (1_500, 75), (300, 30), 40, 3),
             thorough=False,
             marks="not soak and not browser and not tools",
         ),
