@@ -215,6 +215,15 @@ def test_no_module_is_too_long() -> None:
         assert lines <= allowed.get(module, 510), f"{module} has {lines} lines"
 
 
+def test_no_function_is_too_long() -> None:
+    """A function, with its docstring, has at most 48 lines."""
+    for module, path in FILES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                lines = int(node.end_lineno or 0) - node.lineno + 1
+                assert lines <= 48, f"{module}.{node.name} has {lines} lines: let a part of it be a function of its own"
+
+
 def test_tests_have_promises() -> None:
     """Every test says in its docstring what is promised."""
     silent = [

@@ -138,7 +138,18 @@ class Deadline:
         disposable: True for a program that ends or execs when it gives up, and may leave a blocked thread behind.
     """
 
-    __slots__ = ("_deadline", "_due", "_lock", "_look", "_start", "_waiting", "blocking", "disposable", "holders")
+    __slots__ = (
+        "_deadline",
+        "_due",
+        "_lock",
+        "_look",
+        "_start",
+        "_waiting",
+        "blocking",
+        "disposable",
+        "holders",
+        "timeout",
+    )
 
     def __init__(
         self,
@@ -149,6 +160,7 @@ class Deadline:
         synchronous: bool = True,
         disposable: bool = False,
     ) -> None:
+        self.timeout: float | None = timeout
         self._start = start
         self._deadline = None if timeout is None else start + timeout
         self._waiting = waiting

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 MARKER = "LOCK_POLICY_HELD"  # the variable in which a command finds what is held for it
 _LONGEST = 4096  # characters of a marker; what is longer was not written by us
 _INTERRUPTS = 100  # exceptions of signal handlers in a row, while locks are given up
-_GRACE = 1.0  # seconds that another thread of an ancestor is waited for
+_LOOKS = 10  # in a row at which another thread of an ancestor may hold what is waited for
+_LOOK_SECONDS = 0.1  # between two of them
 _REPLACED = 1000  # times that a lock may be replaced under its waiters
 
 
@@ -284,49 +285,78 @@ def take(
             continue
         for _ in range(_REPLACED):
             if not (lock.attempt() if synchronous else (yield from lock.attempting())):
-                if _is_taken(lock, held) or (reenter and owners.enters_again(lock)):
-                    lock.release()
-                    held.taken.pop()
+                if _is_needless(lock, held, reenter=reenter):
                     break
-                if deadline is None:
-                    from policy.locks.backend import Deadline  # only a waiter needs it
-
-                    deadline = Deadline(start, timeout, waiting, synchronous=synchronous, disposable=disposable)
-                deadline.begin(lock)
-                held.note("wait", lock)
+                deadline = deadline or _deadline(
+                    start, timeout, waiting, synchronous=synchronous, disposable=disposable
+                )
                 waited = len(held.taken) - 1
-                if deadline.over or not (yield from _waits(lock, deadline, reenter=reenter)):
-                    held.note("timeout", lock, seconds=timeout)
-                    raise LockTimeout(lock.name, timeout or 0.0, deadline.look(), remedy=lock.advice)
-            # `uv venv` may have deleted it meanwhile: others lock the new one by now, so that one is needed.
-            if lock.deadline is not None or lock.is_current():
-                owners.note(lock)
-                held.note("acquired", lock, seconds=round(time.monotonic() - start, 3))
+                yield from _waits(held, lock, deadline, reenter=reenter)
+            if _settled(held, lock, start):
                 break
-            lock.release()
         else:
             raise LockUnavailable(lock.name, 0, "it is replaced again and again", remedy="find out who replaces it")
     _confirm(held.taken[:waited])
 
 
-def _waits(lock: Lock, deadline: Deadline, *, reenter: bool) -> Generator[Pause, None, bool]:
+def _deadline(
+    start: float, timeout: float | None, waiting: Waiting | None, *, synchronous: bool, disposable: bool
+) -> Deadline:
+    """One for all locks, made when the first is waited for."""
+    from policy.locks.backend import Deadline  # only a waiter needs it
+
+    return Deadline(start, timeout, waiting, synchronous=synchronous, disposable=disposable)
+
+
+def _settled(held: Held, lock: Lock, start: float) -> bool:
+    """Whether a lock that was taken is the one that others look for; it is noted then, else released.
+
+    `uv venv` may have deleted it meanwhile: others lock the new one by now, so that one is needed.
+    """
+    if lock.deadline is None and not lock.is_current():
+        lock.release()
+        return False
+    owners.note(lock)
+    held.note("acquired", lock, seconds=round(time.monotonic() - start, 3))
+    return True
+
+
+def _waits(held: Held, lock: Lock, deadline: Deadline, *, reenter: bool) -> Generator[Pause, None, None]:
+    """Waits for one lock until it is held.
+
+    Raises:
+        LockTimeout: Time is up.
+        LockUnavailable: An ancestor holds it that would wait for this process, or it can never work.
+    """
+    deadline.begin(lock)
+    held.note("wait", lock)
+    if deadline.over or not (yield from _locks(lock, deadline, reenter=reenter)):
+        timeout = deadline.timeout
+        held.note("timeout", lock, seconds=timeout)
+        raise LockTimeout(lock.name, timeout or 0.0, deadline.look(), remedy=lock.advice)
+
+
+def _locks(lock: Lock, deadline: Deadline, *, reenter: bool) -> Generator[Pause, None, bool]:
     """Waits for one lock; where a process that led to this one holds it, not at all, or not for long.
 
-    An ancestor that waits for this process never gives the lock up; another thread of it may soon.
+    An ancestor that waits for this process never gives the lock up; another thread of it may soon. One that takes it
+    again and again is seen without it now and then.
     """
     from policy.locks.inherit import refuse_above  # only a waiter needs it
 
     if not (reenter and lock.kind == "file" and refuse_above(lock.name)):
         return (yield from lock.wait(deadline))
     blocking, deadline.blocking = deadline.blocking, False
-    until = time.monotonic() + _GRACE
+    looks, due = 0, time.monotonic() + _LOOK_SECONDS
     steps = lock.wait(deadline)
     try:
         while True:
-            yield next(steps)
-            if time.monotonic() >= until:
-                refuse_above(lock.name, patient=False)
-                until += _GRACE
+            pause = next(steps)
+            pause.seconds = min(pause.seconds, _LOOK_SECONDS)
+            yield pause
+            if time.monotonic() >= due:
+                looks = looks + 1 if refuse_above(lock.name, patient=looks < _LOOKS) else 0
+                due = time.monotonic() + _LOOK_SECONDS
     except StopIteration as end:
         return bool(end.value)
     finally:
@@ -374,10 +404,18 @@ def _after_joining(lock: Lock, held: Held, marker: str) -> Lock | None:
     return deeper
 
 
-def _is_taken(lock: Lock, held: Held) -> bool:
-    """Whether a lock is held here already, under another name: it would wait for itself."""
+def _is_needless(lock: Lock, held: Held, *, reenter: bool) -> bool:
+    """Whether a lock would wait for itself: it is held here already, under another name or further out.
+
+    It is given up then, and stands in `held` no more.
+    """
     file = lock.marker.partition(":")[2]
-    return any(other is not lock and other.marker.partition(":")[2] == file for other in held.taken if file)
+    taken = any(other is not lock and other.marker.partition(":")[2] == file for other in held.taken if file)
+    if not taken and not (reenter and owners.enters_again(lock)):
+        return False
+    lock.release()
+    held.taken.pop()
+    return True
 
 
 def sleep(pause: Pause) -> None:

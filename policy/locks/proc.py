@@ -207,10 +207,12 @@ def may_give_up(pid: int, file: Identity) -> bool:
     fields = stat_fields(pid)
     if sys.platform == "win32" or not fields or int(fields[_THREADS]) < 2:  # noqa: PLR2004  (one waits, another works)
         return False
-    number = (files(pid) or {}).get(file)
-    flags = [line.split()[1] for line in lines(f"/proc/{pid}/fdinfo/{number}") if line.startswith("flags:")]
-    # What `policy run` passes on to a command is held until that ends.
-    return any(int(flag, 8) & getattr(os, "O_CLOEXEC", 0) for flag in flags)
+    held = files(pid)
+    if held is None:
+        return False
+    flags = [line.split()[1] for line in lines(f"/proc/{pid}/fdinfo/{held.get(file)}") if line.startswith("flags:")]
+    # What `policy run` passes on to a command is held until that ends. None at all: given up since it was looked at.
+    return all(int(flag, 8) & getattr(os, "O_CLOEXEC", 0) for flag in flags)
 
 
 def ancestors(pid: int) -> list[int]:

@@ -4,13 +4,14 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from policy.locks import proc
 from tests import holding as hold
-from tests import processes, requirements
+from tests import factories, processes, requirements
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,3 +113,30 @@ def test_passes_on(tmp_path: Path) -> None:
         assert proc.passes_on(os.getpid(), file)
     assert proc.passes_on(os.getpid(), file)
     assert proc.passes_on(2**22 + 1, file)
+
+
+def test_who_may_give_up(tmp_path: Path) -> None:
+    """Only a process of several threads gives up what it holds while it waits for a child, unless a command has it."""
+    path = factories.written(tmp_path / "lock", "")
+    file = proc.identity(str(path))
+    assert file is not None
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    with path.open("r+") as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        try:
+            thread.start()
+            assert proc.may_give_up(os.getpid(), file)
+            os.set_inheritable(opened.fileno(), True)  # noqa: FBT003  (its only form)
+            assert not proc.may_give_up(os.getpid(), file)
+            os.set_inheritable(opened.fileno(), False)  # noqa: FBT003  (its only form)
+            fcntl.flock(opened, fcntl.LOCK_UN)
+            assert proc.may_give_up(os.getpid(), file)  # it has done so since it was seen to hold the lock
+        finally:
+            ended.set()
+            thread.join()
+    holder = processes.holder(str(path))
+    try:
+        assert not proc.may_give_up(holder.pid, file)
+    finally:
+        processes.end(holder)
