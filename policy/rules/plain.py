@@ -190,6 +190,12 @@ BUILT_IN = (
         reason="no lock file can be written in the environment",
     ),
     PlainRule(
+        ("beside", "local"),
+        (("environment", ("~/.local/share/pipx/venvs/*", "~/.local/pipx/venvs/*")),),
+        "pipx",
+        reason="pipx locks its environments beside them",
+    ),
+    PlainRule(
         ("local",),
         (("kind", ("virtualenv", "target", "prefix")),),
         "environment",

@@ -151,7 +151,7 @@ def test_verbose(root: Path, explain: factories.Run) -> None:
     factories.written(root.parent / "lock-policy.toml", rules)
     assert "more rules (-v lists them)" in explain(root).stdout
     assert "r30 (lock-policy.toml:121): global and local" in explain(root, "-v").stdout
-    assert len(told(explain(root, *JSON))["steps"]) == 65
+    assert len(told(explain(root, *JSON))["steps"]) == 66
 
 
 def test_colours(root: Path, explain: factories.Run) -> None:

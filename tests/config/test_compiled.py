@@ -101,7 +101,7 @@ def test_read_once(world: World) -> None:
 
 def test_nothing_is_kept_without_files(world: World) -> None:
     """Without a file there is nothing to read, and nothing is written."""
-    assert len(compiled.chain([], world.environ).rules) == 5
+    assert len(compiled.chain([], world.environ).rules) == 6
     assert world.kept == []
 
 

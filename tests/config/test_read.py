@@ -346,7 +346,7 @@ def names(chain: Chain) -> Sequence[str]:
     return [rule.name for rule in chain.rules]
 
 
-BUILT_IN_NAMES = ["uv-only-global-locks", "externally-managed", "read-only", "environment", "default"]
+BUILT_IN_NAMES = ["uv-only-global-locks", "externally-managed", "read-only", "pipx", "environment", "default"]
 
 
 def test_built_in() -> None:
@@ -354,11 +354,12 @@ def test_built_in() -> None:
     got = read.load_chain([])
     assert names(got) == BUILT_IN_NAMES
     assert got.settings == {}
-    assert [rule.lock for rule in BUILT_IN] == [("global",)] * 3 + [("local",), ("global",)]
+    assert [rule.lock for rule in BUILT_IN] == [("global",)] * 3 + [("beside", "local"), ("local",), ("global",)]
     assert [dict(rule.match) for rule in BUILT_IN] == [
         {"env": (("UV_ONLY_GLOBAL_LOCKS", True),)},
         {"externally-managed": True},
         {"writable": False},
+        {"environment": ("~/.local/share/pipx/venvs/*", "~/.local/pipx/venvs/*")},
         {"kind": ("virtualenv", "target", "prefix")},
         {},
     ]

@@ -93,6 +93,8 @@ rules, in the order in which they were asked; the first whose conditions all hol
        x externally-managed  wants true  saw false
   no   read-only (built in): global
        x writable  wants false  saw true
+  no   pipx (built in): beside and local
+       x environment  wants ~/.local/share/pipx/venvs/* or ~/.local/pipx/venvs/*  saw /srv/app/.venv
   yes  environment (built in): local
        + kind  wants virtualenv or target or prefix  saw virtualenv
   not asked any more: default (built in)"""
@@ -132,7 +134,7 @@ rules, in the order in which they were asked; the first whose conditions all hol
        x     kind       wants system or target      saw virtualenv
        +   operation    wants sync                  saw sync
        + writable       wants true                  saw true
-  not asked any more: uv-only-global-locks (built in), externally-managed (built in), read-only (built in), environment (built in), default (built in)
+  not asked any more: uv-only-global-locks (built in), externally-managed (built in), read-only (built in), pipx (built in), environment (built in), default (built in)
 
 warning: /p/x.toml is ignored: everyone can write it"""  # noqa: E501  (as it is printed)
 
@@ -161,7 +163,7 @@ def test_text_of_many() -> None:
     shown = render("text", record.record(decision, most=MANY))
     assert "  no   r0 (built in): local\n" in shown
     assert "  no   r50 (built in): local\n" not in shown
-    assert "  no   92 more rules (-v lists them)\n" in shown
+    assert "  no   93 more rules (-v lists them)\n" in shown
     assert "  yes  environment (built in): local\n" in shown
     assert "r50 (built in)" in render("text", record.record(decision))
 
@@ -225,7 +227,7 @@ def test_json_shape() -> None:
         "base_interpreter": "/usr/bin/python3.11",
         "found_by": "argument",
     }
-    assert [step["outcome"] for step in shown["steps"]] == ["no", "matched"] + ["not-reached"] * 5
+    assert [step["outcome"] for step in shown["steps"]] == ["no", "matched"] + ["not-reached"] * 6
     assert all(set(step) == {"rule", "outcome", "checks"} and set(step["rule"]) == RULE for step in shown["steps"])
     assert shown["steps"][0]["checks"][0] == {
         "key": "interpreter",

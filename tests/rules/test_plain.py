@@ -38,12 +38,22 @@ def test_environments_are_locked_in_themselves(kind: str) -> None:
         ({}, {"writable": False, "externally-managed": True}, "virtualenv", 1),
         ({}, {"writable": False}, "virtualenv", 2),
         ({}, {"writable": False}, "system", 2),
-        ({}, {}, "system", 4),
+        ({}, {}, "system", 5),
     ],
 )
 def test_all_others_are_locked_outside(environ: dict[str, str], facts: dict[str, object], kind: str, rule: int) -> None:
     """What asks for it, is managed by others, is read-only or is the system's gets a global lock, in this order."""
     assert decided(environ, facts, kind) == (BUILT_IN[rule].name, "global")
+
+
+@pytest.mark.parametrize("root", ["/h/.local/share/pipx/venvs/black", "/h/.local/pipx/venvs/black"])
+def test_applications_of_pipx_are_locked_as_pipx_does(root: str) -> None:
+    """An environment in one of the folders that pipx takes by itself is locked beside it, and in it."""
+    asked = factories.request({"HOME": "/h"}, WRITABLE, root=root)
+    decision = PlainChain(BUILT_IN).decide(asked)
+    assert (decision.label, decision.lock) == ("pipx", ("beside", "local"))
+    elsewhere = factories.request({"HOME": "/g"}, WRITABLE, root=root)
+    assert PlainChain(BUILT_IN).decide(elsewhere).label == "environment"
 
 
 @pytest.mark.parametrize("value", ["0", "off", "", "maybe"])
@@ -55,7 +65,7 @@ def test_uv_only_global_locks_is_a_boolean(value: str) -> None:
 def test_order() -> None:
     """The names and their order are a contract: they stand in `explain` and in the documentation."""
     names = [row.name for row in BUILT_IN]
-    assert names == ["uv-only-global-locks", "externally-managed", "read-only", "environment", "default"]
+    assert names == ["uv-only-global-locks", "externally-managed", "read-only", "pipx", "environment", "default"]
 
 
 def test_the_last_one_matches_everything() -> None:
