@@ -304,6 +304,7 @@ def rows(pattern: str) -> list[AnyRule]:
     return [*many, *BUILT_IN]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["/srv/app-{}/**", "/srv/app-{}/*/bin/python?", "**/app-{}/**", "/*/app-{}/**"])
 def test_rules_looked_at(pattern: str) -> None:
     """Of ten thousand rules with a folder or a name in their patterns, a decision looks at no more than it must."""

@@ -237,6 +237,7 @@ def test_unreadable_file(tmp_path: Path, root: Path) -> None:
 # Streams
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", ["--help", "--version", "explain --help", 'explain "$1"', 'explain "$1" -v --output-format json']
 )
@@ -360,6 +361,7 @@ def test_help_names_every_command(policy: factories.Run) -> None:
         assert f"{name} {' '.join(help.split())}" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_commands(policy: factories.Run, command: str) -> None:
     """Every command has a help of its own."""

@@ -135,6 +135,7 @@ OUTPUTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words"), OUTPUTS, ids=lambda value: value if isinstance(value, str) else " ".join(value)
 )

@@ -39,6 +39,7 @@ $ sleep 1000
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", pages.pages(), ids=lambda page: str(page.relative_to(pages.ROOT)))
 def test_page(page: Path) -> None:
     """Every command on the page prints what stands below it."""

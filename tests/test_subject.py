@@ -157,6 +157,7 @@ def place(tmp_path: Path) -> Place:
 WAIT = "import sys; print('inside', flush=True); sys.stdin.read()"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("pip", "install", "x"), ("python", "-m", "pip", "list"), ("python", "-c", WAIT)])
 def test_the_environment_of_the_command_is_held(place: Place, words: tuple[str, ...]) -> None:
     """`policy run -- other/bin/pip` is kept out by who holds that environment, and not by who holds the near one."""

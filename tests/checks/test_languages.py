@@ -39,6 +39,7 @@ def test_paths(wanted: list[list[str]], refused: list[str], expected: str | None
     assert find(groups, [path_language(pattern, HOME) for pattern in refused], path=True) == expected
 
 
+@pytest.mark.slow
 @given(st.lists(PATTERNS, max_size=3), st.lists(PATTERNS, max_size=3), PATHS)
 @settings(max_examples=300)
 def test_paths_as_matched(wanted: list[str], refused: list[str], path: str) -> None:

@@ -264,6 +264,7 @@ def test_faults_of_all_files(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "match",
     [

@@ -141,6 +141,7 @@ def brute_force(seed: int, chains: int, requests: int) -> Counter[str]:
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_brute_force(seed: int) -> None:
     """No rule is called dead that a request reaches, every planted rule is, and every example is decided as it says."""
@@ -212,6 +213,7 @@ def brute_force_by_caller(seed: int, chains: int, requests: int) -> Counter[str]
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_brute_force_by_caller(seed: int) -> None:
     """What is flagged has a pair of callers of one environment; for the rest no two requests show otherwise."""

@@ -135,6 +135,7 @@ def test_what_it_left_behind(place: Place, orphan: int) -> None:
     assert claims.records(place.root) == []
 
 
+@pytest.mark.slow
 def test_while_somebody_waits(place: Place) -> None:
     """Who waits for the lock holds the gate, and is served when the lock is removed."""
     left(place)
@@ -162,6 +163,7 @@ def test_another_host(place: Place) -> None:
     assert claims.records(place.root) == []
 
 
+@pytest.mark.slow
 def test_two_breakers(place: Place) -> None:
     """Two that remove at once both succeed, and who takes the lock meanwhile keeps it."""
     words = [*factories.PROGRAM, "locks", "--break", str(place.root), "--yes"]

@@ -37,6 +37,7 @@ def findings(directory: Path, server: Any) -> tuple[int, dict[str, tuple[str, st
     return seen.returncode, {one["code"]: (one["level"], one["text"], one["remedy"]) for one in found["findings"]}
 
 
+@pytest.mark.slow
 def test_init_makes_a_server_ready(tmp_path: Path) -> None:
     """What init prints is SQL that makes the role and the database, and they are good enough for status."""
     with servers.cluster() as server:
@@ -59,6 +60,7 @@ def test_init_makes_a_server_ready(tmp_path: Path) -> None:
         assert {level for level, _, _ in found.values()} == {"ok", "warning"}
 
 
+@pytest.mark.slow
 def test_status_of_a_good_server(tmp_path: Path, postgresql: servers.Server) -> None:
     """Each thing that was looked at is named; a server without a standby is good, with a warning."""
     code, found = findings(tmp_path, postgresql)
@@ -98,6 +100,7 @@ def test_status_without_an_address(tmp_path: Path) -> None:
     assert "[cluster]" in seen.stderr
 
 
+@pytest.mark.slow
 def test_status_of_a_young_server_and_its_standbys(tmp_path: Path) -> None:
     """A young server, an asynchronous standby and a standby itself are seen."""
     with servers.cluster() as primary, servers.standby(primary) as standby:

@@ -57,6 +57,7 @@ def test_same(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("No difference: every environment and every caller gets what it got\n", "")
 
 
+@pytest.mark.slow
 def test_replay(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`policy explain` answers each witness with the rule that diff says, under the old file and under the new one."""
     assert main(["diff", "--output-format", "json", *_files(here, OLD, NEW)]) == 1

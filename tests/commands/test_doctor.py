@@ -126,6 +126,7 @@ def test_without_an_environment(place: Place) -> None:
     assert doctor(place, VIRTUAL_ENV="", PATH="/usr/sbin:/bin").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fake", "expected"),
     [
@@ -157,6 +158,7 @@ def running(library: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_leaves_nothing(place: Place, tmp_path: Path, fakes: Path) -> None:
     """No file or folder is newer than before, wherever it looked, whether checks came to their end or not."""
     factories.written(tmp_path / "lock-policy.toml", "timeout = 5\n")

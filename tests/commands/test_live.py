@@ -82,6 +82,7 @@ def holder(place: Place, *words: str) -> subprocess.Popen[str]:
     return place.start(place.words("sh", "-c", "echo inside; read x; true", options=words), stdin=subprocess.PIPE)
 
 
+@pytest.mark.slow
 def test_lines(place: Place, processes: list[subprocess.Popen[str]]) -> None:
     """Holders and waiters appear as they come, a free lock when all have gone, and Ctrl-C ends it with 0."""
     watcher = place.start([*factories.PROGRAM, "locks", str(place.root), "--watch"])

@@ -98,6 +98,7 @@ def words(command: str) -> st.SearchStrategy[list[str]]:
     return st.lists(st.one_of(*pieces), max_size=5).map(lambda lists: [word for piece in lists for word in piece])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ALL)
 @given(data=st.data())
 def test_reads_as_argparse_does(command: str, data: st.DataObject) -> None:
@@ -109,6 +110,7 @@ def test_reads_as_argparse_does(command: str, data: st.DataObject) -> None:
         assert mine == theirs or theirs is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ALL)
 @given(data=st.data())
 def test_reads_what_argparse_reads(command: str, data: st.DataObject) -> None:

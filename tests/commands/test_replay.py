@@ -178,6 +178,7 @@ def test_long(tmp_path: Path) -> None:
     assert "no decision is in it; 1 line was left out: line 1 (a decision without facts)" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "code", "message"),
     [

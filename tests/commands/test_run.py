@@ -107,6 +107,7 @@ def test_lock_unavailable(place: Place, mode: str) -> None:
     assert not (place.directory / "ran").exists()
 
 
+@pytest.mark.slow
 @modes
 @pytest.mark.parametrize(
     ("command", "code"),

@@ -85,6 +85,7 @@ def test_unused_refuses(place: Place) -> None:
     assert place.call(run(place, "--unused", "--timeout", "0", "--", "echo", "inside")).stdout == "inside\n"
 
 
+@pytest.mark.slow
 def test_unused_waits(place: Place) -> None:
     """Without a timeout it waits, says for whom, and runs when the program has ended."""
     process = serve(place)

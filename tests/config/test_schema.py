@@ -180,6 +180,7 @@ def _agree(folder: Path, content: Any) -> None:
     assert allowed or messages, "only the schema refuses it"
 
 
+@pytest.mark.slow
 def test_the_reader_and_the_schema_agree(tmp_path: Path) -> None:
     """Of 2,000 files, right and wrong ones, the schema and the reader refuse the same."""
     for seed in range(2_000):

@@ -719,6 +719,7 @@ def locked_by(uv: Path, python: str, home: Path) -> list[str]:
     return kept + [str(path) for path in home.parent.rglob(".lock") if not path.is_relative_to(home)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layout",
     ["virtualenv", "root", "wrapper-outside", "wrapper-inside", "conda", "nix", "link-elsewhere", "dots", "tree"],

@@ -167,6 +167,7 @@ def test_lost_beside_another_error(path: str) -> None:
     assert "deleted or replaced while locked" in caught.value.__notes__[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"timeout": 30}, {"timeout": 30, "disposable": True}], ids=str)
 def test_replaced_while_waited_for(path: str, options: dict[str, Any]) -> None:
     """A waiter whose file was deleted, as `uv venv` does, waits for the new one."""
@@ -264,6 +265,7 @@ def test_waiting_is_told(path: str) -> None:
     assert told[0][1] < told[1][1] < told[2][1]
 
 
+@pytest.mark.slow
 def test_interrupted(path: str) -> None:
     """Ctrl-C ends every way of waiting and leaves no child, no descriptor and no lock."""
     for options in ({}, {"timeout": 100}):
@@ -336,6 +338,7 @@ def test_task_cancelled(path: str) -> None:
     assert is_free(path)
 
 
+@pytest.mark.slow
 def test_cancelled_task_never_enters(path: str) -> None:
     """Of 222 tasks that are cancelled while the lock becomes free, none enters once its cancellation was asked for."""
     asked: set[int] = set()

@@ -79,6 +79,7 @@ def test_joins_without_proc(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not inherit.joined(OpenFile(path), f"9:{seen.st_dev}:{seen.st_ino}")
 
 
+@pytest.mark.slow
 def test_liars(path: str) -> None:
     """A marker that the kernel does not confirm is worth nothing: the lock is taken, or waited for."""
     hold.hold([path]).release()

@@ -130,6 +130,7 @@ HOSTILE: dict[str, Callable[[Path], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_never_in_the_way(tmp_path: Path, kind: str) -> None:
     """Whatever the variable names, the lock is taken and released as without it."""

@@ -137,6 +137,7 @@ for racer in racers:
     assert len(os.listdir(crossroads)) == 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [0, 1, 2])
 def test_protected_regular(crossroads: str, level: int) -> None:
     """Another user's lock file in a sticky directory is taken whatever fs.protected_regular forbids."""
@@ -229,6 +230,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("user", [None, ANNA], ids=["ourselves", "anna"])
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_files(crossroads: str, case: str, user: int | None) -> None:

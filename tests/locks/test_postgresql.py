@@ -185,6 +185,7 @@ def test_readers_share_and_a_waiting_writer_is_not_starved(stage: Stage) -> None
     finish(writer)
 
 
+@pytest.mark.slow
 def test_the_lock_lasts_as_long_as_the_command_that_inherited_it(stage: Stage) -> None:
     """A killed holder whose command runs on keeps everybody out, until the command ends."""
     holder = stage.start(command=["sleep", "1.5"])
@@ -247,6 +248,7 @@ async def _queued(stage: Stage) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_giving_up_leaves_nothing_in_the_queue(stage: Stage) -> None:
     """A waiter that timed out, was killed, was interrupted or was cancelled is not in the server's queue."""
     holder = stage.start()
@@ -275,6 +277,7 @@ def test_giving_up_leaves_nothing_in_the_queue(stage: Stage) -> None:
     stage.read(follower, "held")
 
 
+@pytest.mark.slow
 def test_first_come_first_served(stage: Stage) -> None:
     """Waiters get the lock in the order in which they came."""
     log = stage.directory / "log"
@@ -362,6 +365,7 @@ def test_waiting_in_an_event_loop(stage: Stage) -> None:
     assert sessions(stage) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full", [False, True], ids=["silent", "dropping"])
 @pytest.mark.parametrize("cancelled", [False, True])
 def test_connecting_in_an_event_loop(monkeypatch: pytest.MonkeyPatch, full: bool, cancelled: bool) -> None:
@@ -437,6 +441,7 @@ def test_a_session_that_was_ended_is_lost(stage: Stage) -> None:
     assert stage.is_free()
 
 
+@pytest.mark.slow
 def test_lock_of_an_ancestor_is_joined(stage: Stage) -> None:
     """The socket that the marker names is taken over where kernel and server confirm it, and no other."""
     process = stage.start()
@@ -554,6 +559,7 @@ def test_full_server(stage: Stage) -> None:
         stage.server.sql(f"alter role {servers.ROLE} connection limit -1")
 
 
+@pytest.mark.slow
 def test_as_many_waiters_as_connections(stage: Stage) -> None:
     """With all connections taken by waiters the last gets a clear error, and nobody is inside twice."""
     ((most,),) = stage.server.sql("select current_setting('max_connections')::int")
@@ -595,6 +601,7 @@ def test_role_that_sees_too_little(stage: Stage) -> None:
         stage.server.sql(f"grant pg_read_all_stats to {servers.ROLE}")
 
 
+@pytest.mark.slow
 def test_server_that_stops_and_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A young server gives no lock away before the lease is over; what was held is lost, however it was stopped."""
     with servers.cluster() as server:
@@ -643,6 +650,7 @@ def _answers(server: Server) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_standbys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A standby is refused; a synchronous one that is silent confirms nothing; a promoted one is young."""
     with servers.cluster() as primary, servers.standby(primary) as standby:

@@ -58,6 +58,7 @@ def test_names_for_people() -> None:
     assert str(Server(host="h", port=5433, dbname="d")) == "h:5433/d"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full", [False, True], ids=["silent", "dropping"])
 def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch, full: bool) -> None:
     """Connecting ends when PGCONNECT_TIMEOUT is over, and pauses until then: libpq never blocks, nor is it asked."""

@@ -281,6 +281,7 @@ def overlaps(root: str, broken: str = "") -> int:
 PLANTED = ("link", "FIFO", "folder", "text", "link for the folder", "text for the folder", "unknown record")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", PLANTED)
 def test_planted(root: str, tmp_path: Path, what: str) -> None:
     """What is no lock of filelock's is refused in one line that says what to look at, and is left as it was."""
@@ -324,6 +325,7 @@ def test_folder_of_another() -> None:
         processes.end(refused)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [processes.ANNA, 0])
 def test_colleagues(tmp_path: Path, first: int) -> None:
     """Who may write the folder may take the lock, whoever took it first, root too, and whatever their umasks."""

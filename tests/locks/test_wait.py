@@ -34,6 +34,7 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "lock-policy-1.lock")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [*WAYS, "task"])
 def test_served_in_turn(path: str, way: str) -> None:
     """Behind four holders that leave the lock free for no time, a waiter gets in within ten seconds each time."""

@@ -36,6 +36,7 @@ def test_lost() -> None:
     assert called == [("early", "first"), ("late", "first")]
 
 
+@pytest.mark.slow
 def test_watch(postgresql: servers.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock is confirmed again and again, and its end is noticed while nobody asks."""
     for name, value in postgresql.passfile(tmp_path).items():

@@ -63,6 +63,7 @@ def test_rules_that_differ_and_what_is_open() -> None:
     assert browser_page.texts(page(Difference((), (), ())), ".//~h1")[0].startswith("No difference")
 
 
+@pytest.mark.slow
 @given(HOSTILE)
 def test_no_name_is_markup(name: str) -> None:
     """Whatever a rule is called, the page stays valid, has the same elements, and names no address."""

@@ -53,6 +53,7 @@ def test_self_contained() -> None:
     assert browser_page.foreign(render("html", rich())) == []
 
 
+@pytest.mark.slow
 @given(HOSTILE)
 def test_no_text_is_markup(text: str) -> None:
     """Whatever a name holds, the page stays well formed, and has the same elements as with another name."""

@@ -184,6 +184,7 @@ def thawed(chain: Chain) -> PlainChain:
     return PlainChain(rules, {}, Search(rules, built))
 
 
+@pytest.mark.slow
 @given(chain=CHAINS, seed=st.integers(0, 2**32))
 @settings(max_examples=100)
 def test_twins_decide_alike(chain: list[tuple[Table, str]], seed: int) -> None:

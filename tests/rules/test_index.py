@@ -115,6 +115,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", sorted(SHAPES))
 def test_few_rules_are_tried(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of ten thousand rules about paths a decision tries one or two, wherever the matching rule stands."""

@@ -329,6 +329,7 @@ else:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs(tmp_path: Path, name: str) -> None:
     """A file made to be costly is refused with a located fault, in half a second and within 100 MB."""

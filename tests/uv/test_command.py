@@ -216,6 +216,7 @@ def _helps(binary: Path, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]
             yield from _helps(binary, (*path, name[1]))
 
 
+@pytest.mark.slow
 def test_options_that_take_a_value(uv: Path) -> None:
     """Every option that takes a value by the help of real uv does so here, and no flag does."""
     listed = re.compile(r"^ {2,6}(?:(-\w)(?:, |(?= )))?(--[\w-]+)?(?:\.\.\.)?( <[^>]*>)?", re.MULTILINE)

@@ -160,6 +160,7 @@ def _made_by(uv: Path, python: Path, environ: dict[str, str]) -> list[str]:
     return sorted(str(path) for path in Path(environ["TMPDIR"]).glob("uv-*.lock"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="links and copies of interpreters are POSIX's")
 @pytest.mark.parametrize("how", ["link", "copy", "link-to-folder"])
 @pytest.mark.parametrize("folder", FOLDERS.values(), ids=FOLDERS)

@@ -58,6 +58,7 @@ def much(_: Surroundings) -> list[Finding]:
     return [FINDING] * 5000
 
 
+@pytest.mark.slow
 def test_examine() -> None:
     """Each check's findings come back; one that hangs, dies or fails stops no other, and nothing of them is left."""
     checks = {"finds": finds, "nothing": nothing, "hangs": hangs, "fails": fails, "dies": dies, "much": much}

@@ -102,6 +102,7 @@ def test_age(lines: str, folder: str, expected: str) -> None:
     assert cleaners.age_in(lines, folder) == expected
 
 
+@pytest.mark.slow
 def test_real(tmp_path: Path) -> None:
     """A real systemd-tmpfiles before 254 removes a held lock file; with the line of the remedy it does not."""
     program = shutil.which("systemd-tmpfiles")

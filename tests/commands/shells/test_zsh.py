@@ -58,6 +58,7 @@ def offers(script: Path, words: list[str], tmp_path: Path, more: str = ":") -> s
     return shells.offers(["zsh", "-f", "-c", ASK, "zsh", str(script), more, *words], tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "expected"), shells.CASES, ids=str)
 def test_offers(words: list[str], expected: set[str], tmp_path: Path) -> None:
     """It offers commands, options, the values of choices, files, and after `run --` programs."""
