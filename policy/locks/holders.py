@@ -237,7 +237,7 @@ class Look:
     """
 
     def __init__(self) -> None:
-        self.known = proc.flocks()
+        self.known: dict[proc.Identity, tuple[int, ...]] = proc.flocks()
         self._read = {file for file, _ in proc.readers()}
         self._files: dict[int, dict[proc.Identity, str] | None] = {}
         self._processes: dict[int, Holder | None] = {}
