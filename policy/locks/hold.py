@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from policy.errors import LockLost, LockTimeout, LockUnavailable
+from policy.errors import LockLost, LockTimeout, LockUnavailable, unavailable
 from policy.locks import owners
 
 TYPE_CHECKING = False
@@ -288,7 +288,7 @@ def take(
                 if _is_needless(lock, held, reenter=reenter):
                     break
                 deadline = deadline or _deadline(
-                    start, timeout, waiting, synchronous=synchronous, disposable=disposable
+                    lock, start, timeout, waiting, synchronous=synchronous, disposable=disposable
                 )
                 waited = len(held.taken) - 1
                 yield from _waits(held, lock, deadline, reenter=reenter)
@@ -300,11 +300,18 @@ def take(
 
 
 def _deadline(
-    start: float, timeout: float | None, waiting: Waiting | None, *, synchronous: bool, disposable: bool
+    lock: Lock, start: float, timeout: float | None, waiting: Waiting | None, *, synchronous: bool, disposable: bool
 ) -> Deadline:
-    """One for all locks, made when the first is waited for."""
-    from policy.locks.backend import Deadline  # only a waiter needs it
+    """One for all locks, made when the first is waited for, with the modules that only a waiter needs.
 
+    Raises:
+        LockUnavailable: They cannot be loaded: no descriptor is left to open them with.
+    """
+    try:
+        from policy.locks import inherit, wait  # noqa: F401  (loaded here, where a failure is reported)
+        from policy.locks.backend import Deadline
+    except OSError as error:
+        raise unavailable(lock.name, error) from error
     return Deadline(start, timeout, waiting, synchronous=synchronous, disposable=disposable)
 
 
