@@ -38,6 +38,7 @@ def test_the_tests_exist(one: Promise) -> None:
         assert not function or function in functions
 
 
+@pytest.mark.slow
 def test_cases_are_counted(tmp_path: Path) -> None:
     """Each case of a promise's tests is counted with its end, and no case of another test whose name begins alike."""
     (tmp_path / "test_example.py").write_text(EXAMPLE, encoding="utf-8")

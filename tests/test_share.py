@@ -50,6 +50,7 @@ def test_the_wheel_has_it() -> None:
     assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"] == {"share": "share"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["policy", "lock-policy", *(f"policy-{name}" for name in COMMANDS)])
 def test_manual(name: str) -> None:
     """Each page is shown without a warning of groff, and begins with its name."""

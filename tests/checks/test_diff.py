@@ -93,6 +93,7 @@ def brute_force(seed: int, edits: int, requests: int) -> Counter[str]:
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_brute_force(seed: int) -> None:
     """Every witness shows a difference, and every difference that a request shows is known."""

@@ -86,6 +86,7 @@ def test_what_the_group_gets_the_command_got(listening: Listening) -> None:
     assert code == 0
 
 
+@pytest.mark.slow
 def test_signals_from_the_very_beginning(place: Place) -> None:
     """A signal that comes while the command is being started is not lost: parent and command never survive it."""
     for delay in (0.0, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08):

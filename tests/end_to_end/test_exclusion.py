@@ -94,6 +94,7 @@ subprocess.run(command, pass_fds=held.descriptors if sys.argv[2] == "parent" els
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["exec", "parent", "lost"])
 def test_killed_wrapper(tmp_path: Path, way: str) -> None:
     """The command of a killed wrapper keeps the lock until it ends; a wrapper that alone has the lock is found out."""
@@ -135,6 +136,7 @@ time.sleep(1000)
     assert processes.probe(path, timeout=1)["outcome"] == "held"
 
 
+@pytest.mark.slow
 def test_stopped_waiter(tmp_path: Path) -> None:
     """A waiter that was stopped (Ctrl-Z) while it waits is not given the lock, and queues again when it goes on."""
     path = str(tmp_path / ".lock")

@@ -59,6 +59,7 @@ def folder(tmp_path: Path) -> str:
     return str(made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", ["missing", "there"])
 @pytest.mark.parametrize(("call", "name", "turn"), list(cases()))
 def test_system_call_fails(folder: str, call: str, name: str, turn: str, there: str) -> None:
@@ -90,6 +91,7 @@ def test_system_call_fails(folder: str, call: str, name: str, turn: str, there: 
         assert probe(path)["outcome"] == "held"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["link", "linkat", "unlink", "unlinkat", "openat"])
 def test_named_creation_fails(folder: str, call: str) -> None:
     """Without unnamed files, a creation that fails half way leaves no temporary name, and no lock taken for granted."""

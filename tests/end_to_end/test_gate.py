@@ -94,6 +94,7 @@ def contender(world: World, caller: Caller) -> int:
     return done.returncode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["first", "second"])
 @pytest.mark.parametrize("case", CASES)
 def test_meet(world: World, inside: Callable[[Caller], Inside], case: Callable[[World], Pair], order: str) -> None:

@@ -88,6 +88,7 @@ def test_ctrl_c_ends_a_command(place: Place, mode: str) -> None:
     assert place.is_free()
 
 
+@pytest.mark.slow
 @modes
 def test_ctrl_z_and_fg(place: Place, terminal: Terminal) -> None:
     """Ctrl-Z stops the command and whatever stands beside it, the lock stays, and `fg` lets all go on."""
@@ -121,6 +122,7 @@ def test_terminal_is_the_command_s(place: Place, mode: str) -> None:
         shown.close()
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_waiting(place: Place) -> None:
     """Ctrl-C while the lock is waited for ends the waiting with 130 and no traceback, and the command does not run."""
     holder = processes.holder(place.lock)
@@ -140,6 +142,7 @@ def test_ctrl_c_while_waiting(place: Place) -> None:
 # Waiting is reported
 
 
+@pytest.mark.slow
 def test_waiting_is_told(place: Place) -> None:
     """After two seconds of waiting, one message names the file and its holder; not before, nor with -q."""
     holder = processes.holder(place.lock)
@@ -164,6 +167,7 @@ def test_waiting_is_told(place: Place) -> None:
     assert len(soon) == len(quiet) == 1  # the error itself
 
 
+@pytest.mark.slow
 def test_waiting_is_told_sooner_on_a_terminal(place: Place) -> None:
     """On a terminal somebody is looking: the message comes before two seconds are over."""
     holder = processes.holder(place.lock)
@@ -176,6 +180,7 @@ def test_waiting_is_told_sooner_on_a_terminal(place: Place) -> None:
         shown.close()
 
 
+@pytest.mark.slow
 def test_the_wait_ends_with_the_lock(place: Place) -> None:
     """Who was told to wait gets the lock when it is free, and runs."""
     holder = processes.holder(place.lock)
@@ -343,6 +348,7 @@ def markers(place: Place) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_forged_markers(place: Place) -> None:
     """A marker that is not true, whatever it holds, opens no lock that another process holds, and breaks nothing."""
     holder = processes.holder(place.lock)
@@ -359,6 +365,7 @@ def test_forged_markers(place: Place) -> None:
     assert not (place.directory / "ran").exists()
 
 
+@pytest.mark.slow
 def test_forged_markers_on_a_free_lock(place: Place) -> None:
     """With a marker that is not true a free lock is taken as it would be without."""
     place.run("true")

@@ -177,6 +177,7 @@ class Stream:
             reader.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc/locks")
 @pytest.mark.parametrize("options", [(), ("--timeout", "50"), ("-q",)], ids=str)
 def test_writer_is_not_starved(tmp_path: Path, root: Path, environ: dict[str, str], options: tuple[str, ...]) -> None:

@@ -167,6 +167,7 @@ def seen(user: Shimmed, line: tuple[bytes, ...], environ: dict[str, str]) -> tup
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
 def test_same(user: Shimmed, locale: str) -> None:
     """Exit code or signal, every byte written, arguments, variables, descriptors and stdin are as without shims."""

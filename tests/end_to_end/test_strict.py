@@ -55,6 +55,7 @@ def test_as_long_as_the_command(place: Place) -> None:
     assert claims.records(place.root) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["exec", "close"])
 def test_killed(place: Place, mode: str) -> None:
     """SIGKILL leaves it: the next one times out, is told who died, and with which command to remove it."""
@@ -71,6 +72,7 @@ def test_killed(place: Place, mode: str) -> None:
     assert f"`policy locks --break {place.root}` removes the lock" in done.stderr
 
 
+@pytest.mark.slow
 def test_killed_while_the_command_goes_on(place: Place) -> None:
     """A command that lost its `policy run` keeps the gate, so nobody else gets in on this host."""
     process = place.start(place.words(*HOLD))
@@ -94,6 +96,7 @@ def test_ended_by_a_signal(place: Place, number: signal.Signals) -> None:
     assert claims.records(place.root) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_ended_while_it_waits(place: Place, number: signal.Signals) -> None:
     """Who is ended while waiting leaves nothing but what was there."""
@@ -107,6 +110,7 @@ def test_ended_while_it_waits(place: Place, number: signal.Signals) -> None:
     assert len(claims.records(place.root)) == 1
 
 
+@pytest.mark.slow
 def test_ended_at_any_moment(place: Place) -> None:
     """Whenever a signal comes, nothing of the lock is left."""
     seconds = random.Random(12)  # noqa: S311  (moments, no secrets)
@@ -149,6 +153,7 @@ def test_nested_in_an_orphan(place: Place) -> None:
     assert process.communicate("on\n", timeout=processes.PATIENCE)[0] == "inside\n"
 
 
+@pytest.mark.slow
 def test_readers(place: Place) -> None:
     """Taken for reading it is exclusive, which is said."""
     first = place.start(place.words(*HOLD, options=("--shared",)))
@@ -239,6 +244,7 @@ def on(host: Sequence[str], place: Place, *command: str, options: tuple[str, ...
     return [*host, *place.words(*command, options=options)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_two_hosts(place: Place, order: tuple[int, int]) -> None:
     """Who holds it on one host keeps the other host out, is named there, and lets the other in when it has ended."""
@@ -270,6 +276,7 @@ def test_it_is_not_the_gate(place: Place) -> None:
     process.communicate(timeout=processes.PATIENCE)
 
 
+@pytest.mark.slow
 def test_many_on_two_hosts(place: Place) -> None:
     """Commands of two hosts that come again and again are never inside together."""
     factories.written(place.directory / "lock-policy.toml", '[[rules]]\nlock = "strict"\n')
@@ -283,6 +290,7 @@ def test_many_on_two_hosts(place: Place) -> None:
     assert claims.records(place.root) == []
 
 
+@pytest.mark.slow
 def test_broken_from_another_host(place: Place) -> None:
     """What a host left that died is removed from another one, which says that it cannot know, and wants the answer."""
     here, there = hosts(place, "node-1", "node-2")

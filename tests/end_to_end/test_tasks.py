@@ -51,6 +51,7 @@ def test_own_tests_pass(place: Place, file: Path) -> None:
     assert "no test reaches" not in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "layer"), [(NIX, "user"), (NIX, "project"), (CI, "system")])
 def test_nothing_to_find(place: Place, file: Path, layer: str) -> None:
     """`policy check --strict` finds nothing in an example, in the place for which it is meant."""
@@ -72,6 +73,7 @@ def test_nix_without_configuration(place: Place) -> None:
     assert (record["lock"], record["rule"]["name"]) == (["global"], "read-only")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["--config-file", "user", "project"])
 def test_nix_in_writing(place: Place, where: str) -> None:
     """The file decides for interpreters in the store, and for no other, wherever it is copied to."""

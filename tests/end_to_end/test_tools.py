@@ -122,6 +122,7 @@ VARIABLES: dict[str, tuple[dict[str, str], ...]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tool", "environ"), [(tool, environ) for tool in TOOLS for environ in VARIABLES.get(tool, ({},))]
 )
@@ -141,6 +142,7 @@ def test_what_is_changed_is_locked(tmp_path: Path, tool: str, environ: dict[str,
         assert changed == {named}, step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", ["poetry", "pdm", "hatch"])
 def test_run(tmp_path: Path, tool: str) -> None:
     """What `TOOL run` starts runs in the environment that is locked, which `TOOL run` may make."""
@@ -170,6 +172,7 @@ def venvs(desk: Desk) -> Path:
     return desk.base / "home" / "share" / "pipx" / "venvs"
 
 
+@pytest.mark.slow
 def test_pipx_waits(pipx: Desk) -> None:
     """While `policy run` holds the lock beside an environment, pipx tries it, waits, and goes on afterwards."""
     requirements.need(shutil.which("strace") is not None, "needs strace")
@@ -208,6 +211,7 @@ def test_pipx_waits(pipx: Desk) -> None:
     assert pipx.environments() != before
 
 
+@pytest.mark.slow
 def test_pipx_is_waited_for(pipx: Desk) -> None:
     """While plain pipx works on an environment, `policy run` with a lock beside it does not get in."""
     slow = real_uv.slow_project(pipx.base / "slow")
@@ -234,6 +238,7 @@ def test_pipx_is_waited_for(pipx: Desk) -> None:
     assert pipx.run(*contender).returncode == 0
 
 
+@pytest.mark.slow
 def test_nested(pipx: Desk) -> None:
     """A pipx below a `policy run` that holds its lock is refused, instead of waiting forever for its own caller."""
     inner = pipx.words("run", "--project", ".", "--", "pipx", "upgrade", "tool")

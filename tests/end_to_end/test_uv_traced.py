@@ -322,6 +322,7 @@ def _parameters() -> list[object]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("release", "case"), _parameters())
 def test_uv_locks_what_we_predict(
     request: pytest.FixtureRequest, stages: dict[str, Stage], tmp_path: Path, release: str, case: Case

@@ -191,6 +191,7 @@ def refusal(path: str, environ: dict[str, str]) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_one_that_never_answers(environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time is up the interpreter is killed, with what it started, and the message says so."""
     monkeypatch.setattr(interpreter, "TIMEOUT", 0.5)

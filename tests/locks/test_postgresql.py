@@ -171,6 +171,7 @@ def test_excludes_in_both_orders(stage: Stage) -> None:
     mine.release()
 
 
+@pytest.mark.slow
 def test_readers_share_and_a_waiting_writer_is_not_starved(stage: Stage) -> None:
     """Readers hold it together; a writer waits for all of them, and a reader that comes later waits behind it."""
     readers = [stage.start(shared=True), stage.start(shared=True)]

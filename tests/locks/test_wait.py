@@ -162,6 +162,7 @@ def test_no_flock_while_waiting(path: str, way: str, monkeypatch: pytest.MonkeyP
     assert caught.value.errno == errno.ENOLCK
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [*WAYS, "task"])
 def test_no_more_processes(path: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where neither a thread nor a child can be started (RLIMIT_NPROC, pids.max), a waiter polls."""

@@ -86,6 +86,7 @@ def test_the_first_match_stays_the_first(
     assert PlainChain(rows, {}, Search(rows, index.build(rows))).decide(asked()).index == expected
 
 
+@pytest.mark.slow
 @given(matches=st.lists(MATCHES, max_size=6), fact=PATHS, other=PATHS)
 def test_facts_that_are_given_count(matches: list[Match], fact: str, other: str) -> None:
     """A fact that is given beforehand is looked up, not what the environment says; one answer is not the other's."""

@@ -500,6 +500,7 @@ COSTLY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COSTLY)
 def test_time(name: str) -> None:
     """A text of the greatest size is measured in a fraction of a second, whatever is in it."""
