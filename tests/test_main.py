@@ -287,6 +287,7 @@ def test_lock_is_no_stream(tmp_path: Path, root: Path, closed: str) -> None:
     assert ".lock" not in (tmp_path / "streams").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_interrupted(tmp_path: Path, root: Path) -> None:
     """Ctrl-C while waiting: 130, as the shell has it, no traceback, and nothing is held."""
     holder = processes.holder(str(root / ".lock"))

@@ -97,6 +97,7 @@ def test_findings_name_theirs(tmp_path: Path) -> None:
     assert finding["anchor"] == place
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code"),
     [

@@ -48,6 +48,7 @@ def asked(answers: ModuleType, rules: str, **request: str) -> Any:
     return json.loads(answers.answer(json.dumps({"rules": rules, "request": request})))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", ["", "[", "timout = 1\n", STORE + STORE, 'x = "é\u202e"\n', "\ud800"])
 def test_check_is_the_command(answers: ModuleType, tmp_path: Path, rules: str) -> None:
     """What `policy check` prints about a file is shown byte for byte, whatever stands in it."""

@@ -123,6 +123,7 @@ class Shell(TextCondition):
 CONDITIONS: dict[str, Condition] = {'''
 
 
+@pytest.mark.slow
 def test_condition(copy: Copy) -> None:
     """A condition is a class and a line in `rules/conditions.py`."""
     copy.edit("rules/conditions.py", r"^CONDITIONS: dict\[str, Condition\] = \{", CONDITION)
@@ -157,6 +158,7 @@ def render(record: dict[str, object], *, color: bool) -> str:
 '''
 
 
+@pytest.mark.slow
 def test_format(copy: Copy) -> None:
     """An output format of `explain` is a module in `render/` and its name there."""
     copy.add("render/word.py", FORMAT)
@@ -190,6 +192,7 @@ def main(arguments: Arguments) -> int:
 '''
 
 
+@pytest.mark.slow
 def test_command(copy: Copy) -> None:
     """A command is a module in `commands/` and its name there."""
     copy.add("commands/where.py", COMMAND)
@@ -211,6 +214,7 @@ def team_files(environ: Mapping[str, str]) -> list[str]:
 LAYERS: tuple[Layer, ...] = (NAMED, PROJECT, Layer("team", "the team's file", files=team_files), USER, SYSTEM)'''
 
 
+@pytest.mark.slow
 def test_layer(copy: Copy) -> None:
     """A layer is an object in `config/layers.py`, and may do little until it says more."""
     copy.edit("config/layers.py", r"^LAYERS: tuple\[Layer, \.\.\.\] = .*$", LAYER)

@@ -127,6 +127,7 @@ match = { environment = "/opt/**", operation = "sync", host = "h*" }
 """
 
 
+@pytest.mark.slow
 def test_examples_can_be_replayed(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

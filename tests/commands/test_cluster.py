@@ -76,6 +76,7 @@ def test_status_of_a_good_server(tmp_path: Path, postgresql: servers.Server) -> 
     assert postgresql.password not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "level"), [("session", "ok"), ("transaction", "error"), ("statement", "error")])
 def test_status_of_a_pooler(tmp_path: Path, postgresql: servers.Server, mode: str, level: str) -> None:
     """A pooler is seen, and which mode it is in."""
@@ -117,6 +118,7 @@ def test_status_of_a_young_server_and_its_standbys(tmp_path: Path) -> None:
         assert found["epoch"][0] == "warning"
 
 
+@pytest.mark.slow
 def test_compose_file() -> None:
     """Each setting with which the example's container starts the server is one that PostgreSQL knows."""
     servers.need_server()

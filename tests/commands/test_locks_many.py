@@ -68,6 +68,7 @@ def hold_many(tmp_path: Path) -> Iterator[Callable[[int], dict[int, str]]]:
         os.unlink(gate)
 
 
+@pytest.mark.slow
 def test_many(
     host: Host,
     hold_many: Callable[[int], dict[int, str]],

@@ -30,6 +30,7 @@ def once(place: Place, *words: str | Path) -> subprocess.CompletedProcess[str]:
     return place.call([*factories.PROGRAM, "once", *map(str, words)])
 
 
+@pytest.mark.slow
 @modes
 def test_only_where_it_is_missing(place: Place, mode: str) -> None:
     """The command runs where PATH is missing, and not where it is there; its exit code is the exit code."""

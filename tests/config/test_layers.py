@@ -269,6 +269,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["lock-policy.toml", "pyproject.toml"])
 @pytest.mark.parametrize("kind", ["loop", "dangling", "fifo", "directory"])
 def test_no_regular_file(tmp_path: Path, file: str, kind: str) -> None:
@@ -372,6 +373,7 @@ def test_anothers_checkout(tmp_path: Path) -> None:
     assert said(asked) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["lock-policy.toml", "pyproject.toml"])
 def test_unreadable(tmp_path: Path, file: str) -> None:
     """A file that this user may not read is an error: another rule than the one written must not decide."""

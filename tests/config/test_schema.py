@@ -50,6 +50,7 @@ def test_the_files_are_fresh(name: str, capsys: pytest.CaptureFixture[str]) -> N
     assert fresh, f"stale: policy schema {' '.join(FILES[name])} > schemas/{name}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_they_are_schemas(name: str) -> None:
     """check-jsonschema finds them to be valid draft-07."""
@@ -137,6 +138,7 @@ def _accepts(part: dict[str, Any], value: object) -> bool:
 PATTERNS = st.text("ab/[]!^-*?~.é", max_size=12)
 
 
+@pytest.mark.slow
 @given(PATTERNS)
 @settings(max_examples=1000)
 def test_the_rule_of_path_patterns(pattern: str) -> None:
@@ -146,6 +148,7 @@ def test_the_rule_of_path_patterns(pattern: str) -> None:
     assert _accepts(dict(PATHS.schema), pattern) is (wrong is None)
 
 
+@pytest.mark.slow
 @given(PATTERNS)
 @settings(max_examples=1000)
 def test_the_rule_of_other_patterns(pattern: str) -> None:
@@ -201,6 +204,7 @@ def test_generated_files_are_right_and_wrong() -> None:
     assert all(VALIDATOR.is_valid(right(seed)) for seed in range(300))
 
 
+@pytest.mark.slow
 @given(st.text(" ,<>=!~.*+-_v0123456789abcdeprost", max_size=14))
 @settings(max_examples=2_000)
 def test_specifiers(text: str) -> None:

@@ -72,6 +72,7 @@ def test_checker_believes_only_what_came_before() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_killed_holder(tmp_path: Path) -> None:
     """The lock of a killed holder is free within a second."""
     path = str(tmp_path / ".lock")
@@ -116,6 +117,7 @@ def test_killed_wrapper(tmp_path: Path, way: str) -> None:
     wrapper.communicate()
 
 
+@pytest.mark.slow
 def test_killed_group(tmp_path: Path) -> None:
     """When a whole process group is killed, waiters included, the lock is free and nobody of it still queues."""
     path = str(tmp_path / ".lock")

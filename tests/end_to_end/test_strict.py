@@ -85,6 +85,7 @@ def test_killed_while_the_command_goes_on(place: Place) -> None:
     process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_ended_by_a_signal(place: Place, number: signal.Signals) -> None:
     """A signal ends the command, and nothing of the lock is left."""
@@ -212,6 +213,7 @@ else:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["sync", "async"])
 def test_programs(place: Place, how: str) -> None:
     """A program holds it, enters again, lets its commands join, and keeps `policy run` out."""
@@ -310,6 +312,7 @@ def test_broken_from_another_host(place: Place) -> None:
     assert place.call(on(here, place, "true", options=("--timeout", "1"))).returncode == 0
 
 
+@pytest.mark.slow
 def test_imported_only_where_it_is_wanted(place: Place) -> None:
     """Without a strict lock in the plan, `policy run` does not import filelock."""
     for rule in ("local", "strict"):

@@ -43,6 +43,7 @@ def policy(place: Place, *words: str | Path, **variables: str) -> subprocess.Com
 # The files themselves
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", [NIX, CI], ids=lambda file: file.name)
 def test_own_tests_pass(place: Place, file: Path) -> None:
     """The tests in an example's file pass, and reach each of its rules."""
@@ -106,6 +107,7 @@ def test_nix_in_a_shell(place: Place) -> None:
 # CI
 
 
+@pytest.mark.slow
 def test_ci_in_an_image(place: Place) -> None:
     """As the system's file it decides for what goes into the image, and gives the timeout."""
     factories.written(place.directory / "etc/lock-policy/lock-policy.toml", CI.read_text())

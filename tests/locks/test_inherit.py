@@ -142,6 +142,7 @@ with locks.hold([path]) as held:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not proc.has_locks(), reason="needs /proc")
 @pytest.mark.parametrize(
     ("threads", "inherited", "waits"), [("1", "", False), ("2", "", True), ("1", "yes", False), ("2", "yes", False)]

@@ -92,6 +92,7 @@ def made(path: str, mode: int = 0o644) -> None:
     os.chmod(path, mode)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["unnamed", "named"])
 def test_first_creation_races(crossroads: str, how: str) -> None:
     """Four users with four umasks who make 500 lock files at the same time always get each of them."""

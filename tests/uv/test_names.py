@@ -193,6 +193,7 @@ def test_real_uv_makes_this_file(every_uv: Path, tmp_path: Path, folder: str, ho
     assert _made_by(every_uv, python, environ) == [names.interpreter_lock(str(python), environ)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="TMPDIR is POSIX's")
 @pytest.mark.parametrize("value", ["", "rel"])
 def test_real_uv_takes_tmpdir_verbatim(every_uv: Path, tmp_path: Path, value: str) -> None:
