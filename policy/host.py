@@ -9,7 +9,10 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 # O_NONBLOCK: opening a FIFO that took the place of the file since it was looked at must not wait for a writer
 _FLAGS = (
@@ -121,6 +124,33 @@ def beginning(path: str, most: int) -> bytes:
         os.close(descriptor)
 
 
+def through(path: str, flags: int, look: Callable[[int], T]) -> T:
+    """What a look through a descriptor says, which is closed again whatever interrupts.
+
+    Args:
+        path: What is opened.
+        flags: Of open(2).
+        look: Is given the descriptor.
+
+    Raises:
+        OSError: It cannot be opened, or looked at.
+    """
+    opened: list[int] = []
+    try:
+        opened.extend(map(os.open, (path,), (flags,)))  # no exception of a signal handler comes in between
+        return look(opened[0])
+    finally:
+        try:
+            _close(opened)
+        finally:
+            _close(opened)  # if one came before the first was at its end
+
+
+def _close(opened: list[int]) -> None:
+    for _ in map(os.close, map(list.pop, (opened,) if opened else ())):
+        pass
+
+
 def process_file(path: str) -> bytes:
     """A file of /proc; empty where there is none. Not opened as text, which may import an encoding.
 
@@ -130,14 +160,11 @@ def process_file(path: str) -> bytes:
     Raises:
         OSError: It is there and cannot be read.
     """
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        return through(path, flags, lambda descriptor: content(descriptor, sys.maxsize))
     except FileNotFoundError:
         return b""
-    try:
-        return content(descriptor, sys.maxsize)
-    finally:
-        os.close(descriptor)
 
 
 def descriptor_facts(descriptor: int) -> dict[str, str]:
@@ -154,6 +181,22 @@ def descriptor_facts(descriptor: int) -> dict[str, str]:
         name, _, value = line.partition(":")
         facts[name] = value.strip()
     return facts
+
+
+def mount_number(path: str) -> str:
+    """The number of the mount that a path lies on; "" where there is no /proc.
+
+    The longest mount point alone is wrong where a later mount higher up hides it.
+
+    Args:
+        path: It.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    if sys.platform != "linux":
+        return ""
+    return through(path, os.O_PATH | os.O_CLOEXEC, lambda descriptor: descriptor_facts(descriptor).get("mnt_id", ""))
 
 
 def mounts(number: str = "") -> Iterator[tuple[str, ...]]:

@@ -14,13 +14,6 @@ import sys
 
 from policy import host
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeVar
-
-    T = TypeVar("T")
-
 _MANY = 1024  # environments that are remembered
 _MOST_LINKS = 40  # the kernel's limit
 # Of these the kernel shows each mounted part as if it were the whole; the source says which part.
@@ -64,9 +57,7 @@ def _in_file_system(folder: str, rest: str) -> tuple[str, bool]:
     """
     if sys.platform != "linux":
         return os.path.join(folder, rest), True
-    number = _through(
-        folder, os.O_PATH | os.O_CLOEXEC, lambda descriptor: host.descriptor_facts(descriptor).get("mnt_id")
-    )
+    number = host.mount_number(folder)
     for _, device, part, point, _, kind, source, _ in host.mounts(number) if number else ():
         place = source.rstrip("/") if kind in _REMOTE else device
         inside = os.path.join(part, folder[len(point) :].lstrip("/"), rest)
@@ -83,7 +74,7 @@ def real_folder(path: str) -> tuple[int, int] | None:
     if sys.platform != "linux":
         return None
     try:
-        return _through(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, lambda descriptor: _real(path, descriptor))
+        return host.through(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, lambda descriptor: _real(path, descriptor))
     except (OSError, ValueError):
         return None
 
@@ -94,24 +85,6 @@ def _real(path: str, descriptor: int) -> tuple[int, int] | None:
         return None
     seen = os.fstat(descriptor)
     return seen.st_dev, seen.st_ino
-
-
-def _through(path: str, flags: int, look: Callable[[int], T]) -> T:
-    """What a look through a descriptor says, which is closed again whatever interrupts."""
-    opened: list[int] = []
-    try:
-        opened.extend(map(os.open, (path,), (flags,)))  # no exception of a signal handler comes in between
-        return look(opened[0])
-    finally:
-        try:
-            _close(opened)
-        finally:
-            _close(opened)  # if one came before the first was at its end
-
-
-def _close(opened: list[int]) -> None:
-    for _ in map(os.close, map(list.pop, (opened,) if opened else ())):
-        pass
 
 
 def real_path(path: str) -> str:

@@ -160,22 +160,11 @@ def _fuse(mount: Mount) -> str | None:
 
 
 def _identity(path: str) -> str:
-    """The number of the mount that a path lies on, or "".
-
-    The longest mount point alone is wrong where a later mount higher up hides it.
-    """
-    if sys.platform != "linux":
-        return ""
+    """The number of the mount that a path lies on, or ""."""
     try:
-        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        return host.mount_number(path)
     except OSError:
         return ""
-    try:
-        return host.descriptor_facts(descriptor).get("mnt_id", "")
-    except OSError:
-        return ""
-    finally:
-        os.close(descriptor)
 
 
 def _mounted_on_macos() -> list[Mount]:

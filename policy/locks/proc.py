@@ -33,20 +33,14 @@ def identity(path: str, table: Mapping[str, tuple[int, int]] | None = None) -> I
     """
     if sys.platform != "linux":
         return None
+    flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        seen = os.fstat(descriptor)
-        facts = host.descriptor_facts(descriptor)
+        seen, facts = host.through(path, flags, lambda number: (os.fstat(number), host.descriptor_facts(number)))
         inode = int(facts.get("ino") or seen.st_ino)  # since Linux 5.14
         number = facts.get("mnt_id", "")
         device = (mounts(number) if table is None else table).get(number)
     except OSError:
         return None
-    finally:
-        os.close(descriptor)
     return (*(device or (os.major(seen.st_dev), os.minor(seen.st_dev))), inode)
 
 
@@ -176,10 +170,14 @@ def passes_on(pid: int, file: Identity) -> bool:
         numbers = os.listdir(f"/proc/{pid}/fdinfo")
     except OSError:
         return True
-    found = [number for number in numbers if _lock_of(pid, number)[0] == file]
-    flags = (line.split() for number in found for line in lines(f"/proc/{pid}/fdinfo/{number}"))
-    kept = [int(words[1], 8) & getattr(os, "O_CLOEXEC", 0) for words in flags if words[:1] == ["flags:"]]
+    kept = [kept for number in numbers if _lock_of(pid, number)[0] == file for kept in _keeps(pid, number)]
     return not kept or not all(kept)
+
+
+def _keeps(pid: int, number: str | None) -> list[bool]:
+    """Whether a process keeps a descriptor from its commands; nothing where it is closed by now."""
+    flags = [line.split()[1] for line in lines(f"/proc/{pid}/fdinfo/{number}") if line.startswith("flags:")]
+    return [bool(int(flag, 8) & getattr(os, "O_CLOEXEC", 0)) for flag in flags]
 
 
 def files(pid: int) -> dict[Identity, str] | None:
@@ -210,9 +208,8 @@ def may_give_up(pid: int, file: Identity) -> bool:
     held = files(pid)
     if held is None:
         return False
-    flags = [line.split()[1] for line in lines(f"/proc/{pid}/fdinfo/{held.get(file)}") if line.startswith("flags:")]
     # What `policy run` passes on to a command is held until that ends. None at all: given up since it was looked at.
-    return all(int(flag, 8) & getattr(os, "O_CLOEXEC", 0) for flag in flags)
+    return all(_keeps(pid, held.get(file)))
 
 
 def ancestors(pid: int) -> list[int]:
