@@ -1,6 +1,6 @@
 """A lock beside the environment that needs no flock: filelock's `StrictSoftFileLock`.
 
-Its holder is whoever published a record in a folder there, with hard links that the file server makes atomically. So it
+The holder publishes a record in a folder there, with hard links that the file server makes atomically. So it
 reaches every host that sees the folder. No kernel takes it away from a process that dies: the record stays, and keeps
 everybody out, until `policy locks --break` removes it. `policy run` therefore stays beside its command, and releases.
 """

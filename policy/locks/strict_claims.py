@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _OLDEST = (4, 2, 1)  # older ones let another user end a lock that is held (CVE-2026-112908, CVE-2026-112911)
 FOLDER = ".filelock"  # what filelock appends to the name of the lock
 _CLAIMS = "claims"
-_HELD = "held-v1-{}.claim"
 _BOOT = 64  # bits of a process's start on Linux; above them filelock keeps the boot's own number
 _STARTED = 19  # of the fields after the name in /proc/PID/stat: clock ticks since the boot (proc_pid_stat(5))
 _NAMESPACE = "?pidns-"  # filelock's mark behind the host's name for any PID namespace but the host's own
@@ -95,13 +94,23 @@ def unheld(path: str) -> StrictSoftFileLock:
 
 
 def _mode(folder: str) -> int:
-    """The mode of the files: whoever may write the folder that they lie in may take the lock."""
+    """The mode of the files: who may write their folder may take the lock."""
     try:
         above = os.stat(folder).st_mode
     except (OSError, ValueError):
         return 0o600  # said when it is taken
     write = above & 0o022
     return 0o600 | write | write << 1 | above & 0o044
+
+
+def _name(state: str, token: str) -> str:
+    """The name of a record, as filelock gives it."""
+    return f"{state}-v1-{token}.claim"
+
+
+def _record(path: str, name: str) -> str:
+    """Where a record of a lock lies."""
+    return os.path.join(path + FOLDER, _CLAIMS, name)
 
 
 def attempt(lock: StrictSoftFileLock) -> bool:
@@ -137,9 +146,8 @@ def _is_of_another(lock: StrictSoftFileLock) -> bool:
     """
     if sys.platform == "win32" or os.geteuid() == 0:
         return False
-    folder = os.path.join(lock.lock_file + FOLDER, _CLAIMS)
     try:
-        return any(os.lstat(os.path.join(folder, claim.name)).st_uid != os.geteuid() for claim in lock.claims)
+        return any(os.lstat(_record(lock.lock_file, claim.name)).st_uid != os.geteuid() for claim in lock.claims)
     except OSError:
         return False  # gone meanwhile, or said when it is taken
 
@@ -170,7 +178,7 @@ def refused(path: str, error: Exception) -> LockUnavailable:
 
 
 def _make_folder(path: str) -> None:
-    """Makes the folder of the records, as open as the one that it lies in, whatever the umask.
+    """Makes the folder of the records, as open as the folder around it, whatever the umask.
 
     Under another name first: filelock's own would be closed to a colleague for an instant, or for ever.
     """
@@ -213,8 +221,7 @@ def _open_to_others(path: str, token: str) -> None:
     if sys.platform == "win32":
         return
     mode = _mode(os.path.dirname(path)) & ~0o022
-    folder = os.path.join(path + FOLDER, _CLAIMS)
-    for file in (path, *(os.path.join(folder, f"{state}-v1-{token}.claim") for state in ("intent", "held"))):
+    for file in (path, *(_record(path, _name(state, token)) for state in ("intent", "held"))):
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             seen = os.fstat(descriptor)
@@ -225,7 +232,7 @@ def _open_to_others(path: str, token: str) -> None:
 
 
 def holding_token(lock: StrictSoftFileLock) -> str:
-    """The token of whoever holds a lock, "" where nobody does or what lies there is not understood."""
+    """The token of the holder of a lock, "" where there is none or its record is not understood."""
     try:
         return next((claim.token for claim in lock.claims if claim.state == "held"), "")
     except OSError:
@@ -241,7 +248,7 @@ def is_there(path: str, token: str) -> bool:
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
-        os.close(os.open(os.path.join(path + FOLDER, _CLAIMS, _HELD.format(token)), flags))
+        os.close(os.open(_record(path, _name("held", token)), flags))
     except OSError:
         return False
     return True
@@ -289,9 +296,8 @@ def owners(path: str) -> tuple[Owner, ...]:
     found: dict[tuple[str, int, int | None], list[StrictSoftFileClaim]] = {}
     for claim in claims:  # by name, so that "held" comes before "intent"
         found.setdefault((claim.hostname, claim.pid, claim.start), []).append(claim)
-    folder = os.path.join(path + FOLDER, _CLAIMS)
     return tuple(
-        Owner(*of, tuple(claim.name for claim in claims), *_published(os.path.join(folder, claims[0].name)))
+        Owner(*of, tuple(claim.name for claim in claims), *_published(_record(path, claims[0].name)))
         for of, claims in found.items()
     )
 
@@ -357,7 +363,7 @@ def _here() -> tuple[str, int]:
 
 
 def _runs(pid: int, start: int | None) -> bool | None:
-    """Whether a process of this host runs, and is the one that was started then."""
+    """Whether the process of this host that was started then still runs."""
     if sys.platform == "win32":
         return None  # os.kill would end it
     try:
