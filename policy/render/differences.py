@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from policy.escape import printable
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from policy.checks.diff import Difference, Region, Side
+    from policy.checks.log_lines import Logged
     from policy.checks.replay import Change
     from policy.rules.rule import Rule
 
@@ -67,7 +69,7 @@ def _record(difference: Difference) -> dict[str, Any]:
         "differs": difference.differs,
         "complete": difference.complete and not difference.open,
         "regions": [
-            {"example": str(region.example), "old": _side(region.before), "new": _side(region.after)}
+            {"example": str(region.example), "old": side(region.before), "new": side(region.after)}
             for region in difference.regions
         ],
         "not_proven": [{"old": record.rule(old), "new": record.rule(new)} for old, new in difference.open],
@@ -75,9 +77,15 @@ def _record(difference: Difference) -> dict[str, Any]:
     }
 
 
-def _side(side: Side) -> dict[str, Any]:
-    effect = {key: value for key, value in side.effect.items() if key != "lock"}
-    return {"rule": record.rule(side.rule), "plan": list(side.plan), "excluded": list(side.excluded), **effect}
+def side(one: Side | Logged) -> dict[str, Any]:
+    """What decided and what it did, as JSON has it.
+
+    Args:
+        one: A decision of now, or of a log, where the rule is a record already.
+    """
+    rule = dict(one.rule) if isinstance(one.rule, Mapping) else record.rule(one.rule)
+    effect = {key: value for key, value in one.effect.items() if key != "lock"}
+    return {"rule": rule, "plan": list(one.plan), "excluded": list(one.excluded), **effect}
 
 
 def _label(rule: Rule) -> str:
@@ -99,7 +107,7 @@ def aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def sides(region: Region | Change) -> Iterator[tuple[str, str]]:
-    """What was and what is, by its name; what is the same in both is left out but for the plan and who is kept out.
+    """What was and what is, by its name. Apart from the plan and who is kept out, only what differs.
 
     Args:
         region: Where it differs.

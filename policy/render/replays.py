@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from policy.escape import printable
 from policy.render import record
-from policy.render.differences import aligned, sides
+from policy.render.differences import aligned, side, sides
 from policy.render.style import BOLD, paint
 
 if TYPE_CHECKING:
@@ -82,12 +82,8 @@ def as_json(replay: Replay) -> str:
 
 
 def _change(change: Change) -> dict[str, Any]:
-    before, after = change.before, change.after
-    old = {"rule": dict(before.rule), "plan": list(before.plan), "excluded": list(before.excluded)}
-    new = {"rule": record.rule(after.rule), "plan": list(after.plan), "excluded": list(after.excluded)}
-    effects = ({key: value for key, value in one.effect.items() if key != "lock"} for one in (before, after))
-    sides = [{**side, **effect} for side, effect in zip((old, new), effects, strict=True)]
-    return {"lines": change.lines, "example": str(change.example), "old": sides[0], "new": sides[1]}
+    example = str(change.example)
+    return {"lines": change.lines, "example": example, "old": side(change.before), "new": side(change.after)}
 
 
 REPLAY_FORMATS: dict[str, Callable[[Replay], str]] = {"json": as_json}
