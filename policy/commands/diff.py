@@ -25,10 +25,8 @@ def arguments(parser: Parser) -> None:
     parser.add_argument(
         "new", metavar="NEW", nargs="?", help="the same; absent, with git:REV: the file here, else the project's own"
     )
-    parser.add_argument(
-        "--layer",
-        choices=[layer.name for layer in layers.LAYERS],
-        help="judge both as files of this layer; absent: the layer in whose place NEW stands, else project",
+    options.layer(
+        parser, "judge both as files of this layer; absent: the layer in whose place NEW stands, else project"
     )
     parser.add_argument("--output-format", choices=("text", *DIFFERENCE_FORMATS), default="text", help="default: text")
     options.color(parser)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from policy.commands import options
 from policy.config import layers
 from policy.errors import UsageError
 
@@ -20,10 +21,8 @@ def arguments(parser: Parser, help: str) -> None:
         help: What the command does with files, and without.
     """
     parser.add_argument("files", metavar="FILE", nargs="*", help=help)
-    parser.add_argument(
-        "--layer",
-        choices=[layer.name for layer in layers.LAYERS],
-        help="judge FILE as a file of this layer; absent: the layer in whose place FILE stands, else project",
+    options.layer(
+        parser, "judge FILE as a file of this layer; absent: the layer in whose place FILE stands, else project"
     )
 
 

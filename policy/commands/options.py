@@ -57,6 +57,18 @@ def settings(parser: Parser) -> None:
     )
 
 
+def layer(parser: Parser, help: str) -> None:
+    """As which layer files are judged.
+
+    Args:
+        parser: Of the command.
+        help: Which files, and what counts without it.
+    """
+    from policy.config.layers import LAYERS
+
+    parser.add_argument("--layer", choices=[one.name for one in LAYERS], help=help)
+
+
 def color(parser: Parser) -> None:
     """Whether results are coloured."""
     parser.add_argument_group("output").add_argument(

@@ -21,10 +21,8 @@ def arguments(parser: Parser) -> None:
     from policy.render.replays import REPLAY_FORMATS
 
     parser.add_argument("log", metavar="LOG", help="a file that LOCK_POLICY_LOG named while locks were taken")
-    parser.add_argument(
-        "--layer",
-        choices=[layer.name for layer in layers.LAYERS],
-        help="judge the file of --config-file as one of this layer, alone; absent: as every command takes it",
+    options.layer(
+        parser, "judge the file of --config-file as one of this layer, alone; absent: as every command takes it"
     )
     parser.add_argument("--output-format", choices=("text", *REPLAY_FORMATS), default="text", help="default: text")
     options.configuration(parser)
