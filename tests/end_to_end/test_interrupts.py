@@ -40,7 +40,10 @@ while interrupts < wanted:
                 pass
     except KeyboardInterrupt:
         interrupts += 1
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:  # one more came before that, after a pause of this process
+        signal.setitimer(signal.ITIMER_REAL, 0)
     held += bool(open_file._opened or owners._owners)
 print(interrupts, held, len(os.listdir("/dev/fd")) - len(before))
 """
