@@ -29,6 +29,8 @@ from tests.exclusion import violations
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+if sys.platform != "linux":
+    raise ImportError("these suites use namespaces, strace and /proc")
 
 _BEGIN = time.monotonic()
 
@@ -116,8 +118,6 @@ def tried(name: str, step: Callable[[], Row]) -> Row:
 
 def soak(size: Size) -> Row:
     """Processes of several threads that are killed at random and started again."""
-    if sys.platform == "win32":
-        raise NotImplementedError
     acquisitions, kills = size.soak
     os.environ.update(LOCK_POLICY_SOAK_ACQUISITIONS=str(acquisitions), LOCK_POLICY_SOAK_SIGNALS=str(kills))
     from tests.end_to_end import test_soak  # reads the variables
@@ -135,8 +135,6 @@ def soak(size: Size) -> Row:
 
 def plans(size: Size) -> Row:
     """The same with callers of other rules, layers, spellings and users."""
-    if sys.platform == "win32":
-        raise NotImplementedError
     from tests.end_to_end import test_soak
 
     acquisitions, kills = size.plans
@@ -153,8 +151,6 @@ def plans(size: Size) -> Row:
 
 def readers(size: Size) -> Row:
     """Readers and writers that are killed."""
-    if sys.platform == "win32":
-        raise NotImplementedError
     from tests.end_to_end import test_readers_killed
 
     entries, kills = size.readers
@@ -178,8 +174,6 @@ def figures(test: Callable[..., object], *arguments: Any) -> list[int]:
 
 def faults(size: Size) -> Row:
     """Failures injected into the system calls of the lock path."""
-    if sys.platform == "win32":
-        raise NotImplementedError
     from tests.end_to_end import test_faults
 
     what, target = "failures injected into the system calls of the lock path", "0 failed open"
@@ -220,8 +214,6 @@ def faults(size: Size) -> Row:
 
 def few_descriptors(size: Size) -> Row:
     """Descriptors that run out."""
-    if sys.platform == "win32":
-        raise NotImplementedError
     from tests.end_to_end import test_faults
 
     limits = range(3, 41) if size.thorough else range(3, 41, 4)
@@ -239,8 +231,6 @@ def few_descriptors(size: Size) -> Row:
 
 def state_machine(size: Size) -> Row:
     """The state machine of the tests, with a counter."""
-    if sys.platform == "win32":
-        raise NotImplementedError
     from hypothesis import settings
     from hypothesis.stateful import invariant, run_state_machine_as_test
 
@@ -270,8 +260,6 @@ def state_machine(size: Size) -> Row:
 
 def hosts(size: Size) -> list[Row]:
     """Locks on a PostgreSQL server: killed holders, and hosts that are cut off."""
-    if sys.platform != "linux":
-        raise NotImplementedError
     from tests.end_to_end import test_cluster
 
     good = f"≥ {size.kills} kills, 0 overlaps"
@@ -305,8 +293,6 @@ def hosts(size: Size) -> list[Row]:
 @contextlib.contextmanager
 def server(encrypted: bool) -> Iterator[tuple[Any, Any]]:
     """A server of the tests' own, and those who work under its locks."""
-    if sys.platform != "linux":
-        raise NotImplementedError
     from tests.end_to_end import test_cluster
 
     with contextlib.ExitStack() as stack:

@@ -278,16 +278,21 @@ class CountedLock(FileLock):
 '''
 
 
-def test_kind_of_lock(copy: Copy) -> None:
-    """A kind of lock is a module in `locks/`, and what a location in `rules/plan.py` makes of it."""
-    copy.add("locks/counted.py", KIND)
-    location = LOCATION.replace("FileLock(", "CountedLock(").replace('"above": above', '"counted": above')
-    copy.edit("rules/plan.py", REGISTRY, location)
+def register(copy: Copy, location: str, kind: str) -> None:
+    """Lets a location take a kind of lock, whose module has the location's name."""
+    made = LOCATION.replace("FileLock(", f"{kind}(").replace('"above": above', f'"{location}": above')
+    copy.edit("rules/plan.py", REGISTRY, made)
     copy.edit(
         "rules/plan.py",
         r"^from policy\.locks\.file import FileLock$",
-        r"\g<0>\nfrom policy.locks.counted import CountedLock",
+        rf"\g<0>\nfrom policy.locks.{location} import {kind}",
     )
+
+
+def test_kind_of_lock(copy: Copy) -> None:
+    """A kind of lock is a module in `locks/`, and what a location in `rules/plan.py` makes of it."""
+    copy.add("locks/counted.py", KIND)
+    register(copy, "counted", "CountedLock")
     rule(copy, '[[rules]]\nlock = "counted"\n')
     expected = {"purpose": "beside", "kind": "counted", "path": str(copy.place / "above.lock")}
     assert expected in json.loads(copy.run("explain", "--output-format", "json"))["plan"]
@@ -344,13 +349,7 @@ class LastingLock(FileLock):
 def test_lock_that_outlives_its_holder(copy: Copy) -> None:
     """`policy run` stays to release a lock that says that nobody else does, and messages end with its advice."""
     copy.add("locks/lasting.py", LASTING)
-    location = LOCATION.replace("FileLock(", "LastingLock(").replace('"above": above', '"lasting": above')
-    copy.edit("rules/plan.py", REGISTRY, location)
-    copy.edit(
-        "rules/plan.py",
-        r"^from policy\.locks\.file import FileLock$",
-        r"\g<0>\nfrom policy.locks.lasting import LastingLock",
-    )
+    register(copy, "lasting", "LastingLock")
     rule(copy, '[[rules]]\nlock = "lasting"\n')
     folder = copy.place / "above.lock.d"
     copy.run("run", "--", "test", "-d", str(folder))
