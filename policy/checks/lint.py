@@ -133,7 +133,7 @@ def judge(files: Sequence[Configuration], *, together: bool) -> list[Finding]:
 
     Args:
         files: The strongest first.
-        together: Whether they are those that apply here; else the one that there is is judged as if it were alone.
+        together: Whether they all apply here; else there is a single file, judged as if it were alone.
     """
     entries = _chain(files, together=together)
     everything = Reach([entry.rule for entry in entries])

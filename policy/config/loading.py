@@ -221,7 +221,7 @@ class Rules:
         return found
 
     def _chain(self, query: layers.Query) -> PlainChain:
-        """The rules of the files that a query leads to; the project of the query is then the one that was found."""
+        """The rules of the files that a query leads to; sets the query's project to what was found."""
         found = layers.find(query)
         key = tuple(source.fingerprint for source in found)
         chain = self._compiled.get(key)

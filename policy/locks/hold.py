@@ -316,7 +316,7 @@ def _deadline(
 
 
 def _settled(held: Held, lock: Lock, start: float) -> bool:
-    """Whether a lock that was taken is the one that others look for; it is noted then, else released.
+    """Whether others look for the lock that was taken; it is noted then, else released.
 
     `uv venv` may have deleted it meanwhile: others lock the new one by now, so that one is needed.
     """

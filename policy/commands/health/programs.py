@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FAILS = ((0, 7, 12), (0, 7, 18))
 _GIVES_UP = (0, 9, 16)
 _DEFAULT = 300  # seconds
-_LONG = 24 * 60 * 60  # seconds: whoever waits that long is looked after by somebody
+_LONG = 24 * 60 * 60  # seconds: somebody chose a wait that long
 
 
 def uv(surroundings: Surroundings) -> Iterator[Finding]:
