@@ -405,6 +405,29 @@ def folder(environ: Mapping[str, str], variable: str, below_home: str) -> str:
     return os.path.join(base, below_home) if os.path.isabs(base) else ""
 
 
+def upward(folder: str) -> Iterator[str]:
+    """A folder and all above it, the nearest first.
+
+    Args:
+        folder: Absolute.
+    """
+    above = os.path.dirname(folder)
+    while above != folder:
+        yield folder
+        folder, above = above, os.path.dirname(above)
+    yield folder
+
+
+def nearest(folder: str, name: str) -> str:
+    """The nearest folder with a file of a name, going up; "" where there is none.
+
+    Args:
+        folder: Where the search begins, absolute.
+        name: The file's.
+    """
+    return next((one for one in upward(folder) if os.path.isfile(os.path.join(one, name))), "")
+
+
 def config_folders(environ: Mapping[str, str]) -> list[str]:
     """The system's folders of configuration, the strongest first: `XDG_CONFIG_DIRS` as the XDG specification has it.
 
@@ -413,6 +436,12 @@ def config_folders(environ: Mapping[str, str]) -> list[str]:
     """
     configured = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
     return [base for base in configured.split(":") if os.path.isabs(base)]
+
+
+def program_name(path: str) -> str:
+    """The name of a program, without `.exe`."""
+    name = os.path.basename(path)
+    return (name.lower() if os.name == "nt" else name).removesuffix(".exe")
 
 
 def programs(environ: Mapping[str, str], *names: str) -> Iterator[str]:

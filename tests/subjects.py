@@ -349,7 +349,7 @@ def _uv(place: Place, program: list[str], source: str, timeout: float | None) ->
 def _uv_files(place: Place, environ: Mapping[str, str]) -> list[str]:
     if os.path.exists(os.path.join(place.root, "pyvenv.cfg")):
         return [place.file]
-    return [names.interpreter_lock(place.interpreter, environ)]
+    return [names.path_lock(place.interpreter, environ)]
 
 
 def _flock(place: Place, program: list[str], source: str, timeout: float | None) -> list[str]:

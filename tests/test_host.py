@@ -121,6 +121,20 @@ def test_config_folders(value: str | None, expected: list[str]) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+def test_upward(tmp_path: Path) -> None:
+    """A folder, then each that it lies in, up to the root; the nearest that holds a file of a name is found."""
+    assert list(host.upward("/a/b")) == ["/a/b", "/a", "/"]
+    assert list(host.upward("/")) == ["/"]
+    inner = tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    (tmp_path / "outer" / "a.toml").touch()
+    (inner / "b.toml").touch()
+    (inner / "c.toml").mkdir()
+    assert host.nearest(str(inner), "a.toml") == str(tmp_path / "outer")
+    assert host.nearest(str(inner), "b.toml") == str(inner)
+    assert host.nearest(str(inner), "c.toml") == ""
+
+
 def test_programs(tmp_path: Path) -> None:
     """Programs are found folder by folder, in absolute folders, where they are executable files."""
     for name in ("a/one", "b/one", "b/two", "c/one"):

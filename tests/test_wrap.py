@@ -86,15 +86,15 @@ def test_one_spelling_is_left_to_uv(tmp_path: Path) -> None:
     python = str(tmp_path / "python3")
     environ = {"TMPDIR": str(tmp_path)}
     command, decision = _decided(f"uv pip install -p {python} x", tmp_path, environ)
-    own = names.interpreter_lock(python, environ)
+    own = names.path_lock(python, environ)
     assert treatment(command, decision).left == {own}
     assert {lock.name for lock in decision.plan} - {own} == {
         decision.plan[0].name,
-        names.interpreter_lock(str(tmp_path / "python"), environ),
+        names.path_lock(str(tmp_path / "python"), environ),
     }
     by_path = {**environ, "PATH": str(tmp_path)}
     treated = treatment(*_decided("uv pip install --system x", tmp_path, by_path))
-    assert treated.left == {own, names.interpreter_lock(str(tmp_path / "python"), environ)}
+    assert treated.left == {own, names.path_lock(str(tmp_path / "python"), environ)}
 
 
 def test_environment_reached_through_a_link(tmp_path: Path, project: Path) -> None:

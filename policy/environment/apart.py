@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from policy import host
 from policy.environment.change import Change
 
 TYPE_CHECKING = False
@@ -9,19 +10,14 @@ if TYPE_CHECKING:
     from policy.environment.wrappers import Words
 
 
-def nox(command: Words) -> Change:
-    """Nothing of the surrounding environment.
-
-    Args:
-        command: A nox command line.
-    """
-    return Change(command, None, "nox", apart="nox works in environments of its own")
-
-
 def tox(command: Words) -> Change:
     """Nothing of the surrounding environment.
 
     Args:
-        command: A tox command line.
+        command: A command line of tox or nox.
     """
-    return Change(command, None, "tox", apart="tox works in environments of its own")
+    tool = "nox" if host.program_name(command.words[0]).startswith("nox") else "tox"
+    return Change(command, None, tool, apart=f"{tool} works in environments of its own")
+
+
+nox = tox

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from policy import host
 from policy.environment import wrappers
 from policy.environment.discovery import Environment, find, planned
 from policy.errors import EnvironmentNotFound
@@ -80,7 +81,7 @@ def of_program(command: Words) -> Environment | None:
         command: Its first word is the program; or it is a module, and `interpreter` runs it.
     """
     if command.interpreter:
-        found_by = f"{wrappers.name_of(command.interpreter)} -m {command.words[0]}"
+        found_by = f"{host.program_name(command.interpreter)} -m {command.words[0]}"
         return of_interpreter(command.interpreter, found_by, command, names_it=True)
     program = wrappers.on_path(command.words[0], command)
     if not program:
@@ -149,18 +150,4 @@ def at(root: str, found_by: str, command: Words, base: str | Callable[[], str] =
     if not found.exists:
         return planned(root, found_by, base)
     found.found_by = found_by
-    return found
-
-
-def into(found: Environment | None, directory: str, kind: str, found_by: str) -> Environment:
-    """The directory that an option names in place of an interpreter's own.
-
-    Args:
-        found: The environment of the interpreter that installs.
-        directory: Absolute.
-        kind: `target` or `prefix`.
-        found_by: The option.
-    """
-    found = found or planned(directory, found_by)
-    found.root, found.kind, found.found_by = directory, kind, found_by
     return found

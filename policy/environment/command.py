@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from policy import host
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -109,8 +111,7 @@ def installer(stem: str) -> Callable[[Words], Change | None]:
 
 def _stem(path: str) -> str:
     """The name of a program without a version: pip3.11 is pip."""
-    name = os.path.basename(path)
-    name = (name.lower() if os.name == "nt" else name).removesuffix(".exe")
+    name = host.program_name(path)
     return name.rstrip("0123456789.t") or name if name[:2] == "py" or name[:3] == "pip" else name
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
+from policy import host
 from policy.environment.change import Change, at
-from policy.environment.wrappers import name_of, on_path, options
+from policy.environment.wrappers import on_path, options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def conda(command: Words) -> Change:
     Args:
         command: A conda, mamba or micromamba command line.
     """
-    tool = name_of(command.words[0])
+    tool = host.program_name(command.words[0])
     leading, rest = options(command.words[1:], _VALUED, leading=True)
     inner = rest[1:] if rest[:1] == ["env"] else rest
     own, _ = options(inner[1:], _VALUED, leading=inner[:1] == ["run"])
@@ -116,16 +117,13 @@ def _workspace(folder: str, *, named: bool) -> str:
     """The folder of the nearest manifest, going up; "" where there is none."""
     if named:
         return folder if os.path.isdir(folder) else os.path.dirname(folder)
-    while True:
-        if any(os.path.isfile(os.path.join(folder, name)) for name in ("pixi.toml", "mojoproject.toml")):
-            return folder
+    for one in host.upward(folder):
+        if any(os.path.isfile(os.path.join(one, name)) for name in ("pixi.toml", "mojoproject.toml")):
+            return one
         try:
-            with open(os.path.join(folder, "pyproject.toml"), "rb") as file:
+            with open(os.path.join(one, "pyproject.toml"), "rb") as file:
                 if b"[tool.pixi" in file.read():
-                    return folder
+                    return one
         except OSError:
             pass
-        above = os.path.dirname(folder)
-        if above == folder:
-            return ""
-        folder = above
+    return ""

@@ -113,8 +113,21 @@ def find(
             root = _absolute(directory, cwd)
             if os.path.isfile(root):
                 raise EnvironmentNotFound(f"--{kind}: {root} is a file; name a directory")
-            found.root, found.kind, found.found_by = root, kind, f"--{kind}"
-            break
+            return into(found, root, kind, f"--{kind}")
+    return found
+
+
+def into(found: Environment | None, directory: str, kind: str, found_by: str) -> Environment:
+    """The directory that an option names in place of an interpreter's own.
+
+    Args:
+        found: The environment of the interpreter that installs.
+        directory: Absolute.
+        kind: `target` or `prefix`.
+        found_by: The option.
+    """
+    found = found or planned(directory, found_by)
+    found.root, found.kind, found.found_by = directory, kind, found_by
     return found
 
 
@@ -195,16 +208,12 @@ class _Search:
 
     def _near(self) -> Environment | None:
         """The virtual environment that the working directory lies in, or the nearest `.venv`; nothing is executed."""
-        folder = self.cwd
-        while True:
+        for folder in host.upward(self.cwd):
             # As uv: a working directory inside an environment means that environment.
             for root in (folder, os.path.join(folder, ".venv")):
                 if _seems_virtual(root):
                     return _virtualenv(_interpreter_in(root), root, ".venv")
-            above = os.path.dirname(folder)
-            if above == folder:
-                return None
-            folder = above
+        return None
 
     def _conda(self) -> Environment | None:
         """The active conda environment, if it holds Python: many do not."""

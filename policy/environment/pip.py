@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from policy.environment.change import Change, at, into, of_interpreter, of_program
+from policy.environment.change import Change, at, of_interpreter, of_program
+from policy.environment.discovery import into
 from policy.environment.wrappers import on_path, options
 from policy.variables import boolean
 

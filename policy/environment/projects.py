@@ -44,7 +44,7 @@ def poetry(command: Words) -> Change:
     if rest[0] == "self":
         return Change(command, of_program(command), operation)
     directory = next((given[name] for name in ("P", "project", "C", "directory") if given.get(name)), "")
-    root = _project(command.path(directory))
+    root = host.nearest(command.path(directory), "pyproject.toml")
     environ = command.environ
     if environ.get("VIRTUAL_ENV") and environ.get("CONDA_DEFAULT_ENV") != "base":
         return Change(command, at(command.path(environ["VIRTUAL_ENV"]), "VIRTUAL_ENV", command), operation)
@@ -105,9 +105,14 @@ def _setting(name: str, root: str, command: Words) -> Any:
     value = command.environ.get(f"POETRY_VIRTUALENVS_{name.replace('-', '_').upper()}")
     if value:
         return value if name == "path" else boolean(value)
+    return _configured(os.path.join(root, "poetry.toml"), "pypoetry", "virtualenvs", name, command)
+
+
+def _configured(own: str, folder: str, table: str, name: str, command: Words) -> Any:
+    """A setting of the project's file, else of the user's configuration; None where neither has it."""
     config = command.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    for path in (os.path.join(root, "poetry.toml"), command.path(os.path.join(config, "pypoetry", "config.toml"))):
-        found = _in(_toml(path), "virtualenvs", name)
+    for path in (own, command.path(os.path.join(config, folder, "config.toml"))):
+        found = _in(_toml(path), table, name)
         if found is not None:
             return found
     return None
@@ -126,7 +131,7 @@ def pdm(command: Words) -> Change:
         return Change(command, None, operation, apart="this pdm changes no environment")
     environ = command.environ
     named = given.get("p") or given.get("project") or environ.get("PDM_PROJECT") or ""
-    root = command.path(named) if named else _project(command.cwd)
+    root = command.path(named) if named else host.nearest(command.cwd, "pyproject.toml")
     if not root:
         return Change(command, None, operation, uncertain="pdm finds no pyproject.toml here")
     if rest[0] == "venv":
@@ -174,12 +179,7 @@ def _pdm_setting(name: str, root: str, command: Words) -> Any:
     value = command.environ.get(f"PDM_VENV_{name.upper()}")
     if value and name == "in_project":  # the location has no variable
         return boolean(value)
-    config = command.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    for path in (os.path.join(root, "pdm.toml"), command.path(os.path.join(config, "pdm", "config.toml"))):
-        found = _in(_toml(path), "venv", name)
-        if found is not None:
-            return found
-    return None
+    return _configured(os.path.join(root, "pdm.toml"), "pdm", "venv", name, command)
 
 
 def hatch(command: Words) -> Change:
@@ -201,7 +201,7 @@ def hatch(command: Words) -> Change:
         name = arguments[0]
     elif words[:1] not in (["run"], ["shell"]) and words not in (["env", "create"], ["env", "remove"], ["env", "run"]):
         return Change(command, None, operation, apart=f"{operation} works in environments of its own, or in none")
-    root = _project(command.cwd)
+    root = host.nearest(command.cwd, "pyproject.toml")
     if not root:
         return Change(command, None, operation, uncertain="hatch finds no pyproject.toml here")
     found = _hatch_environment(root, name, leading, command)
@@ -239,16 +239,6 @@ def _encoded(digest: bytes) -> str:
     from base64 import urlsafe_b64encode
 
     return urlsafe_b64encode(digest).decode()[:_DIGEST]
-
-
-def _project(folder: str) -> str:
-    """The nearest folder with a pyproject.toml, going up; "" where there is none."""
-    while not os.path.isfile(os.path.join(folder, "pyproject.toml")):
-        above = os.path.dirname(folder)
-        if above == folder:
-            return ""
-        folder = above
-    return folder
 
 
 def _metadata(root: str, tool: str) -> str:

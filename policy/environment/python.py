@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
+from policy import host
 from policy.environment.change import Change, at, of_interpreter
 from policy.environment.command import INSTALLERS, installer
-from policy.environment.wrappers import Words, name_of, on_path, options
+from policy.environment.wrappers import Words, module_of, on_path, options
 from policy.errors import UsageError
 
 _VIRTUALENV = (  # noqa: SIM905  (a line for each name tells nothing more)
@@ -23,7 +24,7 @@ def python(command: Words) -> Change | None:
     Args:
         command: A Python command line.
     """
-    module = _module(command.words)
+    module = module_of(command.words)
     program = command.words[0]
     if module and module[0] == "uv":
         return None
@@ -31,7 +32,7 @@ def python(command: Words) -> Change | None:
         interpreter = on_path(program, command)
         if not interpreter:
             return None
-        inner = Words(module, command.environ, command.cwd, (*command.through, name_of(program)), interpreter)
+        inner = Words(module, command.environ, command.cwd, (*command.through, host.program_name(program)), interpreter)
         return installer(module[0])(inner)
     if os.sep not in program:
         return Change(command, None) if command.through else None
@@ -39,28 +40,6 @@ def python(command: Words) -> Change | None:
 
 
 pypy = python
-
-
-def _module(words: tuple[str, ...]) -> tuple[str, ...]:
-    """The module that `-m` runs and its arguments, () where it runs something else."""
-    at_word = 1
-    while at_word < len(words) and words[at_word].startswith("-") and words[at_word] != "--":
-        word = words[at_word]
-        letters = "" if word.startswith("--") else word[1:]
-        # The first of these letters takes the rest of the word, or the next one.
-        place = min((letters.find(letter) for letter in "cmWX" if letter in letters), default=-1)
-        at_word += 1
-        if place < 0:
-            continue
-        value = letters[place + 1 :]
-        if not value:
-            value = words[at_word] if at_word < len(words) else ""
-            at_word += 1
-        if letters[place] == "m":
-            return (value, *words[at_word:])
-        if letters[place] == "c":
-            return ()
-    return ()
 
 
 def venv(command: Words) -> Change | None:
@@ -83,7 +62,7 @@ def virtualenv(command: Words) -> Change | None:
 
 def _made(command: Words, valued: tuple[str, ...] | list[str], base: str) -> Change | None:
     given, arguments = options(command.words[1:], valued)
-    tool = name_of(command.words[0])
+    tool = host.program_name(command.words[0])
     if not arguments or given.keys() & {"h", "help", "version"}:
         return Change(command, None, tool, apart=f"this {tool} makes no environment")
     if len(arguments) > 1:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from policy import host
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -60,12 +62,6 @@ class Words:
         return os.path.normpath(os.path.join(self.cwd, named))
 
 
-def name_of(path: str) -> str:
-    """The name of a program, without `.exe`."""
-    name = os.path.basename(path)
-    return (name.lower() if os.name == "nt" else name).removesuffix(".exe")
-
-
 def on_path(program: str, command: Words) -> str:
     """The file that a program is, by the command's own PATH; "" if there is none."""
     if os.sep in program:
@@ -76,6 +72,32 @@ def on_path(program: str, command: Words) -> str:
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return os.path.normpath(path)
     return ""
+
+
+def module_of(words: Sequence[str]) -> tuple[str, ...]:
+    """The module that an interpreter runs with `-m`, and its arguments; () where it runs something else.
+
+    Args:
+        words: The interpreter and its arguments.
+    """
+    at_word = 1
+    while at_word < len(words) and words[at_word].startswith("-") and words[at_word] != "--":
+        word = words[at_word]
+        letters = "" if word.startswith("--") else word[1:]
+        # The first of these letters takes the rest of the word, or the next one.
+        place = min((letters.find(letter) for letter in "cmWX" if letter in letters), default=-1)
+        at_word += 1
+        if place < 0:
+            continue
+        value = letters[place + 1 :]
+        if not value:
+            value = words[at_word] if at_word < len(words) else ""
+            at_word += 1
+        if letters[place] == "m":
+            return (value, *words[at_word:])
+        if letters[place] == "c":
+            return ()
+    return ()
 
 
 def options(
@@ -129,7 +151,7 @@ def unwrap(command: Words, wrappers: Mapping[str, tuple[str, int]]) -> Words:
         The innermost command; the line itself where nothing stands before it, or what does cannot be understood.
     """
     while command.words:
-        name = name_of(command.words[0])
+        name = host.program_name(command.words[0])
         if name in SHELLS:
             inner = _shell(command, name)
         elif name in wrappers:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from policy import host
 from policy.variables import boolean
 
 TYPE_CHECKING = False
@@ -211,7 +212,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str], cwd: str) -> Command 
     launch = _launch(argv)
     if not launch:
         return None
-    words = ["tool", "run"] if _name(launch[0]) == "uvx" else []
+    words = ["tool", "run"] if host.program_name(launch[0]) == "uvx" else []
     operation, options, arguments, child = _read(iter(argv[len(launch) :]), words)
     # Both names are read by newer releases; `--directory` is much older.
     directory = options.get("directory") or environ.get("UV_WORKING_DIRECTORY") or environ.get("UV_WORKING_DIR")
@@ -223,39 +224,19 @@ def parse(argv: Sequence[str], environ: Mapping[str, str], cwd: str) -> Command 
     return Command(tuple(launch), operation, options, tuple(arguments), tuple(child), environ, cwd)
 
 
-def _name(path: str) -> str:
-    """The name of a program, without `.exe`."""
-    name = os.path.basename(path)
-    return (name.lower() if os.name == "nt" else name).removesuffix(".exe")
-
-
 def _launch(argv: Sequence[str]) -> list[str]:
     """The words that start uv, none if it is not uv that is started."""
     if not argv:
         return []
-    name = _name(argv[0])
+    name = host.program_name(argv[0])
     if name in {"uv", "uvx"}:
         return [argv[0]]
     if not name.startswith(("python", "pypy", "graalpy")) and not (os.name == "nt" and name == "py"):
         return []
-    words = iter(argv[1:])
-    seen = [argv[0]]
-    for word in words:
-        seen.append(word)
-        if not word.startswith("-") or word == "--":
-            return []
-        letters = "" if word.startswith("--") else word[1:]
-        # The first of these letters takes the rest of the word, or the next one.
-        at = min((letters.find(letter) for letter in "cmWX" if letter in letters), default=-1)
-        if at < 0:
-            continue
-        value = letters[at + 1 :]
-        if not value:
-            value = next(words, "")
-            seen.append(value)
-        if letters[at] in "cm":
-            return seen if letters[at] == "m" and value == "uv" else []
-    return []
+    from policy.environment.wrappers import module_of
+
+    module = module_of(argv)
+    return list(argv[: len(argv) - len(module) + 1]) if module[:1] == ("uv",) else []
 
 
 def _by_module(python: str, environ: Mapping[str, str], cwd: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ import os
 import sys
 
 from policy import host
-from policy.environment.discovery import Environment, find, planned
+from policy.environment.discovery import Environment, find, into, planned
 from policy.errors import EnvironmentNotFound
 from policy.uv.projects import (
     has_metadata,
@@ -23,67 +23,22 @@ if TYPE_CHECKING:
 
     from policy.uv.command import Command
 
-# These read or change the environment of a project.
-_PROJECT = frozenset(
-    {
-        "add",
-        "audit",
-        "check",
-        "export",
-        "format",
-        "lock",
-        "remove",
-        "run",
-        "sync",
-        "tree",
-        "version",
-        "workspace metadata",
-    }
+# What uv's commands work on; each stands in one of these, but for `venv`.
+CHANGE_PROJECT = frozenset({"add", "check", "remove", "run", "sync", "version", "workspace metadata"})
+READ_PROJECT = frozenset({"audit", "export", "format", "lock", "tree"})  # they make no environment where there is none
+CHANGE_ENVIRONMENT = frozenset({"pip install", "pip sync", "pip uninstall"})
+READ_ENVIRONMENT = frozenset({"pip check", "pip freeze", "pip list", "pip show", "pip tree"})
+TOOLS = frozenset({"tool audit", "tool install", "tool list", "tool run", "tool uninstall", "tool upgrade"})
+PYTHONS = frozenset({"python install", "python uninstall", "python upgrade"})
+CACHE = frozenset({"cache clean", "cache prune"})
+OTHERS = frozenset(
+    (
+        *("", "build", "build-backend", "generate-shell-completion", "help", "init", "publish"),
+        *("auth dir", "auth helper", "auth login", "auth logout", "auth token", "cache dir", "cache size"),
+        *("pip compile", "pip debug", "python dir", "python find", "python list", "python pin", "python update-shell"),
+        *("self update", "self version", "tool dir", "tool update-shell", "workspace dir", "workspace list"),
+    )
 )
-_NONE = frozenset(
-    {
-        "",
-        "auth dir",
-        "auth helper",
-        "auth login",
-        "auth logout",
-        "auth token",
-        "build",
-        "build-backend",
-        "cache clean",
-        "cache dir",
-        "cache prune",
-        "cache size",
-        "generate-shell-completion",
-        "help",
-        "init",
-        "pip compile",
-        "pip debug",
-        "publish",
-        "python dir",
-        "python find",
-        "python install",
-        "python list",
-        "python pin",
-        "python uninstall",
-        "python update-shell",
-        "python upgrade",
-        "self update",
-        "self version",
-        "tool audit",
-        "tool dir",
-        "tool install",
-        "tool list",
-        "tool run",
-        "tool uninstall",
-        "tool update-shell",
-        "tool upgrade",
-        "workspace dir",
-        "workspace list",
-    }
-)
-# These do not make the environment that they do not find.
-_INTERPRETER_ONLY = frozenset({"audit", "export", "format", "lock", "tree"})
 _PASSED_OVER = frozenset({"UV_PYTHON", "CONDA_PREFIX", "VIRTUAL_ENV"})
 _SEARCH_PATH = (0, 11, 8)  # the first to know UV_PYTHON_SEARCH_PATH
 _WINDOWS = sys.platform == "win32"
@@ -105,7 +60,7 @@ def environment(command: Command) -> Environment | None:
             return _pip(command)
         if operation == "venv":
             return _venv(command)
-        if operation in _PROJECT:
+        if operation in CHANGE_PROJECT | READ_PROJECT:
             return _project(command)
     except EnvironmentNotFound:
         return None
@@ -118,7 +73,7 @@ def works_on_none(command: Command) -> bool:
     Args:
         command: A uv command; one that is not known here may do anything.
     """
-    return command.operation in _NONE
+    return command.operation in OTHERS | TOOLS | PYTHONS | CACHE
 
 
 def _pip(command: Command) -> Environment | None:
@@ -136,10 +91,7 @@ def _pip(command: Command) -> Environment | None:
     else:
         found = _system(command) if system else _discovered(command)
     for kind, directory in directories.items():
-        if found is None:
-            found = planned(directory, f"--{kind}")
-        found.root, found.kind, found.found_by = directory, kind, f"--{kind}"
-        return found
+        return into(found, directory, kind, f"--{kind}")
     return found
 
 
@@ -183,7 +135,7 @@ def _project(command: Command) -> Environment | None:
     if root is None:
         return _any(command) if command.operation == "run" else None
     place, found_by = project_environment(command, root)
-    if command.operation in _INTERPRETER_ONLY or only_interpreter(command):
+    if command.operation in READ_PROJECT or only_interpreter(command):
         existing = _existing(command, place, found_by)
         if existing and _satisfied(command, existing):
             return existing
@@ -263,13 +215,8 @@ def _by_file(command: Command) -> Environment | None:
     """The environment that the nearest `.venv` leads to, where that is a file."""
     if not heeds_venv_file(command):
         return None
-    folder = command.cwd
-    while not os.path.lexists(os.path.join(folder, ".venv")):
-        above = os.path.dirname(folder)
-        if above == folder:
-            return None
-        folder = above
-    named = venv_file(folder)
+    nearest = (one for one in host.upward(command.cwd) if os.path.lexists(os.path.join(one, ".venv")))
+    named = venv_file(next(nearest, os.sep))
     return _existing(command, named, ".venv") if named else None
 
 

@@ -25,10 +25,23 @@ from __future__ import annotations
 
 import os
 
+from policy import host
 from policy.uv import names
 from policy.uv.command import parse
+from policy.uv.environment import (
+    CACHE,
+    CHANGE_ENVIRONMENT,
+    CHANGE_PROJECT,
+    OTHERS,
+    PYTHONS,
+    READ_ENVIRONMENT,
+    READ_PROJECT,
+    TOOLS,
+    in_project,
+    metadata_script,
+    only_interpreter,
+)
 from policy.uv.environment import environment as works_on
-from policy.uv.environment import in_project, metadata_script, only_interpreter
 from policy.uv.projects import has_metadata, odd_settings, project_environment, venv_file
 
 TYPE_CHECKING = False
@@ -43,53 +56,8 @@ _WORKSPACE_METADATA_LOCKS = (0, 11, 22)
 _VENV_LOCKS_WORKSPACE = (0, 11, 22)
 _CACHE_LOCKED = (0, 8, 19)
 
-_LOCK_NOTHING = frozenset(
-    {
-        "",
-        "audit",
-        "auth dir",
-        "auth helper",
-        "auth login",
-        "auth logout",
-        "auth token",
-        "build",
-        "build-backend",
-        "cache dir",
-        "cache size",
-        "export",
-        "format",
-        "generate-shell-completion",
-        "help",
-        "init",
-        "lock",
-        "pip check",
-        "pip compile",
-        "pip debug",
-        "pip freeze",
-        "pip list",
-        "pip show",
-        "pip tree",
-        "publish",
-        "python dir",
-        "python find",
-        "python list",
-        "python pin",
-        "python update-shell",
-        "self update",
-        "self version",
-        "tool dir",
-        "tool update-shell",
-        "tree",
-        "workspace dir",
-        "workspace list",
-    }
-)
-_LOCK_ENVIRONMENT = frozenset({"pip install", "pip sync", "pip uninstall"})
-_LOCK_PROJECT = frozenset({"add", "check", "remove", "run", "sync", "version", "workspace metadata"})
-_LOCK_TOOLS = frozenset({"tool audit", "tool install", "tool list", "tool run", "tool uninstall", "tool upgrade"})
-_LOCK_PYTHONS = frozenset({"python install", "python uninstall", "python upgrade"})
-_LOCK_CACHE = frozenset({"cache clean", "cache prune"})
-_KNOWN = _LOCK_ENVIRONMENT | _LOCK_PROJECT | _LOCK_TOOLS | _LOCK_PYTHONS | _LOCK_CACHE | {"venv"}
+_LOCK_NOTHING = OTHERS | READ_PROJECT | READ_ENVIRONMENT
+_KNOWN = CHANGE_PROJECT | CHANGE_ENVIRONMENT | TOOLS | PYTHONS | CACHE | {"venv"}
 # A preview may move a project's environment, and releases before 0.9.1 and 0.9.14 ignore the two directories.
 _UNSETTLED = ("UV_PREVIEW", "UV_PREVIEW_FEATURES", "UV_WORKING_DIR", "UV_WORKING_DIRECTORY")
 
@@ -104,7 +72,7 @@ def changes_nothing(command: Command) -> bool:
         return True
     if command.operation == "version":
         return not command.arguments and not {"bump", "sync"} & command.options.keys()
-    return command.operation in _LOCK_NOTHING | _LOCK_TOOLS - {"tool run"} | _LOCK_PYTHONS | _LOCK_CACHE
+    return command.operation in _LOCK_NOTHING | TOOLS - {"tool run"} | PYTHONS | CACHE
 
 
 def locks(command: Command, environment: Environment | None, release: Release = None) -> tuple[str, ...]:
@@ -121,20 +89,20 @@ def locks(command: Command, environment: Environment | None, release: Release = 
     """
     operation = command.operation
     found: tuple[str, ...] = ()
-    if operation in _LOCK_ENVIRONMENT:
+    if operation in CHANGE_ENVIRONMENT:
         found = _of_environment(command, environment)
-    elif operation in _LOCK_PROJECT:
+    elif operation in CHANGE_PROJECT:
         found = _of_project(command, environment, release)
     elif operation == "venv":
         root = None if command.arguments else in_project(command)
         if root and root == os.path.abspath(command.project) and _since(_VENV_LOCKS_WORKSPACE, release):
             found = (_named_after(root, command),)
-    elif operation in _LOCK_TOOLS:
+    elif operation in TOOLS:
         isolated = operation == "tool run" and command.flag("isolated")
         found = () if isolated else (names.tools_lock(command.environ, command.cwd),)
-    elif operation in _LOCK_PYTHONS:
+    elif operation in PYTHONS:
         found = (names.pythons_lock(command.environ, command.cwd),)
-    elif operation in _LOCK_CACHE and _since(_CACHE_LOCKED, release):
+    elif operation in CACHE and _since(_CACHE_LOCKED, release):
         found = (_cache(command),)
     child = inner(command, environment)
     return found + locks(child, works_on(child), release) if child else found
@@ -158,11 +126,11 @@ def certain(command: Command, environment: Environment | None) -> bool:
     child = inner(command, environment)
     if child and not certain(child, works_on(child)):
         return False
-    if operation in _LOCK_ENVIRONMENT:
+    if operation in CHANGE_ENVIRONMENT:
         # Which conda environments count as the base's has changed twice.
         named = command.python or command.environ.get("VIRTUAL_ENV") or command.system
         return environment is not None and bool(named or not command.environ.get("CONDA_PREFIX"))
-    return operation not in _LOCK_PROJECT or _certain_in_project(command)
+    return operation not in CHANGE_PROJECT or _certain_in_project(command)
 
 
 def _is_unsettled(command: Command) -> bool:
@@ -171,7 +139,7 @@ def _is_unsettled(command: Command) -> bool:
         any(command.environ.get(name) for name in _UNSETTLED)
         or any(name.startswith("preview") for name in command.options)
         or (not command.release and _by_release(command))
-        or (command.operation in _LOCK_ENVIRONMENT and odd_settings(command))
+        or (command.operation in CHANGE_ENVIRONMENT and odd_settings(command))
         or bool(command.options.get("env-file") or command.environ.get("UV_ENV_FILE"))
     )
 
@@ -179,19 +147,11 @@ def _is_unsettled(command: Command) -> bool:
 def _by_release(command: Command) -> bool:
     """Whether something is set of which it is known since which release it counts."""
     return (
-        any(venv_file(folder) for folder in _above(command.cwd))
+        any(map(venv_file, host.upward(command.cwd)))
         or bool(command.environ.get("UV_PYTHON_SEARCH_PATH"))
-        or (command.operation in _LOCK_PROJECT and bool(command.environ.get("UV_NO_PROJECT")))
+        or (command.operation in CHANGE_PROJECT and bool(command.environ.get("UV_NO_PROJECT")))
         or (command.operation in {"check", "run"} and bool(command.environ.get("UV_ISOLATED")))
     )
-
-
-def _above(folder: str) -> list[str]:
-    """A folder and all above it."""
-    found = [folder]
-    while os.path.dirname(found[-1]) != found[-1]:
-        found.append(os.path.dirname(found[-1]))
-    return found
 
 
 def _certain_in_project(command: Command) -> bool:

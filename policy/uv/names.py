@@ -118,11 +118,6 @@ def path_lock(path: str, environ: Mapping[str, str], cwd: str | None = None) -> 
     return os.path.join(directory, f"uv-{digest(path)}.lock")
 
 
-def interpreter_lock(sys_executable: str, environ: Mapping[str, str], cwd: str | None = None) -> str:
-    """The lock that uv takes for an interpreter that is not in a virtual environment, see `path_lock`."""
-    return path_lock(sys_executable, environ, cwd)
-
-
 def spellings(interpreter: str, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """All names of an interpreter in its folder, links and hard links included, by each known name of the folder.
 

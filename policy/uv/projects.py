@@ -78,12 +78,9 @@ def workspace(command: Command) -> str | None:
     Returns:
         An absolute path, links unresolved as uv leaves them; None where uv would find no project.
     """
-    root = os.path.abspath(command.project)
-    while not os.path.isfile(os.path.join(root, "pyproject.toml")):
-        above = os.path.dirname(root)
-        if above == root:
-            return None
-        root = above
+    root = host.nearest(os.path.abspath(command.project), "pyproject.toml")
+    if not root:
+        return None
     content = _read(os.path.join(root, "pyproject.toml"))
     if b"workspace" in content or b"managed" in content:
         settings = _uv(_table(os.path.join(root, "pyproject.toml"))) or {}
@@ -96,13 +93,8 @@ def workspace(command: Command) -> str | None:
 
 def _above(root: str) -> str | None:
     """The root of the workspace that a project is a member of; the nearest pyproject.toml above it decides."""
-    folder = os.path.dirname(root)
-    while not os.path.isfile(os.path.join(folder, "pyproject.toml")):
-        above = os.path.dirname(folder)
-        if above == folder:
-            return None
-        folder = above
-    if b"workspace" not in _read(os.path.join(folder, "pyproject.toml")):
+    folder = host.nearest(os.path.dirname(root), "pyproject.toml")
+    if not folder or b"workspace" not in _read(os.path.join(folder, "pyproject.toml")):
         return None
     found = (_uv(_table(os.path.join(folder, "pyproject.toml"))) or {}).get("workspace")
     if not isinstance(found, dict):
@@ -192,29 +184,24 @@ def odd_settings(command: Command) -> bool:
     Args:
         command: A uv command.
     """
-    folder = os.path.abspath(workspace(command) or command.project)
-    while not os.path.isfile(os.path.join(folder, "uv.toml")):
+    for folder in host.upward(os.path.abspath(workspace(command) or command.project)):
+        if os.path.isfile(os.path.join(folder, "uv.toml")):
+            return False
         content = _read(os.path.join(folder, "pyproject.toml"))
         uv = _uv(_table(os.path.join(folder, "pyproject.toml"))) if b"uv" in content else None
         if uv is not None:
             return not _KNOWN.issuperset(uv)
-        above = os.path.dirname(folder)
-        if above == folder:
-            return False
-        folder = above
     return False
 
 
 def _nearest(folder: str) -> dict[str, Any]:
     """The settings of the nearest directory that has any, going up."""
-    folder = os.path.abspath(folder)
-    while True:
-        own = _pip(os.path.join(folder, "uv.toml"), own=True)
-        found = own if own is not None else _pip(os.path.join(folder, "pyproject.toml"), own=False)
-        above = os.path.dirname(folder)
-        if found is not None or above == folder:
-            return found or {}
-        folder = above
+    for one in host.upward(os.path.abspath(folder)):
+        own = _pip(os.path.join(one, "uv.toml"), own=True)
+        found = own if own is not None else _pip(os.path.join(one, "pyproject.toml"), own=False)
+        if found is not None:
+            return found
+    return {}
 
 
 def _pip(path: str, *, own: bool) -> dict[str, Any] | None:

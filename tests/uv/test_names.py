@@ -68,7 +68,7 @@ def test_temporary_directory(environ: dict[str, str], expected: str) -> None:
 @pytest.mark.parametrize(("value", "expected"), [("", "/w"), ("rel", "/w/rel"), ("/x", "/x")])
 def test_relative_temporary_directory_is_taken_from_where_uv_runs(value: str, expected: str) -> None:
     """A lock's path is absolute, whatever `TMPDIR` is."""
-    lock = names.interpreter_lock("/usr/bin/python3", {"TMPDIR": value}, cwd="/w")
+    lock = names.path_lock("/usr/bin/python3", {"TMPDIR": value}, cwd="/w")
     assert lock == f"{expected}/uv-05f7b0856e340464.lock"
 
 
@@ -190,7 +190,7 @@ def test_real_uv_makes_this_file(every_uv: Path, tmp_path: Path, folder: str, ho
     if executable.returncode:
         pytest.skip(f"this Python does not run as a {how}: {executable.stderr.strip().splitlines()[-1]}")
     assert executable.stdout == f"{python} True\n"
-    assert _made_by(every_uv, python, environ) == [names.interpreter_lock(str(python), environ)]
+    assert _made_by(every_uv, python, environ) == [names.path_lock(str(python), environ)]
 
 
 @pytest.mark.slow
@@ -205,5 +205,5 @@ def test_real_uv_takes_tmpdir_verbatim(every_uv: Path, tmp_path: Path, value: st
     command = [str(every_uv), "pip", "uninstall", "--break-system-packages", "-p", str(python), NOTHING]
     subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, timeout=60, check=False)
     assert [str(path) for path in tmp_path.glob("**/uv-*.lock")] == [
-        names.interpreter_lock(str(python), environ, cwd=str(tmp_path))
+        names.path_lock(str(python), environ, cwd=str(tmp_path))
     ]
