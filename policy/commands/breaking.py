@@ -47,19 +47,14 @@ def broken(arguments: Arguments) -> tuple[Row, bool]:
     owners = strict_claims.owners(lock.name)
     if not owners:
         options.note(f"{lock.name}: no strict lock is held, and there is nothing to remove")
-        return _row(lock), False
+        return Row.of(lock, lock.root), False
     if _runs_here(lock, owners, options.rules(arguments).decide(request).plan):
-        return _row(lock), True
+        return Row.of(lock, lock.root), True
     for owner in owners:
         if not _agreed(lock, owner, arguments):
-            return _row(lock), True
+            return Row.of(lock, lock.root), True
         strict_claims.remove(lock.name, owner)
     return Row(Found(lock.name, locked=False), lock.root, pruned=True, kind=lock.kind), False
-
-
-def _row(lock: StrictLock) -> Row:
-    """The lock as it is listed."""
-    return Row(Found(lock.name, lock.is_held(), lock.holders()), lock.root, kind=lock.kind)
 
 
 def _runs_here(lock: StrictLock, owners: Sequence[Owner], plan: Sequence[Lock]) -> bool:

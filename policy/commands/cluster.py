@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from attrs import asdict, frozen
 
 from policy.commands import options
 from policy.errors import UsageError
 from policy.locks.cluster import cluster_server
-from policy.locks.cluster_checks import SEEN, Seen, check, check_encryption, check_pooler, is_loopback, opening, wanted
+from policy.locks.cluster_checks import CHECKS, SEEN, Seen, check_encryption, check_pooler, is_loopback, opening, wanted
 from policy.locks.session import Server, Session, SessionError, drive
 from policy.manual import anchor
-from policy.render.layout import fit, width
+from policy.render.layout import json_text
 from policy.render.style import BOLD, GREEN, RED, YELLOW, paint
-from policy.render.style import wanted as color_wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from policy.commands.reading import Arguments, Parser
 
@@ -182,12 +181,7 @@ def status(arguments: Arguments) -> int:
     if server is None:
         raise UsageError("no server is named: write [cluster] into the user's or the system file, or give --host")
     found = list(examine(server))
-    if arguments.output_format == "json":
-        records = [{**asdict(finding), "anchor": anchor("status", finding.code)} for finding in found]
-        text = json.dumps({"version": 1, "server": str(server), "findings": records}, indent=2) + "\n"
-    else:
-        text = fit(_text(found, color=color_wanted(arguments.color, sys.stdout)), width(sys.stdout))
-    sys.stdout.write(text)
+    options.show(arguments, found, _text, {"json": partial(_json, server)})
     return int(any(finding.level == "error" for finding in found))
 
 
@@ -210,11 +204,12 @@ def examine(server: Server) -> Iterator[Finding]:
             return
         milliseconds = (time.monotonic() - begin) * 1000
         yield Finding("reachable", "ok", f"{server} answered in {milliseconds:.0f} ms")
-        yield _tried("tls", lambda: check_encryption(session), _encryption(session))
+        yield _tried("tls", _encryption(session), check_encryption, session)
         seen = Seen(rows[2])
         yield _pooler(server, session, rows[0][0], token, seen)
-        for code, finding in _EXAMINED.items():
-            yield from finding(code, server, seen)
+        for code, passed in _PASSED.items():
+            refused = _tried(code, "", CHECKS[code], server, seen)
+            yield refused if refused.level == "error" else passed(server, seen)
         yield from _more(rows[3], here)
     finally:
         session.close()
@@ -226,9 +221,9 @@ def _encryption(session: Session) -> str:
     return "the connection stays on this host" if is_loopback(session) else ""
 
 
-def _tried(code: str, checking: Callable[[], object], text: str) -> Finding:
+def _tried(code: str, text: str, checking: Callable[..., object], *arguments: object) -> Finding:
     try:
-        checking()
+        checking(*arguments)
     except SessionError as error:
         return Finding(code, "error", error.reason, error.remedy)
     return Finding(code, "ok", text)
@@ -238,73 +233,49 @@ def _pooler(server: Server, session: Session, before: str, token: str, seen: See
     """Whether a pooler stands before the server, and in which mode."""
     if not before and str(session.connection.backend_pid) == seen.pid:
         return Finding("pooler", "ok", "none")
-    return _tried("pooler", lambda: drive(check_pooler(server, token, seen.pid)), "a pooler in session mode")
+    return _tried("pooler", "a pooler in session mode", drive, check_pooler(server, token, seen.pid))
 
 
-def _only(server: Server, seen: Seen, **other: object) -> SessionError | None:
-    """What `check` says when all but one thing is as it should be."""
-    fine: dict[str, Any] = {
-        "version": 999999,
-        "in_recovery": False,
-        "epoch_known": True,
-        "remote": False,
-        "standbys": "any",
-    }
-    looked = Seen.__new__(Seen)
-    for name in Seen.__slots__:
-        setattr(looked, name, getattr(seen, name))
-    for name, value in {**fine, **other}.items():
-        setattr(looked, name, value)
-    try:
-        check(server, looked)
-    except SessionError as error:
-        return error
-    return None
+def _version(server: Server, seen: Seen) -> Finding:
+    del server
+    return Finding("version", "ok", f"PostgreSQL {seen.version // 10000}")
 
 
-def _of(code: str, error: SessionError | None, text: str) -> Finding:
-    return Finding(code, "error", error.reason, error.remedy) if error else Finding(code, "ok", text)
+def _recovery(server: Server, seen: Seen) -> Finding:
+    del server, seen
+    return Finding("recovery", "ok", "it is the primary")
 
 
-def _version(code: str, server: Server, seen: Seen) -> Iterator[Finding]:
-    major = seen.version // 10000
-    yield _of(code, _only(server, seen, version=seen.version), f"PostgreSQL {major}")
-
-
-def _recovery(code: str, server: Server, seen: Seen) -> Iterator[Finding]:
-    yield _of(code, _only(server, seen, in_recovery=seen.in_recovery), "it is the primary")
-
-
-def _keepalives(code: str, server: Server, seen: Seen) -> Iterator[Finding]:
+def _keepalives(server: Server, seen: Seen) -> Finding:
     text = f"a host that vanished loses its locks after {server.lease:g} s" if seen.remote else "none on a Unix socket"
-    yield _of(code, _only(server, seen, remote=seen.remote), text)
+    return Finding("keepalives", "ok", text)
 
 
-def _epoch(code: str, server: Server, seen: Seen) -> Iterator[Finding]:
-    error = _only(server, seen, epoch_known=seen.epoch_known)
-    if error is None and seen.age < server.lease:
+def _epoch(server: Server, seen: Seen) -> Finding:
+    if seen.age < server.lease:
         left = server.lease - seen.age
-        yield Finding(code, "warning", f"it started {seen.age:.0f} s ago", f"it gives no lock away for {left:.0f} s")
-        return
-    yield _of(code, error, f"it has kept its locks for {seen.age:.0f} s")
+        return Finding(
+            "epoch", "warning", f"it started {seen.age:.0f} s ago", f"it gives no lock away for {left:.0f} s"
+        )
+    return Finding("epoch", "ok", f"it has kept its locks for {seen.age:.0f} s")
 
 
-def _standbys(code: str, server: Server, seen: Seen) -> Iterator[Finding]:
-    error = _only(server, seen, standbys=seen.standbys)
-    if error is None and not seen.standbys:
+def _standbys(server: Server, seen: Seen) -> Finding:
+    del server
+    if not seen.standbys:
         remedy = "set synchronous_standby_names, or never promote a standby while locks are held"
-        yield Finding(code, "warning", "no synchronous standby: a failover forgets all locks", remedy)
-        return
-    yield _of(code, error, f"each heartbeat waits for {seen.standbys}")
+        return Finding("standbys", "warning", "no synchronous standby: a failover forgets all locks", remedy)
+    return Finding("standbys", "ok", f"each heartbeat waits for {seen.standbys}")
 
 
-_EXAMINED: dict[str, Callable[[str, Server, Seen], Iterator[Finding]]] = {
+_PASSED: dict[str, Callable[[Server, Seen], Finding]] = {
     "version": _version,
     "recovery": _recovery,
     "keepalives": _keepalives,
     "epoch": _epoch,
     "standbys": _standbys,
 }
+"""What is said of a server that passes a check."""
 
 
 def _more(row: tuple[str, ...], here: float) -> Iterator[Finding]:
@@ -320,6 +291,11 @@ def _more(row: tuple[str, ...], here: float) -> Iterator[Finding]:
     remedy = "set the clocks with NTP; locks do not depend on them" if abs(skew) > SKEW else ""
     yield Finding("clock", "warning" if remedy else "ok", f"{skew:+.1f} s from this host's", remedy)
     yield Finding("locks", "ok", f"{held} held, {waiting} waited for")
+
+
+def _json(server: Server, found: Iterable[Finding]) -> str:
+    records = [{**asdict(finding), "anchor": anchor("status", finding.code)} for finding in found]
+    return json_text({"version": 1, "server": str(server), "findings": records})
 
 
 COLORS = {"ok": GREEN, "warning": YELLOW, "error": RED}

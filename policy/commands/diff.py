@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from policy.commands import options
 from policy.config import layers
@@ -28,7 +27,7 @@ def arguments(parser: Parser) -> None:
     options.layer(
         parser, "judge both as files of this layer; absent: the layer in whose place NEW stands, else project"
     )
-    parser.add_argument("--output-format", choices=("text", *DIFFERENCE_FORMATS), default="text", help="default: text")
+    options.formats(parser, "text", *DIFFERENCE_FORMATS)
     options.color(parser)
     options.quiet(parser)
 
@@ -42,8 +41,6 @@ def main(arguments: Arguments) -> int:
     from policy.checks.diff import diff
     from policy.config.read import chain, read_file
     from policy.render import differences
-    from policy.render.layout import fit, width
-    from policy.render.style import wanted
     from policy.toml.shapes import gather
 
     path, given = _given(arguments)
@@ -51,11 +48,7 @@ def main(arguments: Arguments) -> int:
     # both are read as if they stood in NEW's place, so that relative paths mean the same
     old, new = gather(lambda one: read_file(layers.Source(layer, path, layers.named_table(one[2])), one[:2]), given)
     found = diff(chain([old]), chain([new]), os.path.dirname(path))
-    if arguments.output_format != "text":
-        sys.stdout.write(differences.DIFFERENCE_FORMATS[arguments.output_format](found))
-    else:
-        text = differences.text(found, color=wanted(arguments.color, sys.stdout))
-        sys.stdout.write(fit(text, width(sys.stdout)))
+    options.show(arguments, found, differences.text, differences.DIFFERENCE_FORMATS)
     return FINDING if found.differs else 0
 
 

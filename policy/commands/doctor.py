@@ -21,7 +21,7 @@ FOUND = 1
 def arguments(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument("environment", metavar="ENV", nargs="?", help="as for `policy explain`; absent: the one found")
-    parser.add_argument("--output-format", choices=("text", "json"), default="text", help="default: text")
+    options.formats(parser, "text", "json")
     options.which(parser)
     options.configuration(parser)
     options.color(parser)
@@ -43,9 +43,9 @@ def main(arguments: Arguments) -> int:
     if environment and not os.path.isdir(environment.root) and not arguments.quiet:
         options.note(f"{environment.root} does not exist: only the host is examined")
     if arguments.output_format == "json":
-        import json
+        from policy.render.layout import json_text
 
-        sys.stdout.write(json.dumps(_record(results, surroundings), indent=2) + "\n")
+        sys.stdout.write(json_text(_record(results, surroundings)))
     else:
         _show(results, arguments)
     return FOUND if any(finding.severity == WRONG for found in results.values() for finding in found) else 0

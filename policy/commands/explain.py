@@ -30,7 +30,7 @@ def arguments(parser: Parser) -> None:
         metavar="COMMAND",
         help="a command: which environment `policy run -- COMMAND` would lock, why that one, and what is left to uv",
     )
-    parser.add_argument("--output-format", choices=DECISION_FORMATS, default="text", help="default: text")
+    options.formats(parser, *DECISION_FORMATS)
     options.environment(parser)
     group = parser.add_argument_group("what if")
     group.add_argument("--env", metavar="NAME=VALUE", action="append", help="as if this variable were set")

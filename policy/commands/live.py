@@ -74,7 +74,7 @@ def _screen(collect: Callable[[], list[Row]], *, color: bool) -> NoReturn:
 
     def picture() -> Text:
         head = paint(f"{time.strftime('%H:%M:%S')}  Ctrl-C ends", DIM, color=color)
-        return Text.from_ansi(fit(f"{head}\n{shown(collect(), color=color)}", width(sys.stdout)))
+        return Text.from_ansi(fit(f"{head}\n{shown(collect(), color=color)}".rstrip("\n"), width(sys.stdout)))
 
     with Live(picture(), auto_refresh=False) as live:
         while True:

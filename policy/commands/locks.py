@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,9 +13,8 @@ from policy.errors import LockUnavailable, UsageError
 from policy.locks import holders, proc
 from policy.locks.file import prune
 from policy.locks.holders import Found
-from policy.render.layout import fit, width
+from policy.render.layout import json_text
 from policy.render.listing import Row, records, shown
-from policy.render.style import wanted
 from policy.rules.gate import default_directory, path, turn
 from policy.rules.request import Request
 from policy.uv import names
@@ -51,7 +48,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--watch", action="store_true", help="go on, and show what changes; as JSON a line for each change"
     )
-    parser.add_argument("--output-format", choices=("text", "json"), default="text", help="default: text")
+    options.formats(parser, "text", "json")
     options.environment(parser)
     options.configuration(parser)
     options.color(parser)
@@ -84,11 +81,7 @@ def main(arguments: Arguments) -> int:
 
 
 def _show(found: list[Row], arguments: Arguments) -> None:
-    if arguments.output_format == "json":
-        text = json.dumps(records(found), indent=2)
-    else:
-        text = fit(shown(found, color=wanted(arguments.color, sys.stdout)), width(sys.stdout))
-    sys.stdout.write(text + "\n")
+    options.show(arguments, found, shown, {"json": lambda rows: json_text(records(rows))})
 
 
 def _collect(arguments: Arguments) -> list[Row]:
@@ -131,10 +124,7 @@ def _with_waiters(found: list[Row]) -> list[Row]:
 def _of_environment(arguments: Arguments, caller: Caller, rules: Rules) -> list[Row]:
     request = Request(options.found(arguments, caller, arguments.environment), caller)
     root = request.environment.root
-    found = [
-        Row(Found(lock.name, lock.is_held(), lock.holders()), root, kind=lock.kind)
-        for lock in rules.decide(request).plan
-    ]
+    found = [Row.of(lock, root) for lock in rules.decide(request).plan]
     if arguments.prune:
         turns = [turn(row.lock.name) for row in found if holders.is_name(os.path.basename(row.lock.name))]
         found += [Row(lock, root) for lock in holders.locks((), *turns)]
@@ -158,11 +148,7 @@ def _strict(roots: set[str]) -> list[Row]:
     from policy.locks.strict import StrictLock
 
     locks = (StrictLock(root) for root in sorted(roots))
-    return [
-        Row(Found(lock.name, lock.is_held(), lock.holders()), lock.root, kind=lock.kind)
-        for lock in locks
-        if os.path.lexists(lock.name)
-    ]
+    return [Row.of(lock, lock.root) for lock in locks if os.path.lexists(lock.name)]
 
 
 def _of_server(caller: Caller, rules: Rules) -> list[Row]:

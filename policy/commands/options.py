@@ -11,13 +11,15 @@ from policy.rules.request import Caller, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import TextIO
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import TextIO, TypeVar
 
     from policy.commands.reading import Arguments, Parser
     from policy.environment.discovery import Environment
     from policy.rules.decision import Decision
     from policy.subject import Subject
+
+    T = TypeVar("T")
 
 
 def configuration(parser: Parser) -> None:
@@ -74,6 +76,16 @@ def color(parser: Parser) -> None:
     parser.add_argument_group("output").add_argument(
         "--color", choices=("auto", "always", "never"), default="auto", help="colours (also NO_COLOR, FORCE_COLOR)"
     )
+
+
+def formats(parser: Parser, *names: str) -> None:
+    """In which format results are printed.
+
+    Args:
+        parser: Of the command.
+        names: The formats; the first is the default.
+    """
+    parser.add_argument("--output-format", choices=names, default=names[0], help=f"default: {names[0]}")
 
 
 def quiet(parser: Parser) -> None:
@@ -194,6 +206,24 @@ def assume(request: Request, pairs: Sequence[str]) -> None:
         assumed[key] = fact if before is None or not CONDITIONS[key].is_path else (before, fact)
         request.details[key] = "assumed"
     follow(request, assumed)
+
+
+def show(arguments: Arguments, found: T, text: Callable[..., str], others: Mapping[str, Callable[[T], str]]) -> None:
+    """Prints a result in the format that was asked for.
+
+    Args:
+        arguments: The options.
+        found: The result.
+        text: Makes text of it for people, in colour where `color` says so; what is too wide is broken here.
+        others: What makes each of the other formats of it.
+    """
+    from policy.render.layout import fit, width
+    from policy.render.style import wanted
+
+    if arguments.output_format == "text":
+        sys.stdout.write(fit(text(found, color=wanted(arguments.color, sys.stdout)), width(sys.stdout)))
+    else:
+        sys.stdout.write(others[arguments.output_format](found))
 
 
 def note(message: str) -> None:

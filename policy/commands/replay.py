@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from policy.commands import options
 from policy.config import layers
@@ -24,7 +23,7 @@ def arguments(parser: Parser) -> None:
     options.layer(
         parser, "judge the file of --config-file as one of this layer, alone; absent: as every command takes it"
     )
-    parser.add_argument("--output-format", choices=("text", *REPLAY_FORMATS), default="text", help="default: text")
+    options.formats(parser, "text", *REPLAY_FORMATS)
     options.configuration(parser)
     options.color(parser)
     options.quiet(parser)
@@ -39,8 +38,6 @@ def main(arguments: Arguments) -> int:
     """
     from policy.checks.replay import Files, replay
     from policy.render import replays
-    from policy.render.layout import fit, width
-    from policy.render.style import wanted
 
     if arguments.layer and not arguments.config_file:
         raise UsageError("--layer is for the file that --config-file names")
@@ -52,9 +49,5 @@ def main(arguments: Arguments) -> int:
         raise UsageError(f"{arguments.log}: no decision is in it{f'; {left}' if left else ''}")
     if left and not arguments.quiet:
         options.note(f"{arguments.log}: {left}")
-    if arguments.output_format != "text":
-        sys.stdout.write(replays.REPLAY_FORMATS[arguments.output_format](found))
-    else:
-        text = replays.text(found, color=wanted(arguments.color, sys.stdout))
-        sys.stdout.write(fit(text, width(sys.stdout)))
+    options.show(arguments, found, replays.text, replays.REPLAY_FORMATS)
     return FINDING if found.differs else 0

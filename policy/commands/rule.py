@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from policy.commands import options
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from policy.checks.codes import Code
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 def arguments(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument("code", metavar="CODE", nargs="?", help="such as unknown-key; absent: list all codes")
-    parser.add_argument("--output-format", choices=("text", "json"), default="text", help="default: text")
+    options.formats(parser, "text", "json")
 
 
 def main(arguments: Arguments) -> int:
@@ -30,11 +32,11 @@ def main(arguments: Arguments) -> int:
         raise UsageError(f'no code "{arguments.code}"; `policy rule` lists all{nearest(arguments.code, CODES)}')
     codes = list(CODES.values()) if arguments.code is None else [CODES[arguments.code]]
     if arguments.output_format == "json":
-        import json
-
         from attrs import asdict
 
-        sys.stdout.write(json.dumps([asdict(code) for code in codes], indent=2) + "\n")
+        from policy.render.layout import json_text
+
+        sys.stdout.write(json_text([asdict(code) for code in codes]))
     elif arguments.code is None:
         from policy.render.layout import fit, width
 

@@ -24,7 +24,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--merged", metavar="DIR", help="of the system files below another host's /etc, which DIR is a copy of"
     )
-    parser.add_argument("--output-format", choices=("toml", "json", "html"), default="toml", help="default: toml")
+    options.formats(parser, "toml", "json", "html")
     options.configuration(parser)
     options.settings(parser)
     options.quiet(parser)

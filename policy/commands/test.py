@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 
 from policy.commands import files, options
 from policy.errors import UsageError
@@ -20,7 +20,7 @@ def arguments(parser: Parser) -> None:
     from policy.render.cases import CASE_FORMATS
 
     files.arguments(parser, "run the tests of these; absent: of those that apply here")
-    parser.add_argument("--output-format", choices=("text", *CASE_FORMATS), default="text", help="default: text")
+    options.formats(parser, "text", *CASE_FORMATS)
     parser.add_argument(
         "--write", action="store_true", help="add to FILE a test for each rule that no test reaches, where one is found"
     )
@@ -42,8 +42,6 @@ def main(arguments: Arguments) -> int:
     from policy.checks import run_cases
     from policy.config.read import read_file
     from policy.render import cases as rendered
-    from policy.render.layout import fit, width
-    from policy.render.style import wanted
     from policy.toml.shapes import gather
 
     least = _percent(arguments.min_coverage)
@@ -56,12 +54,8 @@ def main(arguments: Arguments) -> int:
         for source in sources:
             _write(source, arguments)
     results = [run_cases.run(configuration) for configuration in gather(read_file, sources)]
-    if arguments.output_format == "text":
-        color = wanted(arguments.color, sys.stdout)
-        text = rendered.as_text(results, color=color, verbose=arguments.verbose)
-        sys.stdout.write(fit(text, width(sys.stdout)))
-    else:
-        sys.stdout.write(rendered.CASE_FORMATS[arguments.output_format](results))
+    text = partial(rendered.as_text, verbose=arguments.verbose)
+    options.show(arguments, results, text, rendered.CASE_FORMATS)
     covered = rendered.shares(results)[0].percent
     if covered < least:
         options.complain(f"the tests reach {covered:g} % of the rules; --min-coverage wants {least:g} %")

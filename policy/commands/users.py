@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
+from functools import partial
 
 from attrs import asdict
 
@@ -12,18 +11,21 @@ from policy.commands import options
 from policy.errors import UsageError
 from policy.escape import printable
 from policy.locks.users import can_know, users
-from policy.render.layout import fit, width
-from policy.render.style import BOLD, DIM, paint, wanted
+from policy.render.layout import json_text
+from policy.render.style import BOLD, DIM, paint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from policy.commands.reading import Arguments, Parser
+    from policy.locks.users import User
 
 
 def arguments(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument("environment", metavar="ENV", nargs="?", help="as for `policy explain`")
-    parser.add_argument("--output-format", choices=("text", "json"), default="text", help="default: text")
+    options.formats(parser, "text", "json")
     options.which(parser)
     options.color(parser)
 
@@ -38,16 +40,19 @@ def main(arguments: Arguments) -> int:
         raise UsageError("which processes run from an environment can be known on Linux only, with /proc mounted")
     environment = options.found(arguments, options.caller(arguments), arguments.environment)
     found = users(environment.root, kind=environment.kind)
-    if arguments.output_format == "json":
-        rows = [{**asdict(user.process), "uses": user.uses} for user in found]
-        sys.stdout.write(json.dumps({"version": 1, "environment": environment.root, "users": rows}, indent=2) + "\n")
-        return 0
-    color = wanted(arguments.color, sys.stdout)
+    options.show(arguments, found, partial(_text, environment.root), {"json": partial(_json, environment.root)})
+    return 0
+
+
+def _text(root: str, found: Iterable[User], *, color: bool) -> str:
     lines = []
     for user in found:
         lines.append(paint(printable(str(user.process)), BOLD, color=color))
         lines.append(f"  uses {paint(printable(user.uses), DIM, color=color)}")
-    missing = "" if os.path.isdir(environment.root) else ", which does not exist"
-    text = "\n".join(lines) if lines else f"nothing runs from {printable(environment.root)}{missing}"
-    sys.stdout.write(fit(text, width(sys.stdout)) + "\n")
-    return 0
+    missing = "" if os.path.isdir(root) else ", which does not exist"
+    return ("\n".join(lines) if lines else f"nothing runs from {printable(root)}{missing}") + "\n"
+
+
+def _json(root: str, found: Iterable[User]) -> str:
+    rows = [{**asdict(user.process), "uses": user.uses} for user in found]
+    return json_text({"version": 1, "environment": root, "users": rows})

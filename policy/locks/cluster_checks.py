@@ -8,7 +8,7 @@ from policy.locks.session import Overdue, Session, SessionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from policy.locks.backend import Pause
     from policy.locks.session import Row, Server
@@ -76,23 +76,53 @@ def check(server: Server, seen: Seen) -> None:
     Raises:
         SessionError: With the reason and the remedy.
     """
+    for one in CHECKS.values():
+        one(server, seen)
+
+
+def _version(server: Server, seen: Seen) -> None:
+    del server
     if seen.version < OLDEST:
         raise SessionError(f"the server is PostgreSQL {seen.version // 10000}", "PostgreSQL 14 or later is needed")
+
+
+def _recovery(server: Server, seen: Seen) -> None:
+    del server
     if seen.in_recovery:
         raise SessionError("the server is a standby in recovery", "name the primary")
+
+
+def _epoch(server: Server, seen: Seen) -> None:
+    del server
     if not seen.epoch_known:
         raise SessionError(
             "cannot tell when the server forgot its locks",
             "grant pg_read_all_stats to the role (`policy cluster init`)",
         )
+
+
+def _keepalives(server: Server, seen: Seen) -> None:
     if seen.remote and seen.keepalives != wanted(server):
         raise SessionError(
             f"the server's keepalives are {', '.join(seen.keepalives)}, not {', '.join(wanted(server))}", DIRECT
         )
+
+
+def _standbys(server: Server, seen: Seen) -> None:
     if server.sync == "require" and not seen.standbys:
         raise SessionError(
             "the server has no synchronous standby", 'set synchronous_standby_names, or sync = "auto" in [cluster]'
         )
+
+
+CHECKS: dict[str, Callable[[Server, Seen], None]] = {
+    "version": _version,
+    "recovery": _recovery,
+    "epoch": _epoch,
+    "keepalives": _keepalives,
+    "standbys": _standbys,
+}
+"""What is asked of a server, by the code under which `policy cluster status` reports it; each raises SessionError."""
 
 
 def wanted(server: Server) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from policy.escape import printable
 from policy.render.effective import written as toml
 from policy.render.github import annotation
 from policy.render.junit import Case, document
+from policy.render.layout import json_text
 from policy.render.record import label, rule, shorten, written
 from policy.render.style import BOLD, DIM, GREEN, RED, YELLOW, paint
 from policy.render.text import conditions
@@ -135,8 +136,6 @@ def _unreached(trials: Trials, *, color: bool) -> list[str]:
 
 def as_json(files: Sequence[Trials]) -> str:
     """Version 1."""
-    import json
-
     total, failed = sum(len(trials.trials) for trials in files), sum(trials.failed for trials in files)
     rules, conditions = shares(files)
     record = {
@@ -157,7 +156,7 @@ def as_json(files: Sequence[Trials]) -> str:
         "passed": total - failed,
         "failed": failed,
     }
-    return json.dumps(record, indent=2) + "\n"
+    return json_text(record)
 
 
 def _covered(share: Share) -> dict[str, float]:

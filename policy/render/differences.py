@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from policy.escape import printable
 from policy.render import record
+from policy.render.layout import json_text
 from policy.render.style import BOLD, paint
 
 if TYPE_CHECKING:
@@ -50,9 +51,7 @@ def as_markdown(difference: Difference) -> str:
 
 def as_json(difference: Difference) -> str:
     """The record."""
-    import json
-
-    return json.dumps(_record(difference), indent=2) + "\n"
+    return json_text(_record(difference))
 
 
 def as_html(difference: Difference) -> str:

@@ -10,6 +10,7 @@ import attrs
 from policy.config.layers import LAYERS, NAMED, RIGHTS
 from policy.errors import UsageError
 from policy.escape import printable
+from policy.render.layout import json_text
 from policy.render.record import shorten
 from policy.rules.conditions import toml
 from policy.rules.plain import BUILT_IN_LAYER
@@ -188,9 +189,7 @@ def _key(name: str) -> str:
 
 def as_json(chain: Chain) -> str:
     """The record."""
-    import json
-
-    return json.dumps(record(chain), indent=2) + "\n"
+    return json_text(record(chain))
 
 
 def record(chain: Chain) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from policy.render.differences import aligned
 from policy.render.github import annotation
 from policy.render.gitlab import as_gitlab
 from policy.render.junit import Case, document
-from policy.render.layout import fit
+from policy.render.layout import fit, json_text
 from policy.render.record import shorten
 from policy.render.sarif import as_sarif
 from policy.render.style import BOLD, RED, YELLOW, paint
@@ -79,8 +79,6 @@ def _count(number: int, noun: str) -> str:
 
 def as_json(report: Report) -> str:
     """Version 1."""
-    import json
-
     record = {
         "version": VERSION,
         "files": [{"file": source.path, "layer": source.layer.name} for source in report.sources],
@@ -90,7 +88,7 @@ def as_json(report: Report) -> str:
         "warnings": report.count(WARNING),
         "complete": report.complete,
     }
-    return json.dumps(record, indent=2) + "\n"
+    return json_text(record)
 
 
 def _record(finding: Finding) -> dict[str, Any]:

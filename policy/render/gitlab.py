@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from policy.checks.codes import ERROR
 from policy.escape import printable
+from policy.render.layout import json_text
 from policy.render.record import shorten
 
 if TYPE_CHECKING:
@@ -18,10 +19,8 @@ def as_gitlab(report: Report) -> str:
     Args:
         report: What was found.
     """
-    import json
-
     seen: dict[tuple[object, ...], int] = {}
-    return json.dumps([_violation(finding, seen) for finding in report.findings], indent=2) + "\n"
+    return json_text([_violation(finding, seen) for finding in report.findings])
 
 
 def _violation(finding: Finding, seen: dict[tuple[object, ...], int]) -> dict[str, Any]:

@@ -32,6 +32,13 @@ def width(stream: TextIO, environ: Mapping[str, str] | None = None) -> int:
     return max(columns, NARROWEST) if columns else 0  # a terminal of no size says 0
 
 
+def json_text(value: object) -> str:
+    """Plain data as every command prints it as JSON, with a line end."""
+    import json
+
+    return json.dumps(value, indent=2) + "\n"
+
+
 def fit(text: str, columns: int, *, hang: int | None = None) -> str:
     """Breaks the lines that are too long.
 

@@ -8,12 +8,14 @@ from attrs import asdict, frozen
 
 from policy.escape import printable
 from policy.locks import proc
+from policy.locks.holders import Found
 from policy.render.style import BOLD, DIM, GREEN, YELLOW, paint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from policy.locks.holders import Found, Holder
+    from policy.locks.backend import Lock
+    from policy.locks.holders import Holder
 
 
 @frozen
@@ -33,6 +35,11 @@ class Row:
     pruned: bool = False
     kind: str = "file"
     waiters: tuple[Holder, ...] = ()
+
+    @classmethod
+    def of(cls, lock: Lock, environment: str) -> Row:
+        """A lock of an environment, as it is now."""
+        return cls(Found(lock.name, lock.is_held(), lock.holders()), environment, kind=lock.kind)
 
     @property
     def state(self) -> str:
@@ -79,10 +86,10 @@ def shown(found: Iterable[Row], *, color: bool) -> str:
             lines.append("         held by a process that cannot be seen from here")
         lines += [f"         waits: {printable(str(waiter))}" for waiter in row.waiters]
     if not lines:
-        return nothing()
-    if proc.has_locks() and not proc.sees_all():
+        lines.append(nothing())
+    elif proc.has_locks() and not proc.sees_all():
         lines.append(_UNSEEN)
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 _UNSEEN = (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from policy.escape import printable
 from policy.render import record
 from policy.render.differences import aligned, side, sides
+from policy.render.layout import json_text
 from policy.render.style import BOLD, paint
 
 if TYPE_CHECKING:
@@ -66,8 +67,6 @@ def unreadable(replay: Replay) -> str:
 
 def as_json(replay: Replay) -> str:
     """Version 1."""
-    import json
-
     found = {
         "version": VERSION,
         "differs": replay.differs,
@@ -78,7 +77,7 @@ def as_json(replay: Replay) -> str:
         "not_known": [{"because": why, "lines": where} for why, where in replay.unknown.items()],
         "unreadable": [{"line": number, "because": why} for number, why in replay.unreadable],
     }
-    return json.dumps(found, indent=2) + "\n"
+    return json_text(found)
 
 
 def _change(change: Change) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from policy.checks.codes import CODES
 from policy.escape import printable
+from policy.render.layout import json_text
 from policy.render.record import shorten
 from policy.version import __version__
 
@@ -23,8 +24,6 @@ def as_sarif(report: Report) -> str:
     Args:
         report: What was found.
     """
-    import json
-
     used = [code for code in CODES.values() if any(finding.code == code.name for finding in report.findings)]
     numbers = {code.name: number for number, code in enumerate(used)}
     driver = {"name": "policy", "semanticVersion": __version__, "rules": [_rule(code) for code in used]}
@@ -33,7 +32,7 @@ def as_sarif(report: Report) -> str:
         "columnKind": "unicodeCodePoints",
         "results": [_result(finding, numbers) for finding in report.findings],
     }
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+    return json_text({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
 def _rule(code: Code) -> dict[str, Any]:

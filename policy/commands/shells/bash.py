@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from policy.commands import COMMANDS
 from policy.commands.help import options_of
-from policy.commands.shells.tables import (
-    FILES,
-    FOLDERS,
-    PROGRAMS,
-    completed,
-    filled,
-    parsers,
-    quoted,
-    takes_programs,
-    with_values,
-)
+from policy.commands.shells import tables
 
 _BASH = """\
 # bash completion for policy, made by `policy completions bash`
@@ -84,38 +74,38 @@ def completions() -> str:
     """The completion script."""
     values: dict[str, list[str]] = {}
     words = []
-    for name, parser in parsers():
+    for name, parser in tables.parsers():
         for option in options_of(parser):
-            if option.value and (offered := _offer(completed(option))):
+            if option.value and (offered := _offer(tables.completed(option))):
                 values.setdefault(offered, []).extend(f"{name}:{one}" for one in option.names)
         spelled = " ".join(one for option in options_of(parser) for one in option.names)
-        words.append(f'        {name}:-*) _policy_offer -W {quoted(spelled)} -- "$cur" ;;')
-        offered = "; ".join(filter(None, (_offer(completed(option)) for option in parser.positionals)))
+        words.append(f'        {name}:-*) _policy_offer -W {tables.quoted(spelled)} -- "$cur" ;;')
+        offered = "; ".join(filter(None, (_offer(tables.completed(option)) for option in parser.positionals)))
         if not name:
             offered = _offer(tuple(COMMANDS))
         if offered:
             words.append(f"        {name}:*) {offered} ;;")
-    return filled(
+    return tables.filled(
         _BASH,
-        PROGRAMS="|".join(takes_programs()),
-        FIRST="|".join(takes_programs(alone=True)),
-        VALUED="|".join(with_values()),
+        PROGRAMS="|".join(tables.takes_programs()),
+        FIRST="|".join(tables.takes_programs(alone=True)),
+        VALUED="|".join(tables.with_values()),
         VALUES="\n".join(f"            {'|'.join(names)}) {offered} ;;" for offered, names in values.items()),
         WORDS="\n".join(words),
     )
 
 
 _PLAIN = {
-    FILES: '_policy_files -f -- "$cur"',
-    FOLDERS: '_policy_files -d -- "$cur"',
-    PROGRAMS: '_policy_offer -c -- "$cur"',
+    tables.FILES: '_policy_files -f -- "$cur"',
+    tables.FOLDERS: '_policy_files -d -- "$cur"',
+    tables.PROGRAMS: '_policy_offer -c -- "$cur"',
 }
 
 
 def _offer(offered: tuple[str, ...]) -> str:
     if not offered:
         return ""
-    return _PLAIN.get(offered[0]) or f'_policy_offer -W {quoted(" ".join(offered))} -- "$cur"'
+    return _PLAIN.get(offered[0]) or f'_policy_offer -W {tables.quoted(" ".join(offered))} -- "$cur"'
 
 
 _HOOK = """\
@@ -146,4 +136,4 @@ def hook(folder: str) -> str:
     Args:
         folder: The folder of the shims.
     """
-    return filled(_HOOK, FOLDER=quoted(folder))
+    return tables.filled(_HOOK, FOLDER=tables.quoted(folder))

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from policy.commands import COMMANDS
 from policy.commands.help import options_of
-from policy.commands.shells.tables import (
-    FILES,
-    FOLDERS,
-    PROGRAMS,
-    completed,
-    filled,
-    parsers,
-    quoted,
-    takes_programs,
-    with_values,
-)
+from policy.commands.shells import tables
 
 _FISH = """\
 # fish completion for policy, made by `policy completions fish`
@@ -65,30 +55,32 @@ complete -c lock-policy -w policy
 def completions() -> str:
     """The completion script."""
     lines = []
-    for name, parser in parsers():
+    for name, parser in tables.parsers():
         condition = f"complete -c policy -n '__policy_is{' ' if name else ''}{name}'"
         if not name:
             lines += [f"{condition} -a {command} -d {_text(text)}" for command, text in COMMANDS.items()]
         for option in options_of(parser):
             spelled = " ".join(f"-l {one[2:]}" if one.startswith("--") else f"-s {one[1:]}" for one in option.names)
-            value = _value(completed(option)) if option.value else ""
+            value = _value(tables.completed(option)) if option.value else ""
             lines.append(" ".join(filter(None, [condition, spelled, value, "-d", _text(option.help)])))
         if name:
-            lines += [f"{condition} {_value(offered)}" for one in parser.positionals if (offered := completed(one))]
-    return filled(
+            lines += [
+                f"{condition} {_value(offered)}" for one in parser.positionals if (offered := tables.completed(one))
+            ]
+    return tables.filled(
         _FISH,
-        PROGRAMS=" ".join(takes_programs()),
-        FIRST=" ".join(takes_programs(alone=True)),
-        VALUED=" ".join(with_values()),
+        PROGRAMS=" ".join(tables.takes_programs()),
+        FIRST=" ".join(tables.takes_programs(alone=True)),
+        VALUED=" ".join(tables.with_values()),
         OPTIONS="\n".join(lines),
     )
 
 
 def _value(offered: tuple[str, ...]) -> str:
     plain = {
-        FILES: "-r -F",
-        FOLDERS: "-x -a '(__fish_complete_directories)'",
-        PROGRAMS: "-a '(__fish_complete_command)'",
+        tables.FILES: "-r -F",
+        tables.FOLDERS: "-x -a '(__fish_complete_directories)'",
+        tables.PROGRAMS: "-a '(__fish_complete_command)'",
     }
     if not offered:
         return "-x"
@@ -96,7 +88,7 @@ def _value(offered: tuple[str, ...]) -> str:
 
 
 def _text(text: str) -> str:
-    return quoted(text.replace("\\", "\\\\"), r"\'")
+    return tables.quoted(text.replace("\\", "\\\\"), r"\'")
 
 
 _HOOK = """\
@@ -119,4 +111,4 @@ def hook(folder: str) -> str:
     Args:
         folder: The folder of the shims.
     """
-    return filled(_HOOK, FOLDER=_text(folder))
+    return tables.filled(_HOOK, FOLDER=_text(folder))

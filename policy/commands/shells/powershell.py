@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from policy.commands import COMMANDS
 from policy.commands.help import options_of
-from policy.commands.shells.tables import (
-    FILES,
-    FOLDERS,
-    PROGRAMS,
-    completed,
-    filled,
-    parsers,
-    quoted,
-    takes_programs,
-    with_values,
-)
+from policy.commands.shells import tables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,23 +58,23 @@ Register-ArgumentCompleter -Native -CommandName policy, lock-policy -ScriptBlock
 def completions() -> str:
     """The completion script; where it offers nothing, PowerShell offers files."""
     options, values = [], []
-    for name, parser in parsers():
+    for name, parser in tables.parsers():
         options.append(f"        {_text(name)} = {_list(one for option in options_of(parser) for one in option.names)}")
         for option in options_of(parser):
             if option.value and option.choices:
                 values += [f"        {_text(f'{name}:{one}')} = {_list(option.choices)}" for one in option.names]
         for option in parser.positionals if name else ():
-            words = completed(option)
-            if words and words[0] not in {FILES, FOLDERS, PROGRAMS}:
+            words = tables.completed(option)
+            if words and words[0] not in {tables.FILES, tables.FOLDERS, tables.PROGRAMS}:
                 values.append(f"        {_text(f'{name}:')} = {_list(words)}")
-    return filled(
+    return tables.filled(
         _SCRIPT,
         COMMANDS="\n".join(f"        {_text(name)} = {_text(summary)}" for name, summary in COMMANDS.items()),
         OPTIONS="\n".join(options),
         VALUES="\n".join(values),
-        VALUED=_list(with_values()),
-        PROGRAMS=_list(takes_programs()),
-        FIRST=_list(takes_programs(alone=True)),
+        VALUED=_list(tables.with_values()),
+        PROGRAMS=_list(tables.takes_programs()),
+        FIRST=_list(tables.takes_programs(alone=True)),
     )
 
 
@@ -93,7 +83,7 @@ def _list(words: Iterable[str]) -> str:
 
 
 def _text(text: str) -> str:
-    return quoted(text, "''")
+    return tables.quoted(text, "''")
 
 
 _HOOK = """\
@@ -109,4 +99,4 @@ def hook(folder: str) -> str:
     Args:
         folder: The folder of the shims.
     """
-    return filled(_HOOK, FOLDER=_text(folder))
+    return tables.filled(_HOOK, FOLDER=_text(folder))

@@ -5,14 +5,7 @@ from __future__ import annotations
 from policy.commands import COMMANDS
 from policy.commands.help import options_of, program
 from policy.commands.reading import ONE, REMAINDER
-from policy.commands.shells.tables import (
-    FILES,
-    FOLDERS,
-    completed,
-    filled,
-    parsers,
-    quoted,
-)
+from policy.commands.shells import tables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,15 +47,15 @@ fi
 
 def completions() -> str:
     """The completion script."""
-    described = [f"                {quoted(f'{name}:{help}')}" for name, help in COMMANDS.items()]
+    described = [f"                {tables.quoted(f'{name}:{help}')}" for name, help in COMMANDS.items()]
     words = []
-    for name, parser in parsers():
+    for name, parser in tables.parsers():
         if name:
             specs = ["_arguments -s -S", *_options(parser), *_positionals(parser)]
             joined = " \\\n                        ".join(specs)
             words.append(f"                {name})\n                    {joined} ;;")
     options = [f"        {spec} \\" for spec in _options(program())]
-    return filled(_ZSH, OPTIONS="\n".join(options), COMMANDS="\n".join(described), WORDS="\n".join(words))
+    return tables.filled(_ZSH, OPTIONS="\n".join(options), COMMANDS="\n".join(described), WORDS="\n".join(words))
 
 
 def _options(parser: Parser) -> Iterator[str]:
@@ -71,9 +64,9 @@ def _options(parser: Parser) -> Iterator[str]:
         several = "*" if option.action == "append" else f"({' '.join(option.names)})"
         for name in option.names:
             if option.value:
-                yield quoted(f"{several}{name}=[{shown}]:{_text(option.value)}:{_action(option)}")
+                yield tables.quoted(f"{several}{name}=[{shown}]:{_text(option.value)}:{_action(option)}")
             else:
-                yield quoted(f"{several}{name}[{shown}]")
+                yield tables.quoted(f"{several}{name}[{shown}]")
 
 
 def _positionals(parser: Parser) -> Iterator[str]:
@@ -84,14 +77,14 @@ def _positionals(parser: Parser) -> Iterator[str]:
                 yield "'*::arguments:_normal'"
         else:
             colon = {ONE: ":", "?": "::", "*": "*:"}[option.nargs]
-            yield quoted(f"{colon}{_text(option.value)}:{_action(option)}")
+            yield tables.quoted(f"{colon}{_text(option.value)}:{_action(option)}")
 
 
 def _action(option: Option) -> str:
-    offered = completed(option)
+    offered = tables.completed(option)
     if not offered:
         return " "
-    return {FILES: "_files", FOLDERS: "_files -/"}.get(offered[0]) or f"({' '.join(offered)})"
+    return {tables.FILES: "_files", tables.FOLDERS: "_files -/"}.get(offered[0]) or f"({' '.join(offered)})"
 
 
 def _text(text: str) -> str:
@@ -117,4 +110,4 @@ def hook(folder: str) -> str:
     Args:
         folder: The folder of the shims.
     """
-    return filled(_HOOK, FOLDER=quoted(folder))
+    return tables.filled(_HOOK, FOLDER=tables.quoted(folder))
