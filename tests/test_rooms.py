@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # From the ground up: what stands in one floor imports from the floors before it, and from its own.
 FLOORS = (
-    ("errors", "escape", "variables", "host", "cache", "seahash", "version", "manual"),
+    ("errors", "escape", "variables", "host", "files", "cache", "seahash", "version", "manual"),
     ("toml",),
     ("environment",),
     ("locks",),

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from policy.commands import options
+from policy.commands.reading import Arguments
 from policy.errors import UsageError
 from policy.locks import proc, strict_claims
 from policy.locks.holders import Found
@@ -16,7 +17,6 @@ from policy.rules.request import Request
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from policy.commands.reading import Arguments
     from policy.locks.backend import Lock
     from policy.locks.strict_claims import Owner
 

@@ -6,6 +6,7 @@ import os
 import sys
 
 from policy.commands import files, options
+from policy.commands.reading import Arguments, Parser
 from policy.errors import UsageError
 
 TYPE_CHECKING = False
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from policy.checks.finding import Report
-    from policy.commands.reading import Arguments, Parser
     from policy.config.layers import Source
 
 FINDING, INVALID = 1, 2

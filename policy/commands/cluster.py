@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import asdict, frozen
 
 from policy.commands import options
+from policy.commands.reading import Arguments, Parser
 from policy.errors import UsageError
 from policy.locks.cluster import cluster_server
 from policy.locks.cluster_checks import CHECKS, SEEN, Seen, check_encryption, check_pooler, is_loopback, opening, wanted
@@ -22,7 +23,6 @@ from policy.render.style import BOLD, GREEN, RED, YELLOW, paint
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from policy.commands.reading import Arguments, Parser
 
 ADDRESS = ("host", "port", "dbname", "user", "sslmode", "sslrootcert")
 FEW = 10  # connections left, of which each waiter needs one

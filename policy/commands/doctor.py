@@ -6,6 +6,7 @@ import os
 import sys
 
 from policy.commands import options
+from policy.commands.reading import Arguments, Parser
 from policy.errors import ConfigError, EnvironmentNotFound
 
 TYPE_CHECKING = False
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from policy.commands.health.finding import Finding, Surroundings
-    from policy.commands.reading import Arguments, Parser
 
 FOUND = 1
 

@@ -6,13 +6,9 @@ import sys
 from io import TextIOWrapper
 
 from policy.commands import options
-from policy.commands.reading import REMAINDER
+from policy.commands.reading import REMAINDER, Arguments, Parser
 from policy.render import DECISION_FORMATS, MANY, render
 from policy.rules.request import Request
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from policy.commands.reading import Arguments, Parser
 
 
 def arguments(parser: Parser) -> None:

@@ -6,7 +6,7 @@ import sys
 
 from policy.commands import COMMANDS, parser_for
 from policy.commands.options import common
-from policy.commands.reading import REMAINDER, CommandLineError, Parser
+from policy.commands.reading import REMAINDER, Arguments, CommandLineError, Option, Parser
 from policy.render.layout import USUAL, fit, listing, width
 from policy.version import __version__
 
@@ -14,7 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from policy.commands.reading import Arguments, Option
 
 DESCRIPTION = "Decides where the lock on a Python environment lives, and holds it."
 

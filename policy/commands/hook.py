@@ -6,13 +6,10 @@ import os
 import sys
 
 from policy.commands.options import warn
+from policy.commands.reading import Arguments, Parser
 from policy.commands.shells import SHELLS, module_of
 from policy.commands.shims import folder_of
 from policy.errors import UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from policy.commands.reading import Arguments, Parser
 
 
 def arguments(parser: Parser) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
+from policy import files
+from policy.commands.reading import Arguments, Parser
 from policy.config.layers import FILE, PYPROJECT
 from policy.errors import UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from policy.commands.reading import Arguments, Parser
 
 SCHEMA = "lock-policy.schema.json"
 MODE = 0o644  # a file that everyone can write is ignored
@@ -96,12 +94,12 @@ def main(arguments: Arguments) -> int:
         raise UsageError(f"{file}: `policy init --pyproject` prints tables that can be pasted there")
     text = f"#:schema ./{SCHEMA}\n\n{STARTER}" if arguments.schema else STARTER
     try:
-        (_replace if arguments.force else _create)(file, text.encode())
+        (_replace if arguments.force else files.create)(file, text.encode(), MODE)
         if arguments.schema:
             from policy.config.schema import as_text, file_schema
 
             # made by us, and to be made again for a newer release
-            _replace(os.path.join(os.path.dirname(file), SCHEMA), as_text(file_schema()).encode())
+            _replace(os.path.join(os.path.dirname(file), SCHEMA), as_text(file_schema()).encode(), MODE)
     except FileExistsError:
         raise UsageError(f"{file}: exists already; --force replaces it") from None
     except (OSError, ValueError) as error:
@@ -110,24 +108,8 @@ def main(arguments: Arguments) -> int:
     return 0
 
 
-def _create(file: str, content: bytes) -> None:
-    """Makes a file where nothing stands, not even a link that leads nowhere."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(file, flags | getattr(os, "O_CLOEXEC", 0), MODE)
-    with os.fdopen(descriptor, "wb") as opened:
-        opened.write(content)
-
-
-def _replace(file: str, content: bytes) -> None:
-    """Puts a file in the place of whatever stands there: a link is replaced, not followed."""
-    import secrets
-
+def _replace(file: str, content: bytes, mode: int) -> None:
+    """Puts a file in the place of another one, or of a link."""
     if os.path.isdir(file) and not os.path.islink(file):
         raise UsageError(f"{file}: is a directory; name a file in it")
-    beside = f"{file}.{secrets.token_hex(4)}.new"
-    _create(beside, content)
-    try:
-        os.replace(beside, file)
-    except OSError:
-        os.unlink(beside)
-        raise
+    files.replace(file, content, mode)

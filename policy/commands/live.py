@@ -10,6 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
+from policy.commands.reading import Arguments
 from policy.escape import printable
 from policy.render.layout import fit, width
 from policy.render.listing import nothing, record, records, shown
@@ -18,7 +19,6 @@ from policy.render.style import BOLD, DIM, GREEN, YELLOW, paint, wanted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from policy.commands.reading import Arguments
     from policy.locks.holders import Holder
     from policy.render.listing import Row
 

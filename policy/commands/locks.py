@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from policy.commands import options
+from policy.commands.reading import Arguments, Parser
 from policy.errors import LockUnavailable, UsageError
 from policy.locks import holders, proc
 from policy.locks.file import prune
@@ -22,7 +23,6 @@ from policy.uv import names
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from policy.commands.reading import Arguments, Parser
     from policy.config.loading import Rules
     from policy.locks.holders import Holder
     from policy.rules.request import Caller

@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 
 from policy.commands import options, run
+from policy.commands.reading import Arguments, Parser
 from policy.errors import UsageError
 from policy.rules.request import Request
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from policy.commands.reading import Arguments, Parser
 
 
 def arguments(parser: Parser) -> None:

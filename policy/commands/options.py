@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from policy.commands.reading import Arguments, Parser
 from policy.config.loading import Rules, seconds
 from policy.errors import UsageError
 from policy.rules.request import Caller, Request
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import TextIO, TypeVar
 
-    from policy.commands.reading import Arguments, Parser
     from policy.environment.discovery import Environment
     from policy.rules.decision import Decision
     from policy.subject import Subject

@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 
 from policy.commands import options
+from policy.commands.reading import Arguments, Parser
 from policy.config import layers
 from policy.errors import UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from policy.commands.reading import Arguments, Parser
 
 FINDING = 1
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 from policy.commands import options
+from policy.commands.reading import Arguments, Parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from policy.checks.codes import Code
-    from policy.commands.reading import Arguments, Parser
 
 
 def arguments(parser: Parser) -> None:

@@ -7,7 +7,7 @@ import sys
 
 from policy import acquire
 from policy.commands import options
-from policy.commands.reading import REMAINDER
+from policy.commands.reading import REMAINDER, Arguments, Parser
 from policy.errors import UsageError
 from policy.locks.hold import MARKER, Held, drive, merged
 from policy.rules.hints import hints_in_run
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import NoReturn
 
-    from policy.commands.reading import Arguments, Parser
     from policy.locks.backend import Lock
     from policy.rules.decision import Decision
     from policy.subject import Subject

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from policy.commands.reading import Arguments, Parser
 from policy.errors import UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from policy.commands.reading import Arguments, Parser
 
 
 def arguments(parser: Parser) -> None:

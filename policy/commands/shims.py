@@ -6,12 +6,10 @@ import os
 import shlex
 import sys
 
+from policy import files
+from policy.commands.reading import Arguments, Parser
 from policy.commands.tools import TOOLS, is_shim
 from policy.errors import UsageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from policy.commands.reading import Arguments, Parser
 
 MODE = 0o755
 
@@ -90,12 +88,4 @@ def _write(path: str, name: str, hold_runs: bool) -> None:  # noqa: FBT001  (as 
         python=sys.executable if windows else shlex.quote(sys.executable),
         more=", hold_runs=True" if hold_runs else "",
     )
-    beside = f"{path}.{os.getpid()}.new"
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
-        os.replace(beside, path)
-    except OSError:
-        os.unlink(beside)
-        raise
+    files.replace(path, text.encode("utf-8", "surrogateescape"), MODE)

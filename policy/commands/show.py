@@ -6,12 +6,12 @@ import os
 import sys
 
 from policy.commands import files, options
+from policy.commands.reading import Arguments, Parser
 from policy.config import layers
 from policy.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from policy.commands.reading import Arguments, Parser
     from policy.config.layers import Source
     from policy.rules.chain import Chain
 

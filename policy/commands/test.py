@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from policy.commands import files, options
+from policy.commands.reading import Arguments, Parser
 from policy.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from policy.commands.reading import Arguments, Parser
     from policy.config.layers import Source
 
 FAILED = 1

@@ -8,6 +8,7 @@ from functools import partial
 from attrs import asdict
 
 from policy.commands import options
+from policy.commands.reading import Arguments, Parser
 from policy.errors import UsageError
 from policy.escape import printable
 from policy.locks.users import can_know, users
@@ -18,7 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from policy.commands.reading import Arguments, Parser
     from policy.locks.users import User
 
 

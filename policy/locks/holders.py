@@ -163,7 +163,7 @@ def locked(look: Look | None = None) -> tuple[Found, ...]:
     look = look or Look()
     found: dict[str, Found] = {}
     for file, pids in look.known.items():
-        for pid in pids or _processes():
+        for pid in pids or proc.pids():
             path = look.path(pid, file)
             if path and (is_name(os.path.basename(path)) or _is_local(path, pid)):
                 found[path] = Found(path, locked=True, holders=look.holders(file))
@@ -273,7 +273,7 @@ class Look:
     def _others(self, file: proc.Identity) -> list[int]:
         if self._behind is None:
             self._behind = {}
-            for pid in _processes():
+            for pid in proc.pids():
                 for one in self.files(pid) or ():
                     self._behind.setdefault(one, []).append(pid)
         return self._behind.get(file, [])
@@ -288,13 +288,6 @@ def _is_local(path: str, pid: int) -> bool:
     """Whether a file is the lock of an environment: of a virtual one, or of a directory that its holder works on."""
     directory, name = os.path.split(path)
     return name == ".lock" and (os.path.lexists(os.path.join(directory, "pyvenv.cfg")) or directory in places(pid))
-
-
-def _processes() -> list[int]:
-    try:
-        return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
-    except OSError:
-        return []
 
 
 def process(pid: int) -> Holder | None:

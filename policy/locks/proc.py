@@ -12,7 +12,7 @@ from policy import host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _FIRST = "pid:[4026531836]"  # the PID namespace of the host itself (PROC_PID_INIT_INO in the kernel)
 
@@ -60,32 +60,39 @@ def mounts(number: str = "") -> dict[str, tuple[int, int]]:
     return found
 
 
+def _flocks(*, waiting: bool) -> Iterator[tuple[Identity, str, int]]:
+    """Each flock of /proc/locks that is held or waited for: of which file, `READ` or `WRITE`, and by which process.
+
+    A process of another pid namespace has no number here: 0 or -1.
+    """
+    for line in lines("/proc/locks"):
+        # "1: FLOCK  ADVISORY  WRITE 4711 fe:00:2146403 0 EOF"; with "->" before "FLOCK" it is a waiter
+        fields = line.split()[1:]
+        waits = fields[:1] == ["->"]
+        fields = fields[waits:]
+        if waits == waiting and len(fields) > 4 and fields[0] == "FLOCK":  # noqa: PLR2004  (as many as are read)
+            file = _identity(fields[4])
+            if file is not None:
+                yield file, fields[2], int(fields[3])
+
+
 def flocks() -> dict[Identity, tuple[int, ...]]:
     """Every file that is locked with flock, with the process that took each lock.
 
-    A process of another pid namespace has no number here, and is left out; its file is there.
+    A process of another pid namespace is left out; its file is there.
     """
     found: dict[Identity, tuple[int, ...]] = {}
-    for line in lines("/proc/locks"):
-        fields = line.split()  # "1: FLOCK  ADVISORY  WRITE 4711 fe:00:2146403 0 EOF"; with "->" second it is a waiter
-        if len(fields) < 6 or fields[1] != "FLOCK":  # noqa: PLR2004  (as many as are read)
-            continue
-        file = _identity(fields[5])
-        if file is not None:
-            pid = int(fields[4])
-            found[file] = (*found.get(file, ()), *((pid,) if pid > 0 else ()))
+    for file, _, pid in _flocks(waiting=False):
+        found[file] = (*found.get(file, ()), *((pid,) if pid > 0 else ()))
     return found
 
 
 def waiters() -> dict[Identity, tuple[int, ...]]:
     """The processes that wait for a flock of each file, in the kernel's order: the first is next (fs/locks.c)."""
     found: dict[Identity, tuple[int, ...]] = {}
-    for line in lines("/proc/locks"):
-        fields = line.split()  # "1: -> FLOCK  ADVISORY  WRITE 4712 fe:00:2146403 0 EOF"
-        if len(fields) > 6 and fields[1:3] == ["->", "FLOCK"]:  # noqa: PLR2004  (as many as are read)
-            file = _identity(fields[6])
-            if file is not None and int(fields[5]) > 0:
-                found[file] = (*found.get(file, ()), int(fields[5]))
+    for file, _, pid in _flocks(waiting=True):
+        if pid > 0:
+            found[file] = (*found.get(file, ()), pid)
     return found
 
 
@@ -95,20 +102,7 @@ def readers(*, waiting: bool = False) -> frozenset[tuple[Identity, int]]:
     Args:
         waiting: Asks for those who wait to read instead.
     """
-    found: set[tuple[Identity, int]] = set()
-    for line in lines("/proc/locks"):
-        fields = line.split()[1:]
-        if fields[:1] == ["->"]:
-            if not waiting:
-                continue
-            fields = fields[1:]
-        elif waiting:
-            continue
-        if len(fields) > 4 and (fields[0], fields[2]) == ("FLOCK", "READ"):  # noqa: PLR2004  (as many as are read)
-            file = _identity(fields[4])
-            if file is not None:
-                found.add((file, int(fields[3])))
-    return frozenset(found)
+    return frozenset([(file, pid) for file, how, pid in _flocks(waiting=waiting) if how == "READ"])
 
 
 def locked_through(pid: int | str, descriptor: int | str, *, shared: bool = False) -> Identity | None:
@@ -229,6 +223,14 @@ def stat_fields(pid: int) -> list[str]:
     for line in lines(f"/proc/{pid}/stat"):
         return line[line.rfind(")") + 2 :].split()
     return []
+
+
+def pids() -> list[int]:
+    """Every process that is seen from here."""
+    try:
+        return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+    except OSError:
+        return []
 
 
 def has_locks() -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from policy import host
 from policy.errors import EnvironmentInUse, UsageError
 from policy.locks import proc
 from policy.locks.backend import Deadline, Pause
@@ -61,17 +62,10 @@ def pids(root: str, *, kind: str = "virtualenv") -> Iterator[tuple[int, str]]:
     """
     search = _Search(os.path.realpath(root), system=kind == "system")
     own = os.getpid()
-    for name in _names():
-        path = search.uses(name) if int(name) != own else ""
+    for pid in proc.pids():
+        path = search.uses(pid) if pid != own else ""
         if path:
-            yield int(name), path
-
-
-def _names() -> list[str]:
-    try:
-        return sorted(filter(str.isdigit, os.listdir("/proc")), key=int)
-    except OSError:
-        return []
+            yield pid, path
 
 
 class _Search:
@@ -88,7 +82,7 @@ class _Search:
         self.system = system
         self.without: dict[str, int] = {}
 
-    def uses(self, pid: str) -> str:
+    def uses(self, pid: int) -> str:
         """The file of the environment that a process uses; "" where it uses none, or that cannot be known."""
         try:
             program = os.readlink(f"/proc/{pid}/exe")
@@ -115,7 +109,7 @@ class _Search:
                 return os.fsdecode(text[at + 1 : text.index(b"\n", at)].removesuffix(b" (deleted)"))
         return ""
 
-    def _by_name(self, pid: str) -> str:
+    def _by_name(self, pid: int) -> str:
         """The name by which a Python was called, if its pyvenv.cfg makes this root its `sys.prefix`."""
         called = os.fsdecode(_content(f"/proc/{pid}/cmdline").partition(b"\0")[0])
         return _interpreter(pid, called, self.root) if called else ""
@@ -135,7 +129,7 @@ def _packages(root: str) -> list[str]:
     return [os.path.realpath(path) for path in found]
 
 
-def _interpreter(pid: str, called: str, root: str) -> str:
+def _interpreter(pid: int, called: str, root: str) -> str:
     """The name by which a Python was called, if its pyvenv.cfg makes this root its `sys.prefix`."""
     for path in _paths(pid, called):
         folder = os.path.dirname(path)
@@ -150,7 +144,7 @@ def _interpreter(pid: str, called: str, root: str) -> str:
     return ""
 
 
-def _paths(pid: str, called: str) -> Iterator[str]:
+def _paths(pid: int, called: str) -> Iterator[str]:
     """The files that a process may have been started from by a name."""
     if os.sep in called:
         try:
@@ -173,20 +167,9 @@ def _paths(pid: str, called: str) -> Iterator[str]:
 def _content(path: str) -> bytes:
     """A file of /proc; empty where the process has ended or is another user's."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        return host.through(path, os.O_RDONLY | os.O_CLOEXEC, lambda descriptor: host.content(descriptor, _MOST))
     except OSError:
         return b""
-    try:
-        pieces = []
-        size = 0
-        while size < _MOST and (piece := os.read(descriptor, 65536)):
-            pieces.append(piece)
-            size += len(piece)
-        return b"".join(pieces)
-    except OSError:
-        return b""
-    finally:
-        os.close(descriptor)
 
 
 def can_know() -> bool:

@@ -10,6 +10,7 @@ import time
 
 from policy.commands.health.finding import NOTE, Finding, move_locks
 from policy.environment.mounts import lock_reach, mount_of
+from policy.locks import proc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def mounts(surroundings: Surroundings) -> Iterator[Finding]:
 
 def _runs(name: str) -> bool:
     """Whether a process of a name exists, a part of the kernel too."""
-    for pid in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else ()):
+    for pid in proc.pids():
         try:
             with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
                 if file.read().strip() == name:

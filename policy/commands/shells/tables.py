@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from policy.commands import COMMANDS, parser_for
 from policy.commands.help import options_of, program
-from policy.commands.reading import REMAINDER
+from policy.commands.reading import REMAINDER, Option, Parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from policy.commands.reading import Option, Parser
 
 FILES, FOLDERS, PROGRAMS = "files", "folders", "programs"
 _KINDS = {"FILE": FILES, "ENV": FILES, "PATH": FILES, "OLD": FILES, "NEW": FILES, "DIR": FOLDERS}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from policy.commands import COMMANDS
 from policy.commands.help import options_of, program
-from policy.commands.reading import ONE, REMAINDER
+from policy.commands.reading import ONE, REMAINDER, Option, Parser
 from policy.commands.shells import tables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from policy.commands.reading import Option, Parser
 
 _ZSH = """\
 #compdef policy lock-policy

@@ -1,0 +1,56 @@
+"""Files that are written whole: created where nothing stands, or put in the place of another one."""
+
+from __future__ import annotations
+
+import os
+
+
+def create(path: str, data: bytes, mode: int) -> None:
+    """Creates a file where nothing stands, not even a link that leads nowhere.
+
+    Args:
+        path: The file.
+        data: What it holds.
+        mode: Its mode, from which the umask takes what it says.
+
+    Raises:
+        OSError: Something stands there, or it cannot be written.
+        ValueError: The path has a NUL.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    for name in ("O_NOFOLLOW", "O_BINARY", "O_CLOEXEC"):
+        flags |= getattr(os, name, 0)
+    descriptor = os.open(path, flags, mode)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: str, data: bytes, mode: int) -> None:
+    """Puts a file in the place of what stands there, whole at any moment; a link is replaced, not followed.
+
+    Two that do so at once never share a temporary file, and a reader sees the old file or a new one.
+
+    Args:
+        path: The file.
+        data: What it holds.
+        mode: Its mode, from which the umask takes what it says.
+
+    Raises:
+        OSError: It cannot be written.
+        ValueError: The path has a NUL.
+    """
+    folder, name = os.path.split(path)
+    beside = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        create(beside, data, mode)
+        os.replace(beside, path)
+    except OSError:
+        try:
+            os.unlink(beside)
+        except OSError:
+            pass  # it was not created
+        raise
