@@ -75,7 +75,7 @@ def _request(
 ) -> Request:
     caller = Caller(environ, operation=operation)
     if isinstance(env, Environment):
-        return Request(env, caller)
+        return Request(env.now(), caller)  # one that is kept remembers where its links led
     return Request(
         find(_path(env), target=_path(target), prefix=_path(prefix), environ=caller.environ, cwd=caller.cwd), caller
     )

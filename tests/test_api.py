@@ -170,6 +170,28 @@ def test_environment_given(tmp_path: Path, environ: dict[str, str]) -> None:
         assert names(held) == [f"{tmp_path}/.lock"]
 
 
+def test_environment_kept(tmp_path: Path, environ: dict[str, str]) -> None:
+    """An Environment keeps where its links led for decisions; a lock of it, and what explains that, look anew."""
+    roots = [factories.virtualenv(tmp_path / name) for name in ("one", "two")]
+    rules = factories.written(tmp_path / "r.toml", f'[[rules]]\nmatch.environment = "{roots[0]}"\nlock = "global"\n')
+    asked = policy.load(config_file=rules)
+    link = tmp_path / "link"
+    link.symlink_to(roots[0])
+    kept = policy.find_environment(link, environ=environ)
+    caller = policy.Caller(environ, str(tmp_path))
+
+    def decided() -> list[tuple[str, ...]]:
+        with policy.lock(kept, rules=asked, environ=environ) as held:
+            locked = held.decision.lock
+        explained = policy.explain(kept, rules=asked, environ=environ).lock
+        return [asked.decide(policy.Request(kept, caller)).lock, explained, locked]
+
+    assert decided() == [("global",)] * 3
+    link.unlink()
+    link.symlink_to(roots[1])
+    assert decided() == [("global",), ("local",), ("local",)]
+
+
 @pytest.mark.parametrize("kind", ["target", "prefix"])
 def test_target_and_prefix(root: Path, tmp_path: Path, environ: dict[str, str], kind: str) -> None:
     """A directory of `--target` or `--prefix` is locked in that directory."""

@@ -250,8 +250,8 @@ def test_warm_lock_traced(project: Project) -> None:
     """A warm `lock()` and its release make a bounded number of system calls, none of which writes."""
     code = f"""
 import os
-from policy.rules import request
-request.JUST_NOW = 60.0  # strace makes each call slow, and a look that is not shared any more would be counted twice
+from policy.environment import discovery
+discovery.JUST_NOW = 60.0  # strace makes each call slow, and a look that is not shared any more would be counted twice
 os.access({BEGIN!r}, os.F_OK)
 with policy.lock(root, rules=rules):
     pass
@@ -262,6 +262,31 @@ os.access({END!r}, os.F_OK)
     made = lines[begin + 1 : end]
     assert len(made) <= 41, "\n".join(made)
     assert not [line for line in made if re.match(r"(write|mkdir|link|rename|unlink|utime)", line) or "O_CREAT" in line]
+
+
+DECIDE = """
+import os
+import policy
+environment = policy.find_environment(sys.argv[1])
+caller = policy.Caller()
+decide = {decide}
+decide(policy.Request(environment, caller))
+os.access({begin!r}, os.F_OK)
+decide(policy.Request(environment, caller))
+os.access({end!r}, os.F_OK)
+"""
+
+
+@linux
+@pytest.mark.parametrize("decide", ["policy.load().chain.decide", "policy.load().decide"])
+def test_warm_decision_traced(project: Project, decide: str) -> None:
+    """A warm decision about an environment that is kept makes no system call; `Rules` looks whether files changed."""
+    code = DECIDE.format(begin=BEGIN, end=END, decide=decide)
+    lines = traced(project, "-c", PATHS + code, project.root)
+    begin, end = (next(at for at, line in enumerate(lines) if name in line) for name in (BEGIN, END))
+    made = [line for line in lines[begin + 1 : end] if not re.search(r'(\.toml"|geteuid)', line)]
+    assert not made
+    assert (decide == "policy.load().chain.decide") == (end - begin == 1)
 
 
 @linux

@@ -116,6 +116,9 @@ class Rules:
     def decide(self, request: Request) -> Decision:
         """The answer of the rules as their files stand now.
 
+        Whether the files changed is looked at each time. What a rule asks is looked at once for the request; where the
+        environment's links lead is looked at once for the Environment. The gate of the plan is found anew.
+
         Args:
             request: What is to be locked, and who asks.
 

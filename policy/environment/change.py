@@ -70,8 +70,7 @@ def of_interpreter(path: str, found_by: str, command: Words, *, names_it: bool =
         found = find(root if conda and not virtual else path, environ=command.environ, cwd=command.cwd)
     except EnvironmentNotFound:
         return None
-    found.found_by = found_by
-    return found
+    return found.replace(found_by=found_by)
 
 
 def of_program(command: Words) -> Environment | None:
@@ -149,5 +148,4 @@ def at(root: str, found_by: str, command: Words, base: str | Callable[[], str] =
         return planned(root, found_by, base)
     if not found.exists:
         return planned(root, found_by, base)
-    found.found_by = found_by
-    return found
+    return found.replace(found_by=found_by)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 
 from policy import host
+from policy.environment.identity import without_links
 from policy.errors import EnvironmentNotFound
 
 TYPE_CHECKING = False
@@ -28,9 +30,14 @@ _LARGEST_LAUNCHER = 256 * 1024
 _MAY_BE_NEW = frozenset({"argument", "--python"})  # what found these says that it is meant, not that it was there
 _WHAT_TO_NAME = "name an interpreter or the root of an environment"
 
+JUST_NOW = 0.001  # seconds for which one look at a root is enough; then it may have changed
+
 
 class Environment:
-    """A Python environment.
+    """A Python environment: a value, which nothing changes.
+
+    Where its links lead is looked at when a rule first asks, as is the interpreter that it was made from, and then kept
+    with this object: deciding about it again costs no look. `lock` and `explain` look anew each time.
 
     A plain class: importing attrs costs three times as much as starting Python.
 
@@ -45,7 +52,7 @@ class Environment:
         stdlib: The interpreter's directory of the standard library, where it was asked; else "".
     """
 
-    __slots__ = ("_base", "found_by", "interpreter", "kind", "root", "stdlib")
+    __slots__ = ("_base", "_base_found", "_seen", "_settled", "found_by", "interpreter", "kind", "root", "stdlib")
 
     def __init__(
         self,
@@ -60,6 +67,8 @@ class Environment:
         self.root: str = root
         self.kind: str = kind
         self._base = base_interpreter
+        self._base_found: str | None = None
+        self._settled: tuple[str, str, str, str, str] | None = None
         self.found_by: str = found_by
         self.stdlib: str = stdlib
 
@@ -71,9 +80,49 @@ class Environment:
     @property
     def base_interpreter(self) -> str:
         """Real path of the interpreter that the environment was made from."""
-        if not isinstance(self._base, str):
-            self._base = self._base()
-        return self._base
+        if self._base_found is None:
+            self._base_found = self._base if isinstance(self._base, str) else self._base()
+        return self._base_found
+
+    @property
+    def settled(self) -> tuple[str, str, str, str, str]:
+        """What rules can ask of it without another look: interpreter, root and kind, then both paths without links.
+
+        Of the interpreter's path the last part stays as spelled: itself it leads to the base interpreter.
+        """
+        if self._settled is None:
+            self._settled = self._look()
+        return self._settled
+
+    def _look(self) -> tuple[str, str, str, str, str]:
+        now = time.monotonic()
+        seen, interpreter, root = without_links(self.interpreter, self.root)
+        self._seen = now, seen
+        return self.interpreter, self.root, self.kind, interpreter, root
+
+    @property
+    def seen(self) -> tuple[int, int] | None:
+        """Device and inode of the root where it was looked at for `settled` just now; None where a look is due."""
+        if self._settled is None or time.monotonic() - self._seen[0] >= JUST_NOW:
+            return None
+        return self._seen[1]
+
+    def now(self) -> Environment:
+        """Itself where its links lead where they led before, else the same one with nothing remembered."""
+        if self._base_found is None and (self._settled is None or self._settled == self._look()):
+            return self
+        return self.replace()
+
+    def replace(self, root: str | None = None, kind: str | None = None, found_by: str | None = None) -> Environment:
+        """The same environment with other fields, of which nothing has been looked at yet.
+
+        Args:
+            root: Another root; None: the same, as for what follows.
+            kind: Another kind.
+            found_by: What else led to it.
+        """
+        root, kind, found_by = root or self.root, kind or self.kind, found_by or self.found_by
+        return Environment(self.interpreter, root, kind, self._base, found_by, self.stdlib)
 
     def __repr__(self) -> str:
         names = ("interpreter", "root", "kind", "base_interpreter", "found_by")
@@ -126,9 +175,7 @@ def into(found: Environment | None, directory: str, kind: str, found_by: str) ->
         kind: `target` or `prefix`.
         found_by: The option.
     """
-    found = found or planned(directory, found_by)
-    found.root, found.kind, found.found_by = directory, kind, found_by
-    return found
+    return (found or planned(directory, found_by)).replace(directory, kind, found_by)
 
 
 def planned(root: str, found_by: str, base_interpreter: str | Callable[[], str] = "") -> Environment:
@@ -266,12 +313,12 @@ class _Search:
 
     def _missing(self, path: str, found_by: str, error: OSError) -> Environment:
         """The environment that an argument or an option names although it is not there yet."""
-        from policy.environment.planned import begun, root_of
+        from policy.environment.planned import begun, root_of, unusable
 
         root = root_of(path)
         new = found_by in _MAY_BE_NEW and isinstance(error, FileNotFoundError) and not os.path.islink(path)
         if not new or (os.path.lexists(root) and not begun(root)):
-            raise EnvironmentNotFound(f"{_unusable(path, error)}; {_WHAT_TO_NAME}") from None
+            raise EnvironmentNotFound(f"{unusable(path, error)}; {_WHAT_TO_NAME}") from None
         return planned(root, found_by)
 
     def _word(self, value: str, found_by: str) -> Environment:
@@ -303,10 +350,10 @@ class _Search:
                 # Conda's interpreters are not virtual to Python, nor to uv: both prefixes are the root.
                 return Environment(interpreter, root, "system", lambda: os.path.realpath(interpreter), found_by)
             return self._interpreter(interpreter, interpreter, found_by)
-        if os.path.islink(interpreter):
-            raise EnvironmentNotFound(f"{_dangling(interpreter)}; {_WHAT_TO_NAME}")
-        from policy.environment.planned import begun
+        from policy.environment.planned import begun, dangling
 
+        if os.path.islink(interpreter):
+            raise EnvironmentNotFound(f"{dangling(interpreter)}; {_WHAT_TO_NAME}")
         if found_by in _MAY_BE_NEW and begun(root):
             return planned(root, found_by)
         inner = os.path.join(root, ".venv")
@@ -355,18 +402,6 @@ def _absolute(path: str, cwd: str) -> str:
         except OSError:
             return path if os.path.lexists(path) else normal
     return normal
-
-
-def _unusable(path: str, error: OSError) -> str:
-    """Why a path that was named cannot be used."""
-    if isinstance(error, FileNotFoundError) and os.path.islink(path):
-        return _dangling(path)
-    return f"{path}: {(error.strerror or str(error)).lower()}"
-
-
-def _dangling(path: str) -> str:
-    """What is wrong with a broken link."""
-    return f"{path}: a broken link to {os.readlink(path)}"
 
 
 def _interpreter_in(root: str) -> str:

@@ -87,6 +87,20 @@ def _real(path: str, descriptor: int) -> tuple[int, int] | None:
     return seen.st_dev, seen.st_ino
 
 
+def without_links(interpreter: str, root: str) -> tuple[tuple[int, int] | None, str, str]:
+    """What `real_folder` says of a root, the interpreter in the real path of its folder, and the root's real path.
+
+    Args:
+        interpreter: Absolute; its own link leads to the base interpreter, and stays.
+        root: Absolute; the interpreter need not lie in it.
+    """
+    folder, name = os.path.split(interpreter)
+    seen = real_folder(root)
+    if seen is not None and os.path.dirname(folder) == root and not os.path.islink(folder):
+        return seen, interpreter, root
+    return seen, os.path.join(os.path.realpath(folder), name), os.path.realpath(root)
+
+
 def real_path(path: str) -> str:
     """A path without links, of which the last parts need not exist.
 

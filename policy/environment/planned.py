@@ -33,3 +33,24 @@ def begun(root: str) -> bool:
         return _FIRST.issuperset(os.listdir(root))
     except OSError:
         return False
+
+
+def unusable(path: str, error: OSError) -> str:
+    """Why a path that was named cannot be used.
+
+    Args:
+        path: It.
+        error: What looking at it gave.
+    """
+    if isinstance(error, FileNotFoundError) and os.path.islink(path):
+        return dangling(path)
+    return f"{path}: {(error.strerror or str(error)).lower()}"
+
+
+def dangling(path: str) -> str:
+    """What is wrong with a broken link.
+
+    Args:
+        path: The link.
+    """
+    return f"{path}: a broken link to {os.readlink(path)}"

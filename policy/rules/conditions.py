@@ -44,7 +44,8 @@ class Interpreter(PathCondition):
 
     def observe(self, request: Request) -> tuple[str, ...]:
         """The path as spelled, and with the links of its folder resolved: itself it leads to the base interpreter."""
-        return spellings(request.environment.interpreter, request.real[0])
+        interpreter, _, _, real, _ = request.environment.settled
+        return spellings(interpreter, real)
 
 
 class BaseInterpreter(PathCondition):
@@ -72,7 +73,8 @@ class Root(PathCondition):
 
     def observe(self, request: Request) -> tuple[str, ...]:
         """The root, as spelled and with its links resolved."""
-        return spellings(request.environment.root, request.real[1])
+        _, root, _, _, real = request.environment.settled
+        return spellings(root, real)
 
 
 class Project(PathCondition):

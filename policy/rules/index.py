@@ -50,10 +50,7 @@ class Search:
         Args:
             request: What is to be locked, and who asks.
         """
-        environment = request.environment
-        found = None
-        if not request.given:
-            found = self._known.get((environment.interpreter, environment.root, environment.kind, request.real))
+        found = None if request.given else self._known.get(request.environment.settled)
         numbers, last = found or self._candidates(request)
         rules = self._rules
         for number in numbers:
@@ -71,8 +68,7 @@ class Search:
         left = self._narrowed(found, request)
         if len(self._known) >= MANY:
             self._known.clear()
-        environment = request.environment
-        self._known[environment.interpreter, environment.root, environment.kind, request.real] = left
+        self._known[request.environment.settled] = left
         return left
 
     def _narrowed(self, numbers: Sequence[int], request: Request) -> tuple[Sequence[int], int]:

@@ -41,7 +41,7 @@ def plan(locations: Sequence[str], request: Request, setting: Setting) -> tuple[
         found.update(dict.fromkeys(LOCATIONS[location](request, setting)))
     directory = setting("gate-dir")
     if not (found and is_read_only(directory or default_directory(environ))):
-        found[gate(request.environment.root, directory, environ, request.seen)] = None
+        found[gate(request.environment.root, directory, environ, request.environment.seen)] = None
     return tuple(sorted(found, key=_place))
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 
 from policy import host
-from policy.environment.identity import real_folder
 from policy.errors import UsageError
 
 TYPE_CHECKING = False
@@ -14,9 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from policy.environment.discovery import Environment
-
-
-JUST_NOW = 0.001  # seconds in which a decision looks at a root once; longer ones look again, for it may have changed
 
 
 def working_directory() -> str:
@@ -57,7 +52,9 @@ class Caller:
 
 
 class Request:
-    """A question to the rules; each fact is observed when it is first asked for, then kept.
+    """A question to the rules; each fact is observed when it is first asked for, then kept with the request.
+
+    What the Environment itself keeps, as where its links lead, counts for all requests about that object.
 
     Args:
         environment: What is to be locked.
@@ -70,7 +67,7 @@ class Request:
         project: The directory whose configuration was found, where the caller named none.
     """
 
-    __slots__ = ("_home", "_looked", "_real", "_seen", "caller", "details", "environment", "facts", "given", "project")
+    __slots__ = ("_home", "caller", "details", "environment", "facts", "given", "project")
 
     def __init__(
         self, environment: Environment, caller: Caller | None = None, facts: Mapping[str, object] | None = None
@@ -82,28 +79,6 @@ class Request:
         self.details: dict[str, str] = {}
         self.project: str | None = None
         self._home: str | None = None
-        self._real: tuple[str, str] | None = None
-        self._seen: tuple[int, int] | None = None
-        self._looked = 0.0
-
-    @property
-    def real(self) -> tuple[str, str]:
-        """The interpreter in the real path of its folder, and the root's real path; looked at once for a request."""
-        if self._real is None:
-            root, interpreter = self.environment.root, self.environment.interpreter
-            folder, name = os.path.split(interpreter)
-            self._looked = time.monotonic()
-            self._seen = real_folder(root)
-            if self._seen is not None and os.path.dirname(folder) == root and not os.path.islink(folder):
-                self._real = interpreter, root
-            else:
-                self._real = os.path.join(os.path.realpath(folder), name), os.path.realpath(root)
-        return self._real
-
-    @property
-    def seen(self) -> tuple[int, int] | None:
-        """Device and inode of the root where it was looked at for `real` just now; None where a look is due."""
-        return self._seen if time.monotonic() - self._looked < JUST_NOW else None
 
     @property
     def home(self) -> str:

@@ -185,7 +185,7 @@ def _requested(command: Command, request: str, found_by: str) -> Environment | N
     else:
         # With the variable, not the option: for uv both mean the same, what is active or near comes first.
         found = find(environ={**_searched(command), "UV_PYTHON": request}, cwd=command.cwd)
-    return _by(found, found_by)
+    return found.replace(found_by=found_by)
 
 
 def _discovered(command: Command) -> Environment | None:
@@ -240,7 +240,7 @@ def _system(command: Command) -> Environment | None:
         except EnvironmentNotFound:
             continue  # uv goes on too if a program of that name does not answer
         if found.kind == "system":
-            return _by(found, "PATH")
+            return found.replace(found_by="PATH")
     return None
 
 
@@ -260,7 +260,7 @@ def _found(path: str, command: Command) -> Environment:
 
 def _existing(command: Command, root: str, found_by: str) -> Environment | None:
     try:
-        return _by(_found(os.path.join(command.cwd, root), command), found_by)
+        return _found(os.path.join(command.cwd, root), command).replace(found_by=found_by)
     except EnvironmentNotFound:
         return None
 
@@ -279,8 +279,3 @@ def _at(command: Command, root: str, found_by: str) -> Environment:
         return wanted.base_interpreter if wanted else ""
 
     return planned(root, found_by, base)
-
-
-def _by(found: Environment, found_by: str) -> Environment:
-    found.found_by = found_by
-    return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.locks.open_file import attempt
-from tests import gate_cases, gate_uv_cases, processes
+from tests import factories, gate_cases, gate_uv_cases, processes
 from tests.gate_cases import Caller, Pair, World
 
 if TYPE_CHECKING:
@@ -112,16 +112,20 @@ def test_meet(world: World, inside: Callable[[Caller], Inside], case: Callable[[
     assert contender(world, other) == (125 if other.refused else 0)
 
 
-# Takes a lock, lets the test change something, and takes it again.
+# Takes a lock, lets the test change something, and takes it again; perhaps of an Environment that it keeps.
 AGAIN = """
 import sys, policy
 rules = policy.load()
-with policy.lock(sys.argv[1], rules=rules):
+env = sys.argv[1]
+if sys.argv[2] == "kept":
+    env = policy.find_environment(env)
+    rules.decide(policy.Request(env))
+with policy.lock(env, rules=rules):
     pass
 print("known", flush=True)
 sys.stdin.readline()
 try:
-    with policy.lock(sys.argv[1], rules=rules, timeout=0):
+    with policy.lock(env, rules=rules, timeout=0):
         print("inside", flush=True)
         sys.stdin.readline()
 except policy.LockTimeout:
@@ -134,10 +138,13 @@ class Program:
 
     Args:
         world: Where.
+        root: What it locks; absent: the environment of the world.
+        keep: Whether it goes on with the Environment that it has found.
     """
 
-    def __init__(self, world: World) -> None:
-        words = world.words(Caller(None, program=(sys.executable, "-c", AGAIN, world.root)), "0")
+    def __init__(self, world: World, root: Path | None = None, *, keep: bool = False) -> None:
+        program = (sys.executable, "-c", AGAIN, root or world.root, "kept" if keep else "named")
+        words = world.words(Caller(None, program=program), "0")
         self.process = subprocess.Popen(**words, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.says() == "known"
 
@@ -165,9 +172,10 @@ def move(world: World) -> None:
     (world.directory / "work").symlink_to("moved")
 
 
-def test_moved_while_a_program_runs(world: World, inside: Callable[[Caller], Inside]) -> None:
+@pytest.mark.parametrize("keep", [False, True])
+def test_moved_while_a_program_runs(world: World, inside: Callable[[Caller], Inside], *, keep: bool) -> None:
     """A program that knew an environment meets all others where a folder above it has become a link, in both orders."""
-    program, late = Program(world), Program(world)
+    program, late = Program(world, keep=keep), Program(world, keep=keep)
     move(world)
     program.proceed()
     assert program.says() == "inside"
@@ -176,6 +184,29 @@ def test_moved_while_a_program_runs(world: World, inside: Callable[[Caller], Ins
     program.proceed()
     program.end()
     entered = inside(Caller(world.directory / "moved" / "env"))
+    late.proceed()
+    assert late.says() == "kept out"
+    late.end()
+    entered.leave()
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_link_swapped_while_a_program_runs(world: World, inside: Callable[[Caller], Inside], *, keep: bool) -> None:
+    """A program whose environment is a link meets those in the one to which it leads by then, in both orders."""
+    first, second = world.root, factories.virtualenv(world.directory / "work" / "second")
+    link = world.directory / "work" / "current"
+    link.symlink_to(first)
+    program, late = Program(world, link, keep=keep), Program(world, link, keep=keep)
+    entered = inside(Caller(first))
+    link.unlink()
+    link.symlink_to(second)
+    program.proceed()
+    assert program.says() == "inside"
+    assert contender(world, Caller(second)) == 124
+    program.proceed()
+    program.end()
+    entered.leave()
+    entered = inside(Caller(second))
     late.proceed()
     assert late.says() == "kept out"
     late.end()

@@ -6,15 +6,17 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from policy.environment import discovery, externally_managed, interpreter, pyvenv
-from policy.environment.discovery import Environment, find
+from policy.environment.discovery import JUST_NOW, Environment, find
+from policy.environment.identity import real_folder
 from policy.errors import EnvironmentNotFound
 from policy.uv import names
-from tests import real_uv, requirements
+from tests import factories, real_uv, requirements
 from tests.environment.installations import BASE, PYTHON_LIBRARY, prefix, virtualenv
 from tests.real_uv import every_uv  # noqa: F401  (a fixture)
 
@@ -766,3 +768,61 @@ def test_uv_locks_what_was_found(
     locked = set(locked_by(every_uv, named, home))
     assert locked
     assert locked <= expected
+
+
+# --- What is looked at once ------------------------------------------------------------------------------------------
+
+
+def test_settled(tmp_path: Path) -> None:
+    """Where links lead is kept with an environment; `now` looks where they lead by then, a copy anew."""
+    for name in ("one", "two"):
+        (tmp_path / name / "bin").mkdir(parents=True)
+    link = tmp_path / "link"
+    link.symlink_to("one")
+    kept = factories.environment(str(link))
+    spelled = f"{link}/bin/python", str(link), "virtualenv"
+    assert kept.now() is kept
+    assert kept.settled == (*spelled, f"{tmp_path}/one/bin/python", f"{tmp_path}/one")
+    assert kept.now() is kept
+    link.unlink()
+    link.symlink_to("two")
+    assert kept.settled == (*spelled, f"{tmp_path}/one/bin/python", f"{tmp_path}/one")
+    for anew in (kept.now(), kept.replace()):
+        assert anew.settled == (*spelled, f"{tmp_path}/two/bin/python", f"{tmp_path}/two")
+    assert seen(kept.replace("/x", "target", "--target"))[1:] == ("/x", "target", kept.base_interpreter, "--target")
+
+
+def test_folder_of_the_interpreter_is_a_link(tmp_path: Path) -> None:
+    """The interpreter's folder may lead elsewhere while the root does not; `now` sees that, too."""
+    (tmp_path / "one" / "bin").mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
+    kept = factories.environment(str(tmp_path / "one"))
+    assert kept.settled[3:] == (f"{tmp_path}/one/bin/python", f"{tmp_path}/one")
+    (tmp_path / "one" / "bin").rmdir()
+    (tmp_path / "one" / "bin").symlink_to("../bin")
+    assert kept.now().settled[3:] == (f"{tmp_path}/bin/python", f"{tmp_path}/one")
+
+
+def test_base_is_found_once() -> None:
+    """The base interpreter is found when it is first asked for, and once; what `now` gives finds it anew."""
+    found = ["/usr/bin/python3.12", "/usr/bin/python3.11"]
+    kept = Environment("/e/bin/python", "/e", "virtualenv", found.pop)
+    assert [kept.base_interpreter, kept.base_interpreter] == ["/usr/bin/python3.11"] * 2
+    assert kept.now().base_interpreter == "/usr/bin/python3.12"
+
+
+def test_seen_just_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at the root counts for a moment only, and a later look says what is there by then."""
+    root = tmp_path / "root"
+    root.mkdir()
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    kept = factories.environment(str(root))
+    assert kept.seen is None
+    assert kept.settled[-1] == str(root)
+    assert kept.seen == real_folder(str(root))
+    clock[0] += 2 * JUST_NOW
+    assert kept.seen is None
+    root.rename(tmp_path / "moved")
+    root.mkdir()
+    assert kept.now().seen == real_folder(str(root)) != real_folder(str(tmp_path / "moved"))
