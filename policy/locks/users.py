@@ -167,7 +167,7 @@ def _paths(pid: int, called: str) -> Iterator[str]:
 def _content(path: str) -> bytes:
     """A file of /proc; empty where the process has ended or is another user's."""
     try:
-        return host.through(path, os.O_RDONLY | os.O_CLOEXEC, lambda descriptor: host.content(descriptor, _MOST))
+        return host.through(path, os.O_RDONLY, lambda descriptor: host.content(descriptor, _MOST))
     except OSError:
         return b""
 
