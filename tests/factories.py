@@ -23,7 +23,7 @@ NOBODY = 65534  # a user that owns nothing
 PATIENCE = 60  # seconds after which a test counts as hung
 # What lets coverage measure the programs that a test starts with variables of its own; empty unless it measures.
 COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
-UNMEASURED = dict.fromkeys(COVERAGE, "")  # for tests that look at what a program imports
+UNMEASURED = dict.fromkeys(COVERAGE, "")  # for tests of what a program imports, or of interrupts at any moment
 
 # Becomes another user only when all is imported: the user may not be able to read this Python, or this checkout.
 _AS_NOBODY = """
@@ -160,7 +160,15 @@ def as_nobody(
 ) -> subprocess.CompletedProcess[str]:
     """Runs code as a real user without privileges: another one if the test runs as root, itself if not."""
     program = [sys.executable, "-c", _AS_NOBODY % {"user": NOBODY} + code]
-    return policy(*arguments, environ={**environ, **UNMEASURED}, cwd=cwd, program=program)  # it cannot write here
+    measured = COVERAGE if _all_can_write(os.environ.get("COVERAGE_FILE", "")) else UNMEASURED
+    return policy(*arguments, environ={**environ, **measured}, cwd=cwd, program=program)
+
+
+def _all_can_write(file: str) -> bool:
+    """Whether every user can make files beside a file, as coverage does for each process; False where none is named."""
+    folder = Path(os.path.abspath(file)).parent
+    reached = all(parent.stat().st_mode & 0o001 for parent in (folder, *folder.parents))
+    return bool(file) and reached and bool(folder.stat().st_mode & 0o002)
 
 
 def open_to_all(directory: Path) -> Path:
