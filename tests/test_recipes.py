@@ -64,6 +64,10 @@ class Copy:
         """
         return self._run([sys.executable, "-m", "policy", *words], code, environ)
 
+    def python(self, program: str, **environ: str) -> str:
+        """What a program in Python prints that imports the copy."""
+        return self._run([sys.executable, "-c", program], 0, environ)
+
     def reference(self) -> str:
         """The reference page of the copy."""
         self._run([sys.executable, str(self.folder / "docs" / "reference.py")], 0, {})
@@ -211,17 +215,28 @@ def team_files(environ: Mapping[str, str]) -> list[str]:
     return [os.path.join(environ.get("TEAM_HOME", "/nowhere"), FILE)]
 
 
-LAYERS: tuple[Layer, ...] = (NAMED, PROJECT, Layer("team", "the team's file", files=team_files), USER, SYSTEM)'''
+TEAM = Layer("team", "the team's file", files=team_files, variables=["TEAM_HOME"])
+LAYERS: tuple[Layer, ...] = (NAMED, PROJECT, TEAM, USER, SYSTEM)'''
+
+
+REMEMBERS = """
+import os
+import policy
+
+rules, found = policy.load(), os.environ["TEAM_HOME"]
+for folder in (found, "/nowhere", found):
+    print(policy.explain(".venv", rules=rules, environ={**os.environ, "TEAM_HOME": folder}).matched.name)
+"""
 
 
 @pytest.mark.slow
 def test_layer(copy: Copy) -> None:
     """A layer is an object in `config/layers.py`, and may do little until it says more."""
     copy.edit("config/layers.py", r"^LAYERS: tuple\[Layer, \.\.\.\] = .*$", LAYER)
-    copy.edit("config/layers.py", r'(?<=else \("HOME", )', '"TEAM_HOME", ')
     team = factories.written(copy.place / "team" / "lock-policy.toml", '[[rules]]\nname = "teams"\nlock = "global"\n')
     decided = json.loads(copy.run("explain", "--output-format", "json", TEAM_HOME=str(team.parent)))
     assert (decided["rule"]["name"], decided["rule"]["layer"]) == ("teams", "team")
+    assert copy.python(REMEMBERS, TEAM_HOME=str(team.parent)).split() == ["teams", "environment", "teams"]
     assert copy.run("check", "--layer", "team", str(team)).startswith("All good")
     factories.written(team, '[[rules]]\nlock = "global"\nmandatory = true\n')
     assert "mandatory" in copy.run("check", "--layer", "team", str(team), code=2)

@@ -55,12 +55,13 @@ class Layer:
         name: How options, messages and JSON call it.
         title: Its file, as a sentence calls it: "the user's file".
         files: From environment variables to the paths where its file may stand; the first that exists counts.
+        variables: Those that `files` reads: what was found is remembered for as long as they have the same values.
         find: From a query to its files, where they are not at fixed paths.
         directory: Which of DIRECTORIES its `global-dir` may be.
         may: Which of RIGHTS it has.
     """
 
-    __slots__ = ("directory", "files", "find", "may", "name", "title")
+    __slots__ = ("directory", "files", "find", "may", "name", "title", "variables")
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Layer:
         title: str,
         *,
         files: Callable[[Mapping[str, str]], Sequence[str]] | None = None,
+        variables: Iterable[str] = (),
         find: Callable[[Query], Iterable[Source]] | None = None,
         directory: str = "inside",
         may: Iterable[str] = (),
@@ -75,6 +77,7 @@ class Layer:
         self.name: str = name
         self.title: str = title
         self.files: Callable[[Mapping[str, str]], Sequence[str]] | None = files
+        self.variables: tuple[str, ...] = tuple(variables)
         self.find: Callable[[Query], Iterable[Source]] | None = find
         self.directory: str = directory
         self.may: frozenset[str] = frozenset(may)
@@ -146,15 +149,6 @@ class Notice:
 
     def __str__(self) -> str:
         return f"{self.path} {self.message}"
-
-
-VARIABLES = (
-    *(("APPDATA", "PROGRAMDATA") if sys.platform == "win32" else ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS")),
-    "LOCK_POLICY_CONFIG_FILE",
-    "LOCK_POLICY_NO_CONFIG",
-    "LOCK_POLICY_MAX_SIZE",
-)
-"""The environment variables that decide which files are read."""
 
 
 class Query:
@@ -368,7 +362,7 @@ _paths_known: dict[tuple[str | None, ...], Sequence[str]] = {}
 
 def _paths(one: Layer, environ: Mapping[str, str]) -> Sequence[str]:
     """Where the file of a layer may stand, computed once for the variables that decide it."""
-    key = (one.name, *[environ.get(name) for name in VARIABLES])
+    key = (one.name, *[environ.get(name) for name in one.variables])
     try:
         return _paths_known[key]
     except KeyError:
@@ -394,11 +388,33 @@ def _standing(one: Layer, query: Query) -> Iterable[Source]:
 
 NAMED = Layer("file", "the file that --config-file names", directory="any", may=("built-in", "unlocked"))
 PROJECT = Layer("project", "a project's file", find=project)
-USER = Layer("user", "the user's file", files=user_files, directory="absolute", may=("cluster", "built-in", "unlocked"))
-SYSTEM = Layer("system", "the system file", files=system_files, directory="absolute", may=RIGHTS)
+USER = Layer(
+    "user",
+    "the user's file",
+    files=user_files,
+    variables=("APPDATA",) if sys.platform == "win32" else ("HOME", "XDG_CONFIG_HOME"),
+    directory="absolute",
+    may=("cluster", "built-in", "unlocked"),
+)
+SYSTEM = Layer(
+    "system",
+    "the system file",
+    files=system_files,
+    variables=("PROGRAMDATA",) if sys.platform == "win32" else ("XDG_CONFIG_DIRS",),
+    directory="absolute",
+    may=RIGHTS,
+)
 
 LAYERS: tuple[Layer, ...] = (NAMED, PROJECT, USER, SYSTEM)
 """Every layer, the strongest first; a new one is an object here."""
+
+VARIABLES = (
+    *(name for one in LAYERS for name in one.variables),
+    "LOCK_POLICY_CONFIG_FILE",
+    "LOCK_POLICY_NO_CONFIG",
+    "LOCK_POLICY_MAX_SIZE",
+)
+"""The environment variables that decide which files are read."""
 
 
 def system_below(etc: str) -> tuple[Source, ...]:
