@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from policy import variables
 from policy.errors import UsageError
 from policy.variables import boolean, flag
 
@@ -30,3 +33,29 @@ def test_flag() -> None:
     """An unset flag is false."""
     assert flag({}, "X") is False
     assert flag({"X": "on"}, "X") is True
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_own_variables(monkeypatch: pytest.MonkeyPatch, *, quick: bool) -> None:
+    """This process's variables are read as os.environ has them, also where its own table cannot be asked."""
+    if not quick:
+        monkeypatch.setattr(variables, "_own", None)
+    value = os.fsdecode(b"\xff-\xc3\xa9")
+    monkeypatch.delenv("LOCK_POLICY_A", raising=False)
+    monkeypatch.setenv("LOCK_POLICY_B", "")
+    before = variables.state(os.environ, ("LOCK_POLICY_A", "LOCK_POLICY_B"))
+    assert variables.get(os.environ, "LOCK_POLICY_A") is None
+    assert variables.get(os.environ, "LOCK_POLICY_B") == ""
+    monkeypatch.setenv("LOCK_POLICY_A", value)
+    assert variables.get(os.environ, "LOCK_POLICY_A") == value
+    monkeypatch.setenv("\u00e9", "x")
+    assert variables.get(os.environ, "\u00e9") == "x"
+    assert variables.state(os.environ, ("LOCK_POLICY_A", "LOCK_POLICY_B")) != before
+    monkeypatch.delenv("LOCK_POLICY_A")
+    assert variables.state(os.environ, ("LOCK_POLICY_A", "LOCK_POLICY_B")) == before
+
+
+def test_given_variables() -> None:
+    """A mapping that is given is asked itself."""
+    assert variables.get({"A": "x"}, "A") == "x"
+    assert variables.state({"A": "x"}, ("A", "B")) == ("x", None)

@@ -7,7 +7,7 @@ import os
 from policy.config import compiled, layers
 from policy.errors import UsageError
 from policy.rules.plain import Setting
-from policy.variables import MAX_TIMEOUT
+from policy.variables import MAX_TIMEOUT, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def seconds(value: object, name: str) -> float:
 
 
 _FORCING = ("LOCK_POLICY_TIMEOUT", "LOCK_POLICY_GLOBAL_DIR", "LOCK_POLICY_CLUSTER_SERVICE")  # what `forced` looks at
+_LEADING = layers.VARIABLES + _FORCING
 _user = getattr(os, "geteuid", int)  # whose files are trusted; Windows has access lists instead
 
 
@@ -206,11 +207,10 @@ class Rules:
 
     def _find(self, caller: Caller, root: str) -> _Found:
         """The rules for an environment; what was found before, if all that led there is as it was."""
-        get = caller.environ.get
         key = (
             (caller.cwd, root, caller.project, _user()),
             (self.project, self.config_file, self.no_config, self.timeout, self.global_dir, self.cluster_service),
-            tuple([get(name) for name in layers.VARIABLES + _FORCING]),
+            state(caller.environ, _LEADING),
         )
         known = self._found.get(key)
         if known is not None and known.holds:

@@ -7,6 +7,7 @@ import time
 
 from policy.errors import LockLost, LockTimeout, LockUnavailable, unavailable
 from policy.locks import owners
+from policy.variables import get
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -277,7 +278,7 @@ def take(
     start = time.monotonic() if start is None else start
     deadline: Deadline | None = None
     waited = 0  # how many were held when one was waited for last
-    marker = environ.get(MARKER, "") if environ else ""
+    marker = (get(environ, MARKER) or "") if environ else ""
     held.journal = held.journal or journal(environ)
     for wanted in held.locks:
         lock = _after_joining(wanted, held, marker)
@@ -324,7 +325,8 @@ def _settled(held: Held, lock: Lock, start: float) -> bool:
         lock.release()
         return False
     owners.note(lock)
-    held.note("acquired", lock, seconds=round(time.monotonic() - start, 3))
+    if held.journal is not None:
+        held.note("acquired", lock, seconds=round(time.monotonic() - start, 3))
     return True
 
 
@@ -377,7 +379,7 @@ def journal(environ: Mapping[str, str] | None) -> Journal | None:
     Args:
         environ: Environment variables.
     """
-    path = environ.get("LOCK_POLICY_LOG") if environ else None
+    path = get(environ, "LOCK_POLICY_LOG") if environ else None
     if not path:
         return None
     from policy.locks.journal import Journal  # costs json

@@ -148,7 +148,7 @@ def _open(file: OpenFile, *, near: bool, make: str) -> None:
             continue
         try:
             found = os.fstat(file.descriptor)
-            if _same(found, seen) and _stays(file, found):
+            if _same(found, seen) and _stays(path, found):
                 _judge(path, found, directory, near=near)
                 file.device, file.inode, file.modified = found.st_dev, found.st_ino, found.st_mtime
                 return
@@ -159,18 +159,18 @@ def _open(file: OpenFile, *, near: bool, make: str) -> None:
     raise LockUnavailable(path, 0, "it is replaced each time it is opened", remedy="find out who replaces it")
 
 
-def _stays(file: OpenFile, found: os.stat_result) -> bool:
+def _stays(path: str, found: os.stat_result) -> bool:
     """Whether an open file is at its path, and had the same number of names all the time.
 
     A hard link that is swapped in for each look at the path and out for each count of the names shows a victim with
-    one name; but each link and unlink of it sets its ctime.
+    one name; but each link and unlink of it sets its ctime. lstat(2) walks to the file before it reads the ctime, so
+    where that is what it was before the walk, nothing was swapped in for it.
     """
     try:
-        there = os.lstat(file.path)
+        there = os.lstat(path)
     except FileNotFoundError:
         return False
-    last = os.fstat(file.descriptor)
-    return _same(there, found) and (last.st_nlink, last.st_ctime_ns) == (found.st_nlink, found.st_ctime_ns)
+    return _same(there, found) and (there.st_nlink, there.st_ctime_ns) == (found.st_nlink, found.st_ctime_ns)
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:
