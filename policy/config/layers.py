@@ -12,7 +12,7 @@ import sys
 from policy import cache, host
 from policy.errors import UsageError
 from policy.seahash import seahash
-from policy.variables import flag
+from policy.variables import flag, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -357,12 +357,12 @@ def system_files(environ: Mapping[str, str]) -> list[str]:
     return [*[os.path.join(base, "lock-policy", FILE) for base in host.config_folders(environ)], host_file()]
 
 
-_paths_known: dict[tuple[str | None, ...], Sequence[str]] = {}
+_paths_known: dict[tuple[str | bytes | None, ...], Sequence[str]] = {}
 
 
 def _paths(one: Layer, environ: Mapping[str, str]) -> Sequence[str]:
     """Where the file of a layer may stand, computed once for the variables that decide it."""
-    key = (one.name, *[environ.get(name) for name in one.variables])
+    key = (one.name, *state(environ, one.variables))
     try:
         return _paths_known[key]
     except KeyError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from policy import host
 from policy.environment.change import Change
 
 TYPE_CHECKING = False
@@ -10,14 +9,23 @@ if TYPE_CHECKING:
     from policy.environment.wrappers import Words
 
 
+def nox(command: Words) -> Change:
+    """Nothing of the surrounding environment.
+
+    Args:
+        command: A nox command line.
+    """
+    return _apart(command, "nox")
+
+
 def tox(command: Words) -> Change:
     """Nothing of the surrounding environment.
 
     Args:
-        command: A command line of tox or nox.
+        command: A tox command line.
     """
-    tool = "nox" if host.program_name(command.words[0]).startswith("nox") else "tox"
+    return _apart(command, "tox")
+
+
+def _apart(command: Words, tool: str) -> Change:
     return Change(command, None, tool, apart=f"{tool} works in environments of its own")
-
-
-nox = tox

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from policy.uv.command import Command
 
-# What uv's commands work on; each stands in one of these, but for `venv`.
+# uv's commands, by what they work on: each is in one of these sets, except `venv`.
 CHANGE_PROJECT = frozenset({"add", "check", "remove", "run", "sync", "version", "workspace metadata"})
 READ_PROJECT = frozenset({"audit", "export", "format", "lock", "tree"})  # they make no environment where there is none
 CHANGE_ENVIRONMENT = frozenset({"pip install", "pip sync", "pip uninstall"})
@@ -215,9 +215,11 @@ def _by_file(command: Command) -> Environment | None:
     """The environment that the nearest `.venv` leads to, where that is a file."""
     if not heeds_venv_file(command):
         return None
-    nearest = (one for one in host.upward(command.cwd) if os.path.lexists(os.path.join(one, ".venv")))
-    named = venv_file(next(nearest, os.sep))
-    return _existing(command, named, ".venv") if named else None
+    for folder in host.upward(command.cwd):
+        if os.path.lexists(os.path.join(folder, ".venv")):
+            named = venv_file(folder)
+            return _existing(command, named, ".venv") if named else None
+    return None
 
 
 def _is_base(prefix: str, environ: Mapping[str, str]) -> bool:
