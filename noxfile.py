@@ -21,6 +21,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.default_venv_backend = "venv"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+ALL = ["-m", "not soak and not browser and not tools"]  # what pytest runs where no session says otherwise
 
 
 def install(session: nox.Session, *groups: str, package: bool = True) -> None:
@@ -57,14 +58,14 @@ def interface(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Every test but the soak, the browser's and those of other tools; `nox -s tests -- ARGS` hands ARGS to pytest."""
     install(session, "test")
-    session.run("pytest", *(session.posargs or ["-m", "not soak and not browser and not tools"]))
+    session.run("pytest", *(session.posargs or ALL))
 
 
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])
 def pythons(session: nox.Session) -> None:
     """The same tests on each Python that is supported, where it is installed; `nox -s pythons-3.13` for one."""
     install(session, "test")
-    session.run("pytest", *(session.posargs or ["-m", "not soak and not browser and not tools"]))
+    session.run("pytest", *(session.posargs or ALL))
 
 
 @nox.session
@@ -77,8 +78,7 @@ def coverage(session: nox.Session) -> None:
     data.mkdir()
     data.chmod(0o1777)  # some of the programs become other users, and write what they measured at their end
     session.env["COVERAGE_FILE"] = str(data / "coverage")
-    marks = ["-m", "not soak and not browser and not tools"]
-    halves = [["tests/end_to_end", *marks], ["tests", "--ignore=tests/end_to_end", *marks]]
+    halves = [["tests/end_to_end", *ALL], ["tests", "--ignore=tests/end_to_end", *ALL]]
     with ThreadPoolExecutor() as pool:
         results = list(pool.map(partial(measured, session), [session.posargs] if session.posargs else halves))
     session.run("coverage", "combine", "--quiet")
