@@ -192,7 +192,7 @@ def _built_in() -> str:
 def _tests() -> str:
     expected = EXPECT.schema["properties"]
     intro = (
-        "`[[tests]]` have a `name`, what is `given`, and what to `expect`: "
+        "`[[tests]]` have a `name`, the facts that are `given`, and the result to `expect`: "
         + " and ".join(f"`{name}` ({_type(schema)})" for name, schema in expected.items())
         + ". They run against the rules of their own file, which the built-in ones follow. Nothing of this machine is "
         "looked at: a fact that is not given has the value below. Of an interpreter and a root, the missing one "

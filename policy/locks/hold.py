@@ -145,7 +145,7 @@ class Held:
         for _ in range(_INTERRUPTS):
             try:
                 self.give_up()
-            except BaseException:  # noqa: BLE001, S112  (the one that led here is under way, or nobody could catch it)
+            except BaseException:  # noqa: BLE001, S112  (an exception is being raised already, or nobody could catch this one)
                 continue
             else:
                 return

@@ -29,8 +29,8 @@ def record(decision: Decision, warnings: Sequence[str] = (), most: int | None = 
     Args:
         decision: What was decided.
         warnings: What was noticed while the configuration was read.
-        most: About how many rules the steps show before and after the one that matched, `untold` counting those left
-            out; absent: every rule.
+        most: About how many rules the steps show before and after the rule that matched; `untold` counts the others.
+            Absent: every rule.
     """
     environment = decision.environment
     rules = decision.chain.rules

@@ -79,7 +79,7 @@ class Condition:
 
     @property
     def shape(self) -> Shape:
-        """How its value is read, and its schema; nothing that only decides pays for it."""
+        """How its value is read, and its schema: each condition defines it. Deciding alone does not load it."""
         raise NotImplementedError
 
     @property
@@ -90,11 +90,11 @@ class Condition:
         return TEXT
 
     def observe(self, request: Request) -> Any:
-        """Looks at the world."""
+        """Observes the fact; each condition defines how."""
         raise NotImplementedError
 
     def compare(self, expected: Any, seen: Any) -> bool:
-        """Compares."""
+        """Whether the fact is as expected; each kind of condition defines how."""
         raise NotImplementedError
 
     def get(self, request: Request) -> Any:

@@ -342,7 +342,7 @@ class Combinator(Condition):
         return expected  # type: ignore[no-any-return]  # match tables, as its shape read them
 
     def holds(self, expected: Any, request: Request) -> bool:
-        """Combines the answers of the tables."""
+        """Combines the answers of the tables; `any`, `all` and `not` each define how."""
         raise NotImplementedError
 
     def toml(self, expected: Any) -> Any:

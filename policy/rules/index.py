@@ -41,7 +41,7 @@ class Search:
     def __init__(self, rules: AnyRules, built: Index | None = None) -> None:
         self._rules = rules
         self._index = built
-        # by what says which environment it is: the rules to try, and the one that decides where none of them matches
+        # for each environment: the rules to try, and the rule that decides if none of them matches
         self._known: dict[tuple[object, ...], tuple[Sequence[int], int]] = {}
 
     def first(self, request: Request) -> int:
@@ -59,7 +59,7 @@ class Search:
         return last
 
     def _candidates(self, request: Request) -> tuple[Sequence[int], int]:
-        """The rules that can match, in order, and the one that then decides."""
+        """The rules that can match, in order, and the rule that decides if none of them does."""
         if self._index is None:
             self._index = build(self._rules)
         found = candidates(self._index, request)

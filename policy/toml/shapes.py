@@ -281,7 +281,7 @@ def mapping(shape: Shape) -> Shape:
 
 
 def _unknown(name: str, shapes: Mapping[str, Shape], location: Location) -> ConfigError:
-    """The refusal of a key that is not known, with the one that may be meant."""
+    """The error for an unknown key, which names the known key that was probably meant."""
     close = nearest(name, shapes)
     known = close or f"; known here: {', '.join(shapes)}"
     return refuse(
