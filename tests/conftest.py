@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -28,6 +30,25 @@ def pytest_configure() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def _ended(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Ends what a test that fails has started: its traceback keeps that, and a later test would fail for it."""
+    started: list[subprocess.Popen[Any]] = []
+    begin = subprocess.Popen.__init__
+
+    def noted(process: subprocess.Popen[Any], *words: Any, **options: Any) -> None:
+        begin(process, *words, **options)
+        started.append(process)
+
+    failed = request.session.testsfailed
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess.Popen, "__init__", noted)
+        yield
+    for process in started if request.session.testsfailed > failed else ():
+        with contextlib.suppress(OSError), process:  # nobody may read any more what is left to write
+            process.kill()
 
 
 @pytest.fixture(scope="session")

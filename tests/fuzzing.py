@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 PATIENCE = 30
-"""Seconds after which one input counts as hung. Nothing takes a tenth of that."""
+"""Seconds of the processor after which one input counts as hung. Nothing takes a third of that."""
 
 MEMORY = 100
 """Megabytes that all inputs together may take on top of what the program takes anyway."""
@@ -210,22 +210,22 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 
 @contextlib.contextmanager
 def in_time(seconds: float = PATIENCE) -> Iterator[None]:
-    """Ends what hangs with an error; where there is no alarm it hangs."""
+    """Ends what hangs with an error, however busy the machine is; where there is no such alarm it hangs."""
     if sys.platform == "win32":
         yield
         return
 
     def stop(number: int, frame: object) -> None:
         del number, frame
-        raise AssertionError(f"hung: not done within {seconds} s")
+        raise AssertionError(f"hung: not done within {seconds} s of the processor")
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def megabytes() -> float:
