@@ -19,11 +19,17 @@ _MOST_LINKS = 40  # the kernel's limit
 # Of these the kernel shows each mounted part as if it were the whole; the source says which part.
 _REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "ceph"})
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Seen: TypeAlias = tuple[int, int, str]  # device, inode, and the number of the mount through which it was seen
+
 # By the real path of a root that exists and to which no bind mount leads: which folder it is, and its name.
-_known: dict[str, tuple[int, int, str]] = {}
+_known: dict[str, tuple[Seen, str]] = {}
 
 
-def identity(root: str, seen: tuple[int, int] | None = None) -> str:
+def identity(root: str, seen: Seen | None = None) -> str:
     """The name of an environment.
 
     Args:
@@ -33,23 +39,29 @@ def identity(root: str, seen: tuple[int, int] | None = None) -> str:
     Raises:
         OSError: It cannot be looked at.
     """
+    seen = seen or real_folder(root)
     known = _known.get(root)
-    if known is not None and (seen or real_folder(root)) == known[:2]:
-        return known[2]
-    folder = real_path(root)
-    rest = ""
-    while (there := _look(folder)) is None:
-        folder, name = os.path.split(folder)
-        rest = os.path.join(name, rest) if rest else name
-    name, whole = _in_file_system(folder, rest)
-    if whole and folder == root:
+    if known is not None and seen == known[0]:
+        return known[1]
+    folder, rest = (root, "") if seen else _what_exists(real_path(root))
+    name, whole = _in_file_system(folder, rest, seen[2] if seen else "")
+    if whole and seen:
         if len(_known) >= _MANY:
             _known.clear()
-        _known[root] = there.st_dev, there.st_ino, name
+        _known[root] = seen, name
     return name
 
 
-def _in_file_system(folder: str, rest: str) -> tuple[str, bool]:
+def _what_exists(path: str) -> tuple[str, str]:
+    """The part of a real path that exists, and the rest."""
+    rest = ""
+    while _look(path) is None:
+        path, name = os.path.split(path)
+        rest = os.path.join(name, rest) if rest else name
+    return path, rest
+
+
+def _in_file_system(folder: str, rest: str, number: str) -> tuple[str, bool]:
     """Where something lies in its file system, and whether the mount shows all of that.
 
     The mount is not looked for by the longest mount point, which a later mount may hide. Where /proc is not there, or
@@ -57,7 +69,7 @@ def _in_file_system(folder: str, rest: str) -> tuple[str, bool]:
     """
     if sys.platform != "linux":
         return os.path.join(folder, rest), True
-    number = host.mount_number(folder)
+    number = number or host.mount_number(folder)
     for _, device, part, point, _, kind, source, _ in host.mounts(number) if number else ():
         place = source.rstrip("/") if kind in _REMOTE else device
         inside = os.path.join(part, folder[len(point) :].lstrip("/"), rest)
@@ -65,8 +77,8 @@ def _in_file_system(folder: str, rest: str) -> tuple[str, bool]:
     return os.path.join(folder, rest).rstrip("/") or "/", True
 
 
-def real_folder(path: str) -> tuple[int, int] | None:
-    """Device and inode of a folder, where no link is in its path; in four calls, where `realpath` looks at each part.
+def real_folder(path: str) -> Seen | None:
+    """Device, inode and mount of a folder, where no link is in its path; `realpath` would look at each part.
 
     Args:
         path: Absolute. None says nothing: the folder may not exist, or there is no /proc to be asked.
@@ -79,15 +91,16 @@ def real_folder(path: str) -> tuple[int, int] | None:
         return None
 
 
-def _real(path: str, descriptor: int) -> tuple[int, int] | None:
-    """Device and inode of what is open, where the kernel gives it the name by which it was opened."""
+def _real(path: str, descriptor: int) -> Seen | None:
+    """What is open, where the kernel gives it the name by which it was opened."""
     if os.readlink(f"/proc/self/fd/{descriptor}") != path:
         return None
     seen = os.fstat(descriptor)
-    return seen.st_dev, seen.st_ino
+    # A folder that was moved away may be mounted where it was: the same folder by the same path, and another name.
+    return seen.st_dev, seen.st_ino, host.descriptor_facts(descriptor).get("mnt_id", "")
 
 
-def without_links(interpreter: str, root: str) -> tuple[tuple[int, int] | None, str, str]:
+def without_links(interpreter: str, root: str) -> tuple[Seen | None, str, str]:
     """What `real_folder` says of a root, the interpreter in the real path of its folder, and the root's real path.
 
     Args:

@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+    from policy.environment.identity import Seen
     from policy.locks.backend import Deadline, Pause, Steps
 
 _MANY = 1024  # digests that are remembered
@@ -43,9 +44,7 @@ class GateLock(FileLock):
 
     __slots__ = ("_directory", "_level", "_root", "_turn")
 
-    def __init__(
-        self, directory: str, root: str, make: str = "", level: int = 0, *, seen: tuple[int, int] | None = None
-    ) -> None:
+    def __init__(self, directory: str, root: str, make: str = "", level: int = 0, *, seen: Seen | None = None) -> None:
         self._directory = directory
         self._root = root
         self._level = level
@@ -120,7 +119,7 @@ class GateLock(FileLock):
                 return lock
 
 
-def gate(root: str, directory: str | None, environ: Mapping[str, str], seen: tuple[int, int] | None = None) -> GateLock:
+def gate(root: str, directory: str | None, environ: Mapping[str, str], seen: Seen | None = None) -> GateLock:
     """The gate of an environment.
 
     Args:
@@ -137,7 +136,7 @@ def gate(root: str, directory: str | None, environ: Mapping[str, str], seen: tup
     return GateLock(directory or default, root, make, seen=seen)
 
 
-def path(directory: str, root: str, level: int = 0, seen: tuple[int, int] | None = None) -> str:
+def path(directory: str, root: str, level: int = 0, seen: Seen | None = None) -> str:
     """The lock file of the gate of an environment, as it is now.
 
     Args:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.locks.open_file import attempt
-from tests import factories, gate_cases, gate_uv_cases, processes
+from tests import factories, gate_cases, gate_uv_cases, processes, requirements
 from tests.gate_cases import Caller, Pair, World
 
 if TYPE_CHECKING:
@@ -140,11 +140,14 @@ class Program:
         world: Where.
         root: What it locks; absent: the environment of the world.
         keep: Whether it goes on with the Environment that it has found.
+        prefix: A command that starts it.
     """
 
-    def __init__(self, world: World, root: Path | None = None, *, keep: bool = False) -> None:
+    def __init__(
+        self, world: World, root: Path | None = None, *, keep: bool = False, prefix: tuple[str, ...] = ()
+    ) -> None:
         program = (sys.executable, "-c", AGAIN, root or world.root, "kept" if keep else "named")
-        words = world.words(Caller(None, program=program), "0")
+        words = world.words(Caller(None, program=program, prefix=prefix), "0")
         self.process = subprocess.Popen(**words, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.says() == "known"
 
@@ -166,6 +169,11 @@ class Program:
         assert self.process.returncode == 0
 
 
+def gate_alone(world: World) -> None:
+    """Writes a rule by which nothing is held but the gate: no file in the environment makes up for another gate."""
+    world.rule("lock-policy.toml", '[[rules]]\nlock = "global"\n')
+
+
 def move(world: World) -> None:
     """Puts a link in the place of the folder above the environment."""
     (world.directory / "work").rename(world.directory / "moved")
@@ -175,6 +183,7 @@ def move(world: World) -> None:
 @pytest.mark.parametrize("keep", [False, True])
 def test_moved_while_a_program_runs(world: World, inside: Callable[[Caller], Inside], *, keep: bool) -> None:
     """A program that knew an environment meets all others where a folder above it has become a link, in both orders."""
+    gate_alone(world)
     program, late = Program(world, keep=keep), Program(world, keep=keep)
     move(world)
     program.proceed()
@@ -196,6 +205,7 @@ def test_link_swapped_while_a_program_runs(world: World, inside: Callable[[Calle
     first, second = world.root, factories.virtualenv(world.directory / "work" / "second")
     link = world.directory / "work" / "current"
     link.symlink_to(first)
+    gate_alone(world)
     program, late = Program(world, link, keep=keep), Program(world, link, keep=keep)
     entered = inside(Caller(first))
     link.unlink()
@@ -207,6 +217,40 @@ def test_link_swapped_while_a_program_runs(world: World, inside: Callable[[Calle
     program.end()
     entered.leave()
     entered = inside(Caller(second))
+    late.proceed()
+    assert late.says() == "kept out"
+    late.end()
+    entered.leave()
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("shown", ["itself", "the folder above", "another"])
+def test_mounted_while_a_program_runs(
+    world: World, inside: Callable[[Caller], Inside], shown: str, *, keep: bool
+) -> None:
+    """A program meets those in the environment that a mount shows in the place of its own by then, in both orders."""
+    own = ("unshare", "--mount")
+    requirements.need_root()
+    requirements.need(subprocess.run([*own, "true"], check=False).returncode == 0, "needs mount namespaces")
+    gate_alone(world)
+    program, late = Program(world, keep=keep, prefix=own), Program(world, keep=keep, prefix=own)
+    place = world.root.parent if shown == "the folder above" else world.root
+    source = place.with_name("moved")
+    if shown == "another":
+        factories.virtualenv(source)
+    else:
+        place.rename(source)
+        place.mkdir()
+    for one in (program, late):
+        words = ["nsenter", "--target", str(one.process.pid), "--mount", "mount", "--bind", source, place]
+        subprocess.run(words, check=True)
+    there = Caller(source / world.root.relative_to(place))
+    program.proceed()
+    assert program.says() == "inside"
+    assert contender(world, there) == 124
+    program.proceed()
+    program.end()
+    entered = inside(there)
     late.proceed()
     assert late.says() == "kept out"
     late.end()
