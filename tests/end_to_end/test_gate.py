@@ -242,7 +242,7 @@ def test_mounted_while_a_program_runs(
         place.rename(source)
         place.mkdir()
     for one in (program, late):
-        words = ["nsenter", "--target", str(one.process.pid), "--mount", "mount", "--bind", source, place]
+        words = ["nsenter", "--target", str(one.process.pid), "--mount", "mount", "--bind", str(source), str(place)]
         subprocess.run(words, check=True)
     there = Caller(source / world.root.relative_to(place))
     program.proceed()
