@@ -61,7 +61,7 @@ def simple(pattern: str) -> Callable[[str], bool] | None:
     """
     path = pattern.removesuffix("/**" if pattern[-2:] == "**" else "/*")
     inner = f"{path}/"
-    if WINDOWS or pattern[:1] != "/" or "//" in inner or "/." in inner or len(pattern) > _LONGEST:
+    if WINDOWS or pattern[:1] != "/" or "//" in inner or "/./" in inner or "/../" in inner or len(pattern) > _LONGEST:
         return None
     if not path or "*" in path or "?" in path or "[" in path or "\0" in path:
         return None

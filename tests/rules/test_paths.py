@@ -81,6 +81,8 @@ def test_simple(pattern: str, path: str) -> None:
         ("/srv/app", True),
         ("/srv/app/*", True),
         ("/srv/app/**", True),
+        ("/srv/app/.venv/**", True),
+        ("/srv/..app", True),
         ("/srv/app*", False),
         ("/srv/*/app", False),
         ("~/app", False),
@@ -88,6 +90,8 @@ def test_simple(pattern: str, path: str) -> None:
         ("/", False),
         ("/*", False),
         ("/a/../b", False),
+        ("/a/./b", False),
+        ("/a/..", False),
         ("", False),
     ],
 )
