@@ -166,7 +166,7 @@ def _run(todo: list[Step], home: str, uv: Path | None) -> list[str]:
         (binaries / name).chmod(0o755)
     if uv:
         (binaries / "uv").symlink_to(uv)
-    wheels = real_uv.wheelhouse(f"{home}/.local/wheels")
+    wheels = real_uv.wheel(Path(home, ".local", "wheels"), "iniconfig", "2.0.0").parent  # pages name a real package
     environ = real_uv.clean_environ(
         f"{home}/.local/state",
         HOME=home,

@@ -47,6 +47,17 @@ def test_page(page: Path) -> None:
     assert pages.fresh(page) == shown, f"stale: python -m tests.pages {page.relative_to(pages.ROOT)}, and read the diff"
 
 
+@pytest.mark.parametrize("page", pages.pages(), ids=lambda page: str(page.relative_to(pages.ROOT)))
+def test_readers_see_what_they_need(page: Path) -> None:
+    """A hidden command only waits, as a reader's own typing does; a file's name stands before its content."""
+    shown = page.read_text(encoding="utf-8")
+    for step in pages.steps(shown):
+        assert step.start >= 0 or not step.command or step.command.startswith("while policy run -q --timeout 0 ")
+    for before, path in re.findall(r"(.*?)<!-- file: (\S+) -->", re.sub(r"<!-- setup.*?-->", "", shown), re.DOTALL):
+        prose = before.rpartition("```")[2]
+        assert path.rpartition("/")[2] in prose, f"{page}: the reader is not told to save {path}"
+
+
 def test_llms() -> None:
     """docs/llms.txt lists every page of the documentation, by its title."""
     run = subprocess.run(
