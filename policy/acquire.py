@@ -8,6 +8,7 @@ import time
 
 from policy.errors import LockTimeout, LockUnavailable, PolicyError
 from policy.locks.hold import Held, journal, take
+from policy.rules.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from policy.config.loading import Rules
-    from policy.environment.discovery import Environment
     from policy.locks.backend import Lock, Pause
     from policy.locks.journal import Journal
     from policy.rules.decision import Decision
@@ -47,8 +47,8 @@ def steps(
         warn: Gets one line when the work continues without a lock.
         timeout: Seconds to wait; None: what the decision says.
         adapt: Which locks of the plan are held, and which must only be free; None: all are held.
-        shared: Whether to take the locks for reading; a rule may say so as well.
-        unused: Whether to wait, too, until no process runs from the environment; a rule may say so as well.
+        shared: Whether to take the locks for reading, as a rule may say too.
+        unused: Whether to wait until no process runs from the environment, as a rule may say too.
         **options: Further ones of `hold.take`.
 
     Returns:
@@ -63,17 +63,17 @@ def steps(
         wanted, free = _split(decision, adapt, shared=shared or decision.shared)
         try:
             yield from _take(held, wanted, decision.environment.kind, **options)
-            yield from _pass(free, **options)
-            if unused or decision.unused:
-                yield from _until_unused(decision.environment, **options)
-        except (LockUnavailable, LockTimeout) as error:
-            held.give_up()
-            held.locks = ()
-            if (again := after(error, decision, rules, warn)) is None:
+            again: Decision | None = _made(decision, rules)
+            if again is decision:
+                yield from _leave(free, decision, unused=unused, **options)
                 return decision
-            decision = again
-        else:
+        except (LockUnavailable, LockTimeout) as error:
+            again = after(error, decision, rules, warn)
+        held.give_up()
+        if again is None:
+            held.locks = ()
             return decision
+        decision = again
 
 
 def _begin(held: Held, decision: Decision, rules: Rules, timeout: float | None) -> dict[str, Any]:
@@ -104,6 +104,17 @@ def _take(held: Held, wanted: Sequence[Lock], kind: str, **options: Any) -> Gene
             first, held.locks = held.locks, late
             yield from take(held, **options)
             held.locks = (*first, *late)
+
+
+def _made(decision: Decision, rules: Rules) -> Decision:
+    """The decision about the environment that was being made when it was looked at, now that nobody makes it."""
+    before = decision.environment
+    if before.again is None:
+        return decision
+    now = before.again()
+    if (now.root, now.kind) == (before.root, before.kind):
+        return decision
+    return rules.decide(Request(now, decision.request.caller))
 
 
 def _note(journal: Journal, decision: Decision, rules: Rules) -> None:
@@ -142,25 +153,23 @@ def _has_place(lock: Lock, kind: str) -> bool:
         return False
 
 
-def _pass(locks: Sequence[Lock], **options: Any) -> Generator[Pause, None, None]:
-    """Waits until locks are free, and leaves them so: the command takes them itself, and knows no timeout of ours."""
-    if not locks:
-        return
-    briefly = Held(locks)
-    try:
-        yield from take(briefly, **options)
-    finally:
-        briefly.give_up()
+def _leave(locks: Sequence[Lock], decision: Decision, *, unused: bool, **options: Any) -> Generator[Pause, None, None]:
+    """Waits until locks are free, and leaves them so: the command takes them itself, and knows no timeout of ours.
 
+    Waits, too, until no process runs from the environment, where the caller or the rule wants that.
+    """
+    if locks:
+        briefly = Held(locks)
+        try:
+            yield from take(briefly, **options)
+        finally:
+            briefly.give_up()
+    if unused or decision.unused:
+        from policy.locks.users import until_unused  # few rules ask for it
 
-def _until_unused(
-    environment: Environment, *, start: float, timeout: float | None, waiting: Any = None, **options: Any
-) -> Generator[Pause, None, None]:
-    """Waits until no process runs from the environment."""
-    from policy.locks.users import until_unused  # few rules ask for it
-
-    del options
-    yield from until_unused(environment.root, kind=environment.kind, start=start, timeout=timeout, waiting=waiting)
+        environment = decision.environment
+        since: dict[str, Any] = {name: options.get(name) for name in ("start", "timeout", "waiting")}
+        yield from until_unused(environment.root, kind=environment.kind, **since)
 
 
 def correct(decision: Decision, error: LockUnavailable, rules: Rules) -> Decision | None:

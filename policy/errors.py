@@ -71,6 +71,10 @@ class EnvironmentNotFound(PolicyError):  # noqa: N818  (named after the event, a
     """What was named is no Python environment, or nothing was found."""
 
 
+class NoAnswer(EnvironmentNotFound):
+    """An interpreter did not say in time what it is."""
+
+
 class ConfigError(PolicyError):
     """All the faults of the configuration files.
 

@@ -130,6 +130,28 @@ def not_there_yet(world: World) -> Pair:
     return Caller(new, command=("sh", "-c", make)), Caller(new)
 
 
+def half_made(world: World) -> Pair:
+    """An environment whose interpreter is linked, and whose pyvenv.cfg is not written yet: so uv and virtualenv do."""
+    new = world.directory / "new" / "env"
+    make = f'mkdir -p "{new}/bin" && ln -s "{os.path.realpath(sys.executable)}" "{new}/bin/python"; echo inside; cat'
+    return Caller(new, command=("sh", "-c", make)), Caller(new)
+
+
+def half_made_interpreter(world: World) -> Pair:
+    """The same, whose interpreter is named."""
+    maker, other = half_made(world)
+    return maker, other._replace(environment=world.directory / "new" / "env" / "bin" / "python")
+
+
+def finished(world: World) -> Pair:
+    """An environment of which a crash left half, and one who makes the rest of it."""
+    half = world.directory / "half" / "env"
+    (half / "bin").mkdir(parents=True)
+    (half / "bin" / "python").symlink_to(os.path.realpath(sys.executable))
+    finish = f'cp "{world.root}/pyvenv.cfg" "{half}"; echo inside; cat'
+    return Caller(half, command=("sh", "-c", finish)), Caller(half)
+
+
 def pip_of_another(world: World) -> Pair:
     """`other/bin/pip install` in the directory of a near environment."""
     world.near()
@@ -360,7 +382,7 @@ def plain_uv(world: World) -> Pair:
 
 LINES: dict[str, tuple[Callable[[World], Pair], ...]] = {
     "1": (made_anew,),
-    "2": (not_there_yet,),
+    "2": (not_there_yet, half_made, half_made_interpreter, finished),
     "3": (pip_of_another, python_of_another, pip_python, pip_target, pip_on_path),
     "4": (global_directory,),
     "5": (another_user, another_directory, variables),

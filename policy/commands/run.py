@@ -108,7 +108,7 @@ def locked(
     treated = wrapped.treatment
     for note in (*treated.notes, *(f"hint: {hint}" for hint in hints_in_run(decision))):
         tell(note)
-    environ = {**given(request.caller.environ), **treated.environ, ENVIRONMENT: request.environment.root}
+    environ = {**given(request.caller.environ), **treated.environ, ENVIRONMENT: decision.environment.root}
     if marker := merged(held.marker, request.caller.environ.get(MARKER, "")):
         environ[MARKER] = marker
     return _start(command, environ, held, close=arguments.close, replaced=treated.replaced)

@@ -14,7 +14,7 @@ import time
 
 from policy import host
 from policy.environment.identity import without_links
-from policy.errors import EnvironmentNotFound
+from policy.errors import EnvironmentNotFound, NoAnswer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,9 +51,14 @@ class Environment:
             ask for it, and it takes as long to find as all the rest.
         found_by: How it was found: `argument`, `--python`, `UV_PYTHON`, ...
         stdlib: The interpreter's directory of the standard library, where it was asked; else "".
+        again: Finds it anew, where its interpreter stands in a root that is not its own and that holds only what is put
+            into a new environment first: between its link and its pyvenv.cfg, an environment looks like that.
     """
 
-    __slots__ = ("_base", "_base_found", "_seen", "_settled", "found_by", "interpreter", "kind", "root", "stdlib")
+    __slots__ = (
+        *("_base", "_base_found", "_seen", "_settled"),
+        *("again", "found_by", "interpreter", "kind", "root", "stdlib"),
+    )
 
     def __init__(
         self,
@@ -63,6 +68,8 @@ class Environment:
         base_interpreter: str | Callable[[], str],
         found_by: str = "argument",
         stdlib: str = "",
+        *,
+        again: Callable[[], Environment] | None = None,
     ) -> None:
         self.interpreter: str = interpreter
         self.root: str = root
@@ -72,6 +79,7 @@ class Environment:
         self._settled: tuple[str, str, str, str, str] | None = None
         self.found_by: str = found_by
         self.stdlib: str = stdlib
+        self.again: Callable[[], Environment] | None = again
 
     @property
     def exists(self) -> bool:
@@ -122,8 +130,9 @@ class Environment:
             kind: Another kind.
             found_by: What else led to it.
         """
+        again = None if root else self.again
         root, kind, found_by = root or self.root, kind or self.kind, found_by or self.found_by
-        return Environment(self.interpreter, root, kind, self._base, found_by, self.stdlib)
+        return Environment(self.interpreter, root, kind, self._base, found_by, self.stdlib, again=again)
 
     def __repr__(self) -> str:
         names = ("interpreter", "root", "kind", "base_interpreter", "found_by")
@@ -288,12 +297,21 @@ class _Search:
     def _named(self, value: str, found_by: str) -> Environment:
         """What a user's argument, option or variable names."""
         try:
-            return self._meant(value, found_by)
+            return self._meant_twice(value, found_by) if found_by in _MAY_BE_NEW else self._meant(value, found_by)
         except EnvironmentNotFound as error:
             if found_by == "argument":
                 raise
             unset = "" if found_by == "--python" else f", or unset {found_by}"
             raise EnvironmentNotFound(f"{found_by}: {error}{unset}") from None
+
+    def _meant_twice(self, value: str, found_by: str) -> Environment:
+        """What is meant; where one look fails, what the next one says, for it may be being made or removed."""
+        try:
+            return self._meant(value, found_by)
+        except EnvironmentNotFound as error:
+            if isinstance(error, NoAnswer):
+                raise
+            return self._meant(value, found_by)
 
     def _meant(self, value: str, found_by: str) -> Environment:
         """An interpreter, a root, a command on PATH, or a version."""
@@ -386,6 +404,7 @@ class _Search:
             lambda: os.path.realpath(answer.base_executable or answer.executable),
             found_by,
             answer.stdlib,
+            again=(lambda: self._named(spelled, found_by)) if _seems_begun(answer.executable, answer.prefix) else None,
         )
 
 
@@ -486,6 +505,16 @@ def _seems_virtual(root: str) -> bool:
         return _has_configuration(root)
     except EnvironmentNotFound:
         return False
+
+
+def _seems_begun(interpreter: str, prefix: str) -> bool:
+    """Whether an environment may be being made around an interpreter: uv and virtualenv link it before pyvenv.cfg."""
+    root, name = os.path.split(os.path.dirname(interpreter))
+    if name not in {"bin", "Scripts"} or root == prefix or os.path.realpath(root) == os.path.realpath(prefix):
+        return False
+    from policy.environment.planned import begun
+
+    return begun(root)
 
 
 def _virtualenv(interpreter: str, root: str, found_by: str) -> Environment:

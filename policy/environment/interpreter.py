@@ -12,7 +12,7 @@ import marshal
 import os
 
 from policy import cache
-from policy.errors import EnvironmentNotFound
+from policy.errors import EnvironmentNotFound, NoAnswer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _run(path: str, spelled: str, environ: Mapping[str, str], cwd: str) -> Answe
     if (answer := _understood(said)) is not None:
         return answer
     if not in_time:
-        raise EnvironmentNotFound(f"{path}: no answer within {TIMEOUT:g} s; name another one")
+        raise NoAnswer(f"{path}: no answer within {TIMEOUT:g} s; name another one")
     # What it said is most telling ("pyenv: python3.13: command not found"), but not where it repeats the question.
     lines = (line.strip() for line in said.decode("utf-8", "replace").splitlines())
     told = next((line for line in lines if line and "sysconfig" not in line), f"exit code {process.returncode}")

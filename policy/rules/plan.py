@@ -25,7 +25,8 @@ ORDER = ("gate", "cluster", "global", "strict", "beside", "uv", "local")
 def plan(locations: Sequence[str], request: Request, setting: Setting) -> tuple[Lock, ...]:
     """The locks to hold, in the order in which they are taken, each once: the gate, then what the locations say.
 
-    On a read-only file system nobody can have a gate, and it is left out where something else is held.
+    On a read-only file system nobody can have a gate, and it is left out where something else is held. Where an
+    environment may be being made around the interpreter, that one's gate is held too.
 
     Args:
         locations: Keys of LOCATIONS.
@@ -35,18 +36,22 @@ def plan(locations: Sequence[str], request: Request, setting: Setting) -> tuple[
     Raises:
         LockUnavailable: The environment cannot be looked at.
     """
-    environ = request.caller.environ
+    environ, environment = request.caller.environ, request.environment
     found: dict[Lock, None] = {}
     for location in locations:
         found.update(dict.fromkeys(LOCATIONS[location](request, setting)))
     directory = setting("gate-dir")
     if not (found and is_read_only(directory or default_directory(environ))):
-        found[gate(request.environment.root, directory, environ, request.environment.seen)] = None
+        found[gate(environment.root, directory, environ, environment.seen)] = None
+        if environment.again:
+            around = os.path.dirname(os.path.dirname(environment.interpreter))
+            found[gate(around, directory, environ)] = None
     return tuple(sorted(found, key=_place))
 
 
-def _place(lock: Lock) -> int:
-    return ORDER.index(lock.purpose)
+def _place(lock: Lock) -> tuple[int, str]:
+    # Of two gates the first is the one of the lower name; other locks of one purpose come sorted.
+    return ORDER.index(lock.purpose), lock.name if lock.purpose == "gate" else ""
 
 
 def local(request: Request, setting: Setting) -> tuple[Lock, ...]:
