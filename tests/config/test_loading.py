@@ -476,6 +476,26 @@ def test_setting(tmp_path: Path) -> None:
     assert Rules().setting("global-dir", caller) is None
 
 
+def test_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`chain` has the rules and settings of the working directory as they are now, and decides as they do."""
+    for name, value in factories.alone(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    rules, file = Rules(), tmp_path / "lock-policy.toml"
+    factories.written(file, f'timeout = 5\n{GLOBAL}match.user = "nobody-at-all"\n{BOTH}'.replace("mine", "first", 1))
+    chain = rules.chain
+    assert [rule.name for rule in chain.rules][:2] == ["first", "mine"]
+    assert chain.rules[0].match == (("user", ("nobody-at-all",)),)
+    assert chain.settings["timeout"].value == 5
+    ours, theirs = chain.decide(request(tmp_path)), rules.decide(request(tmp_path))
+    assert (ours.rule.name, ours.lock, ours.timeout) == (theirs.rule.name, theirs.lock, theirs.timeout)
+    assert (ours.rule.name, ours.timeout) == ("mine", 5)
+    factories.written(file, "lock = 1\n")
+    with pytest.raises(ConfigError):
+        _ = rules.chain
+    assert chain.decide(request(tmp_path)).rule.name == "mine"
+
+
 def test_warnings(tmp_path: Path) -> None:
     """What was noticed while looking for files goes with the decision that it is about, and with no other."""
     rules, file = Rules(), factories.written(tmp_path / "lock-policy.toml", BOTH)

@@ -42,3 +42,26 @@ def test_nothing_of_the_checkout_is_executed(work: Work) -> None:
     assert change.environment is None
     assert "cannot be seen without executing" in change.uncertain
     assert not ran.exists()
+
+
+def test_program_without_an_interpreter(work: Work) -> None:
+    """A program that is no script of Python belongs to the Python beside it, and to none where there is none."""
+    work.script(work.near / "bin" / "pip")
+    assert work.root(".venv/bin/pip install x") == "project/.venv"
+    alone = work.base / "bin" / "pip"
+    for text in ("\x7fELF", "#!/usr/bin/perl\n", "#!/bin/sh\n'''exec' python \"$0\" \"$@\"\n"):
+        work.script(alone, text)
+        change = work.read(f"{alone} install x")
+        assert change
+        assert change.environment is None, text
+
+
+def test_interpreter_that_is_none(work: Work) -> None:
+    """A script whose interpreter does not answer belongs to no environment; where it is gone, to its old one."""
+    python = work.script(work.base / "old" / "bin" / "python", "#!/bin/sh\nexit 3\n")
+    tool = work.script(work.base / "bin" / "pip", f"#!{python}\n")
+    change = work.read(f"{tool} install x")
+    assert change
+    assert change.environment is None
+    python.unlink()
+    assert work.root(f"{tool} install x") == "old"

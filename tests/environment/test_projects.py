@@ -40,6 +40,33 @@ def test_poetry(work: Work) -> None:
     assert work.root("poetry install") == "project/.venv"
 
 
+def test_poetry_changes_nothing(work: Work) -> None:
+    """What poetry does without an environment, and what it does to its own."""
+    assert work.apart("poetry") == "poetry changes no environment"
+    assert work.apart("poetry build") == "poetry build changes no environment"
+    assert work.uncertain("poetry install") == "poetry finds no pyproject.toml here"
+    work.script(work.base / "bin" / "poetry", f"#!{work.other}/bin/python\n")
+    assert work.root("poetry self update") == "other"
+
+
+def test_poetry_makes_none(work: Work) -> None:
+    """With `create = false` poetry works in the environment that it runs in."""
+    factories.written(work.project / "pyproject.toml", '[tool.poetry]\nname = "x"\n')
+    os.rename(work.near, work.base / "moved")
+    work.script(work.base / "bin" / "poetry", f"#!{work.other}/bin/python\n")
+    assert work.root("poetry install", POETRY_VIRTUALENVS_CREATE="false") == "other"
+    assert work.root("poetry install").startswith("cache/pypoetry/virtualenvs/x-")
+
+
+def test_poetry_own_python(work: Work) -> None:
+    """Where no `python` is on PATH, an environment of poetry's is called after the version of poetry's own."""
+    factories.written(work.project / "pyproject.toml", '[tool.poetry]\nname = "x"\n')
+    os.rename(work.near, work.base / "moved")
+    work.script(work.base / "bin" / "poetry", f"#!{work.other}/bin/python\n")
+    found = work.root("poetry install", PATH=str(work.base / "bin"))
+    assert found.endswith(f"-py{sys.version_info.major}.{sys.version_info.minor}")
+
+
 def test_poetry_name(work: Work) -> None:
     """Poetry's folder is called after the normalised name of the project."""
     factories.written(work.project / "pyproject.toml", '[project]\nname = "My_.App"\n')
@@ -68,6 +95,14 @@ def test_pdm_venv(work: Work) -> None:
     assert work.root("pdm venv create -n a", XDG_CONFIG_HOME=f"{work.base}/config").startswith("kept/project-")
 
 
+def test_pdm_changes_nothing(work: Work) -> None:
+    """`pdm --version` changes nothing, and without a project it is not known what pdm changes."""
+    assert work.apart("pdm --version") == "this pdm changes no environment"
+    assert work.apart("pdm") == "this pdm changes no environment"
+    assert work.uncertain("pdm sync") == "pdm finds no pyproject.toml here"
+    assert work.root(f"pdm sync -p {work.base}/elsewhere") == "elsewhere/.venv"
+
+
 def test_pdm(work: Work) -> None:
     """Pdm takes the interpreter that the project saved, else the active environment, else the project's own."""
     factories.written(work.project / "pyproject.toml", "")
@@ -88,3 +123,20 @@ def test_hatch(work: Work) -> None:
     assert work.root("hatch env create docs", **data).endswith("/docs")
     factories.written(work.project / "hatch.toml", '[envs.docs]\npath = ".docs"\n')
     assert work.root("hatch shell docs", **data) == "project/.docs"
+
+
+def test_hatch_changes_nothing(work: Work) -> None:
+    """`hatch build` works in environments of its own, and without a project it is not known what hatch changes."""
+    assert work.apart("hatch build") == "hatch build works in environments of its own, or in none"
+    assert work.uncertain("hatch shell") == "hatch finds no pyproject.toml here"
+
+
+def test_hatch_folder(work: Work) -> None:
+    """A folder of the user's configuration holds all environments, one in the project only that project's."""
+    factories.written(work.project / "pyproject.toml", '[project]\nname = "app"\n')
+    config = work.base / "hatch.toml"
+    factories.written(config, f'[dirs.env]\nvirtual = "{work.base}/kept"\n')
+    assert work.root("hatch shell docs", HATCH_CONFIG=str(config)).startswith("kept/app/")
+    factories.written(config, '[dirs.env]\nvirtual = ".hatch"\n')
+    assert work.root("hatch shell docs", HATCH_CONFIG=str(config)) == "project/.hatch/docs"
+    assert work.root(f"hatch --config {config} shell") == "project/.hatch/app"

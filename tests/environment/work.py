@@ -47,3 +47,15 @@ class Work:
         change = self.read(line, **environ)
         found = change.environment if change else None
         return os.path.relpath(found.root, self.base) if found else ""
+
+    def uncertain(self, line: str, **environ: str) -> str:
+        """What cannot be told of the environment that a command line changes."""
+        change = self.read(line, **environ)
+        assert change
+        return change.uncertain
+
+    def apart(self, line: str, **environ: str) -> str:
+        """Why a command line changes no environment, or one of its own; "" where it changes one."""
+        change = self.read(line, **environ)
+        assert change
+        return change.apart

@@ -79,6 +79,25 @@ def test_joins_without_proc(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not inherit.joined(OpenFile(path), f"9:{seen.st_dev}:{seen.st_ino}")
 
 
+def test_nothing_is_joined_without_proc(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without /proc a marker joins nothing when its descriptor was closed, or when its file cannot be opened."""
+    monkeypatch.setattr(proc, "has_locks", lambda: False)
+    monkeypatch.setattr(proc, "identity", lambda _: None)
+    held = hold.hold([path])
+    held.inherit()
+    marker, (descriptor,) = held.marker, held.descriptors
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "O_NOFOLLOW", os.O_DIRECTORY)  # no file can be opened so
+        assert not inherit.joined(OpenFile(path), marker)
+    assert inherit.joined(OpenFile(path), marker)
+    closed = os.dup(descriptor)
+    os.close(closed)
+    assert inherit._locked(path, closed) == ""
+    assert not inherit.joined(OpenFile(path), marker.replace(str(descriptor), str(closed), 1))
+    assert not inherit.refuse_above(path)  # nobody can tell who holds it, so it is waited for
+    held.release()
+
+
 @pytest.mark.slow
 def test_liars(path: str) -> None:
     """A marker that the kernel does not confirm is worth nothing: the lock is taken, or waited for."""
