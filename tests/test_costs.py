@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from policy.environment.discovery import Environment
+from policy.render import MANY
+from policy.render.record import record
 from policy.rules.decision import PlainChain
 from policy.rules.plain import BUILT_IN, PlainRule
 from policy.rules.request import Caller, Request
@@ -346,6 +348,17 @@ def test_rules_looked_at(pattern: str) -> None:
         again = Request(request.environment, caller)
         assert program.decide(again).index == number
         assert counted.seen in ([], [number])
+
+
+@pytest.mark.slow
+def test_rules_explained() -> None:
+    """What `policy explain` shows of ten thousand rules takes a look at those it shows, and at no others."""
+    counted = Counted(rows("/srv/app-{}/**"))
+    environment = Environment("/srv/app-9999/bin/python", "/srv/app-9999", "virtualenv", "/usr/bin/python3")
+    decision = PlainChain(counted, {}).decide(Request(environment, Caller({}, "/")))
+    counted.seen.clear()
+    shown = record(decision, (), MANY)["steps"]
+    assert len(set(counted.seen)) == len(shown) <= 2 * MANY
 
 
 def test_no_regex_for_a_decision(project: Project) -> None:

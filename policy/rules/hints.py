@@ -108,19 +108,18 @@ def no_readers(decision: Decision, trace: Trace) -> str | None:
 
 def nearest_miss(decision: Decision, trace: Trace) -> str | None:
     """The rule of the user's that came nearest: the smallest share of its questions failed, and only one of them."""
-    from policy.rules.trace import questions
+    from policy.rules.trace import failing
 
     del trace
-    nearest: tuple[float, str] | None = None
-    rules = decision.chain.rules
-    for number in range(decision.index):
-        rule = rules[number]
-        if rule.layer == BUILT_IN_LAYER:
+    for number in decision.chain.search.several:
+        rule = decision.chain.rules[number]
+        if number >= decision.index or rule.layer == BUILT_IN_LAYER:
             continue
-        asked, failed = questions(rule.match, decision.request)
-        if len(failed) == 1 and asked > 1 and (nearest is None or 1 / asked < nearest[0]):
-            nearest = 1 / asked, f"rule {rule.label} failed by one condition only: {failed[0]}"
-    return nearest[1] if nearest else None
+        failed = failing(rule.match, decision.request)
+        first, second = next(failed, None), next(failed, None)
+        if first and not second:
+            return f"rule {rule.label} failed by one condition only: {first}"
+    return None
 
 
 HINTS: tuple[Callable[[Decision, Trace], str | None], ...] = (

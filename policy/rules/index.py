@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from policy.rules.rule import AnyRules
 
     # rules that must always be tried; for each fact: rules by a folder above it, by a name on its path, by how a name
-    # begins (of each length), and by a part of a name
+    # begins (of each length), and by a part of a name; rules that ask several questions, those with the most first
     Index = tuple[Any, ...]
     Anchor = tuple[str, str]
 
@@ -43,6 +43,13 @@ class Search:
         self._index = built
         # for each environment: the rules to try, and the rule that decides if none of them matches
         self._known: dict[tuple[object, ...], tuple[Sequence[int], int]] = {}
+
+    @property
+    def several(self) -> Sequence[int]:
+        """The rules that ask more than one question, those that ask the most first, and the first of those."""
+        if self._index is None:
+            self._index = build(self._rules)
+        return self._index[-1]  # type: ignore[no-any-return]  # as `build` makes it
 
     def first(self, request: Request) -> int:
         """Which rule decides.
@@ -121,7 +128,16 @@ def build(rules: AnyRules) -> Index:
             if kind == "stem":
                 table = table.setdefault(len(text), {})
             table.setdefault(text, []).append(number)
-    return tuple(always), *(tables[kind] for kind in TABLES)
+    return tuple(always), *(tables[kind] for kind in TABLES), _several(rules)
+
+
+def _several(rules: AnyRules) -> tuple[int, ...]:
+    """The rules that ask more than one question, those that ask the most first."""
+    asked = {
+        number: sum(len(tuple(CONDITIONS[key].questions(expected))) for key, expected in rules[number].match)
+        for number in range(len(rules))
+    }
+    return tuple(sorted((number for number in asked if asked[number] > 1), key=lambda number: -asked[number]))
 
 
 TABLES = ("folder", "name", "stem", "inside")
@@ -158,7 +174,7 @@ def candidates(index: Index, request: Request) -> Sequence[int]:
         index: Of the rules.
         request: What is to be locked, and who asks.
     """
-    always, folders, names, stems, inside = index
+    always, folders, names, stems, inside, _ = index
     found: list[int] = []
     for key in PATHS:
         for path in CONDITIONS[key].get(request):

@@ -6,6 +6,7 @@ from policy.rules.conditions import CONDITIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from policy.rules.condition import Match
@@ -88,17 +89,14 @@ def _check(key: str, expected: Any, request: Request) -> dict[str, Any]:
     return record
 
 
-def questions(match: Match, request: Request) -> tuple[int, list[str]]:
-    """How many questions a match table asks, and which of them fail: each environment variable is one.
+def failing(match: Match, request: Request) -> Iterator[str]:
+    """The questions of a match table that fail, each when it is asked for: an environment variable is one.
 
     Args:
         match: The table.
         request: What was asked.
     """
-    asked, failed = 0, []
     for key, expected in match:
         for name, one in CONDITIONS[key].questions(expected):
-            asked += 1
             if not CONDITIONS[key].holds(one, request):
-                failed.append(name)
-    return asked, failed
+                yield name

@@ -5,8 +5,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from policy.rules import hints
+from policy.rules.conditions import CONDITIONS, holds
 from policy.rules.decision import PlainChain
 from policy.rules.plain import BUILT_IN
 from policy.rules.rule import Rule
@@ -116,6 +119,34 @@ def test_nearest_miss(tmp_path: Path) -> None:
     single = Rule("both", (("kind", ("system",)),), "single", layer="project")
     assert told(plain(tmp_path), two, single, one) == ["rule near failed by one condition only: host"]
     assert told(plain(tmp_path), two, single) == []
+
+
+QUESTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "kind": st.sampled_from(["virtualenv", "system"]),
+        "host": st.sampled_from(["*", "nowhere"]),
+        "operation": st.sampled_from(["add", "sync"]),
+        "env": st.dictionaries(st.sampled_from(["A", "B"]), st.booleans(), min_size=1),
+    },
+)
+
+
+@given(matches=st.lists(QUESTIONS, min_size=1, max_size=6))
+def test_nearest_of_all(matches: list[dict[str, Any]]) -> None:
+    """Of the rules before the one that decides, that is named which failed by one of the most questions, the first."""
+    rules = [Rule("local", match, f"r{number}", layer="project") for number, match in enumerate(matches)]
+    asked = factories.request({"A": "1"}, operation="add")
+    decision = PlainChain([*rules, *BUILT_IN], {}).decide(asked)
+    failures = []
+    for rule in rules[: decision.index]:
+        questions = [(key, one) for key, value in rule.match for _, one in CONDITIONS[key].questions(value)]
+        failed = [one for one in questions if not holds((one,), asked)]
+        if len(failed) == 1 and len(questions) > 1:
+            failures.append((len(questions), rule.name))
+    nearest = max(failures, key=lambda pair: pair[0], default=None)
+    told = hints.nearest_miss(decision, [])
+    assert (told and told.split()[1]) == (nearest and nearest[1])
 
 
 def test_every_hint_is_asked() -> None:

@@ -174,11 +174,19 @@ def test_the_rarest_name_is_looked_up() -> None:
             (("interpreter", ("**/*-five-*",)),),
         ]
     )
-    _, folders, names, stems, inside = index.build(rows)
+    _, folders, names, stems, inside, _ = index.build(rows)
     assert folders == {}
     assert names == {"interpreter": {"one": [0], "two": [1]}}
     assert stems == {"interpreter": {6: {"app-3-": [2], "app-4-": [3]}}}
     assert inside == {"interpreter": {"-five-": [4]}}
+
+
+def test_those_that_ask_several_questions() -> None:
+    """Rules that ask more than one question are found without a look at the others, those that ask the most first."""
+    path, kind, host = ("environment", ("/srv/*",)), ("kind", ("system",)), ("host", ("x",))
+    variables = ("env", (("A", True), ("B", True), ("C", True), ("D", True)))
+    rows = chain([(path,), (path, kind), (), (kind, path, host), (kind, host), (variables,), (host, path, kind)])
+    assert Search(rows).several == (5, 3, 6, 1, 4)
 
 
 def test_plain_enough_for_a_cache_file() -> None:
