@@ -384,14 +384,15 @@ OUTPUTS: dict[str, tuple[str, Schema]] = {
         several(
             table(
                 name=text("the code"),
-                severity=word("how bad", "error", "warning"),
+                severity=word("how bad; a command that finds other things says it itself", "error", "warning", ""),
                 summary=text("what it means"),
                 remedy=text("what to do"),
                 example=text("a file that has it, or empty"),
                 better=text("the same without it, or empty"),
                 layer=text("the layer of the example"),
+                origin=text("what names the code: check, doctor, cluster status or explain"),
             ),
-            "codes of policy check",
+            "codes of policy check, and with a code what it means wherever it is named",
         ),
     ),
 }

@@ -19,6 +19,7 @@ from policy.config.layers import DIRECTORIES, LAYERS, RIGHTS
 from policy.config.read import BUILT_IN, SETTINGS
 from policy.config.read import KEYS as FILE_KEYS
 from policy.config.schema import BEYOND
+from policy.manual import EXIT_CODES, RUN_EXIT_CODES
 from policy.render.effective import written
 from policy.rules import globs
 from policy.rules.conditions import CONDITIONS, Combinator, toml
@@ -51,21 +52,6 @@ VARIABLES = {
     "LOCK_POLICY_HELD": "Set by `policy run` for its command, so that a nested one joins its locks; not for people.",
 }
 
-EXIT_CODES = {
-    "0": "fine",
-    "1": "a finding: a warning of `policy check --strict`, a failing `policy test`, something wrong for "
-    "`policy doctor`, a difference of `policy diff` or `policy replay`",
-    "2": "usage or configuration error",
-    "130": "interrupted, as by Ctrl-C",
-}
-RUN_EXIT_CODES = {
-    "the command's own": "the command ran; 128+N where signal N ended it",
-    "124": "timed out waiting for the lock",
-    "125": "policy itself failed, usage and configuration errors included",
-    "126": "the command could not be started",
-    "127": "the command was not found",
-}
-
 
 def page() -> str:
     """The whole page."""
@@ -85,7 +71,7 @@ def page() -> str:
             "Findings of `policy check`",
             ("code", "severity", "meaning"),
             [(f"`{code.name}`", code.severity, code.summary) for code in CODES.values()],
-            "`policy rule CODE` shows an example of each, and what to do.",
+            "`policy rule CODE` shows an example of each, and what to do. It knows the codes of the next tables, too.",
         ),
         _table(
             "Findings of `policy doctor`", ("code", "meaning"), [(f"`{code}`", text) for code, text in ILLS.items()]

@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reference import EXIT_CODES, RUN_EXIT_CODES, VARIABLES
+from reference import VARIABLES
 
 from policy.commands import AS_ENV, COMMANDS, parser_for
 from policy.commands.help import DESCRIPTION, options_of, program
 from policy.commands.shells import module_of
+from policy.manual import EXIT_CODES, RUN_EXIT_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

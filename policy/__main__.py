@@ -95,11 +95,11 @@ def _failure(error: PolicyError | OSError, failed: int) -> int:
 
 
 def _refer(code: int) -> None:
-    """Says where the documentation has an exit code."""
+    """Says what an exit code means."""
     from policy.commands.options import note
-    from policy.manual import anchor
+    from policy.manual import EXIT_CODES, RUN_EXIT_CODES
 
-    note(f"exit code {code}: {anchor('exit', str(code))}")
+    note(f"exit code {code}: {(EXIT_CODES | RUN_EXIT_CODES)[str(code)]}")
 
 
 def _make_streams_usable() -> None:

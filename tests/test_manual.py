@@ -14,7 +14,7 @@ from policy import errors
 from policy.checks.codes import CODES
 from policy.commands import check, cluster
 from policy.commands.health.finding import CODES as ILLS
-from policy.manual import anchor
+from policy.manual import EXIT_CODES, RUN_EXIT_CODES, anchor, command
 from policy.rules.hints import HINTS
 from tests import factories
 
@@ -54,6 +54,14 @@ def test_each_has_its_place(kind: str, names: list[str]) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("name", sorted({*CODES, *ILLS, *cluster.CODES, *(hint.__name__ for hint in HINTS)}))
+def test_each_is_explained(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command that a message names prints what the code or the hint means, with no checkout at hand."""
+    assert command_line.main(command(name).split()[1:]) == 0
+    title = capsys.readouterr().out.partition("\n")[0]
+    assert title.startswith(f"# {name.replace('_', '-')} (")
+
+
 def exists(place: str) -> bool:
     """Whether a place is on the page that it names."""
     found = PLACE.fullmatch(place)
@@ -81,18 +89,18 @@ def said(tmp_path: Path, *words: object, **more: str) -> tuple[int, str]:
 
 
 def test_hints_name_theirs(tmp_path: Path, root: Path) -> None:
-    """A hint of explain ends with its place."""
+    """A hint of explain ends with the command that explains it."""
     _, text = said(tmp_path, "explain", root, UV_ONLY_GLOBAL_LOCKS="perhaps")
-    assert "use true or false (docs/reference.md#hint-no-boolean)" in text
+    assert "use true or false (policy rule no-boolean)" in text
 
 
 def test_findings_name_theirs(tmp_path: Path) -> None:
-    """`policy check -v` names code and place of each finding, its JSON always; without -v the text stays as it was."""
+    """`policy check -v` names the command that explains a finding; its JSON always has the place on the page."""
     factories.written(tmp_path / "lock-policy.toml", "tiemout = 1\n")
     place = "docs/reference.md#code-unknown-key"
     code, text = said(tmp_path, "check", "-v", "lock-policy.toml")
-    assert (code, f"    = unknown-key: {place}\n" in text) == (2, True)
-    assert place not in said(tmp_path, "check", "lock-policy.toml")[1]
+    assert (code, "    = policy rule unknown-key\n" in text) == (2, True)
+    assert "policy rule" not in said(tmp_path, "check", "lock-policy.toml")[1]
     (finding,) = json.loads(said(tmp_path, "check", "--output-format", "json", "lock-policy.toml")[1])["findings"]
     assert finding["anchor"] == place
 
@@ -107,10 +115,10 @@ def test_findings_name_theirs(tmp_path: Path) -> None:
     ],
 )
 def test_failures_name_theirs(tmp_path: Path, root: Path, words: tuple[str, ...], code: int) -> None:
-    """With -v a failure names the place of its exit code, without it only what is wrong."""
+    """With -v a failure says what its exit code means, without it only what is wrong."""
     with policy.lock(root, environ={}):
         ended, text = said(tmp_path, *words)
         quiet = said(tmp_path, *(word for word in words if word != "-v"))
     assert ended == code
-    assert text.endswith(f"policy: exit code {code}: docs/reference.md#exit-{code}\n")
-    assert (quiet[0], "docs/" in quiet[1]) == (code, False)
+    assert text.endswith(f"policy: exit code {code}: {(EXIT_CODES | RUN_EXIT_CODES)[str(code)]}\n")
+    assert (quiet[0], "exit code" in quiet[1]) == (code, False)

@@ -19,6 +19,7 @@ class Code:
         example: A file that has it; "" where the file alone does not decide.
         better: The same file without it.
         layer: The layer that the example is a file of.
+        origin: The command that names it.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Code:
     example: str = ""
     better: str = ""
     layer: str = "project"
+    origin: str = "check"
 
 
 _CODES = (

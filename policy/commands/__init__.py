@@ -13,7 +13,7 @@ COMMANDS = {
     "run": "hold the lock while a command runs",
     "once": "hold the lock, look again, and run a command only if what it makes is still missing",
     "check": "find every fault in configuration files, and rules that look wrong",
-    "rule": "show what a code of policy check means, with an example",
+    "rule": "show what a code or a hint means, with an example",
     "test": "run the [[tests]] of configuration files against their rules",
     "diff": "show which environments and callers get other locks under other rules",
     "replay": "show which decisions of a log other rules, or those of now, would change",

@@ -115,6 +115,7 @@ def _record(results: Mapping[str, Sequence[Finding]], surroundings: Surroundings
 def _show(results: Mapping[str, Sequence[Finding]], arguments: Arguments) -> None:
     from policy.commands.health.finding import NOTE, WRONG
     from policy.escape import printable
+    from policy.manual import command
     from policy.render.layout import fit, width
     from policy.render.style import BOLD, DIM, GREEN, RED, YELLOW, paint, wanted
 
@@ -128,7 +129,7 @@ def _show(results: Mapping[str, Sequence[Finding]], arguments: Arguments) -> Non
             word = paint(finding.severity, BOLD, styles[finding.severity], color=color)
             blanks = " " * (7 - len(finding.severity))
             lines.append(fit(f"{word}{blanks}{printable(finding.message)}", columns))
-            lines.append(f"       {paint(finding.code, BOLD, color=color)}: {finding.anchor}")
+            lines.append(f"       {paint(command(finding.code), BOLD, color=color)}")
             lines.append(f"       {printable(finding.remedy)}")  # in one line, so that it can be copied
     severities = [finding.severity for found in results.values() for finding in found]
     lines.append(paint(_total(severities.count(WRONG), severities.count(NOTE)), DIM, color=color))

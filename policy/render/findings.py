@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from policy.checks.codes import ERROR, WARNING
-from policy.manual import anchor
+from policy.manual import anchor, command
 from policy.render.differences import aligned
 from policy.render.github import annotation
 from policy.render.gitlab import as_gitlab
@@ -35,7 +35,7 @@ def text(report: Report, *, color: bool, verbose: bool = False, columns: int = 0
     Args:
         report: What was found.
         color: Whether to colour it.
-        verbose: Whether to name its code, and where the documentation has it.
+        verbose: Whether to name its code, by the command that explains it.
         columns: How long a line about a request may be; 0: as long as it is.
     """
     parts = []
@@ -43,7 +43,7 @@ def text(report: Report, *, color: bool, verbose: bool = False, columns: int = 0
         parts.append(_text(finding, color=color) + "\n")
         parts += [fit(line, columns) + "\n" for line in aligned(list(zip(SHOWN, finding.examples, strict=False)))]
         if verbose:
-            parts.append(f"    = {paint(finding.code, BOLD, color=color)}: {anchor('code', finding.code)}\n")
+            parts.append(f"    = {paint(command(finding.code), BOLD, color=color)}\n")
     return "".join(parts)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from policy.checks.codes import CODES
-from policy.manual import anchor
 from policy.render.page import code, command, listed, page, table, text
 from policy.render.record import shorten
 from policy.toml.document import show
@@ -37,7 +36,7 @@ def _finding(finding: Finding) -> str:
     title = f"{file}:{diagnostic.line}" if diagnostic.line else file
     excerpt = "\n".join(map(text, show(diagnostic, finding.severity).split("\n")[1:]))
     examples = map(command, finding.examples)
-    means = text(f"{kind.summary} {kind.remedy} ({anchor('code', finding.code)})")
+    means = text(f"{kind.summary} {kind.remedy}")
     parts = [
         f'<li class="card {finding.severity}" title="{text(title)}">',
         f'<span class="answer">{finding.severity}</span>',

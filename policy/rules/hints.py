@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def unwritable(decision: Decision, trace: Trace) -> str | None:
-    """The case that uv fails on, or passes over in silence."""
+    """The environment cannot be written: uv fails there, or works without its lock in silence."""
     del trace
     environment = decision.environment
     if environment.kind != "virtualenv" or decision.request.facts.get("writable") is not False:
@@ -30,7 +30,7 @@ def unwritable(decision: Decision, trace: Trace) -> str | None:
 
 
 def local_system(decision: Decision, trace: Trace) -> str | None:
-    """A local lock where uv has none."""
+    """The only lock beside the gate is local, in a system interpreter, where uv takes no lock."""
     del trace
     if decision.environment.kind != "system" or decision.lock != ("local",):
         return None
@@ -38,7 +38,7 @@ def local_system(decision: Decision, trace: Trace) -> str | None:
 
 
 def no_boolean(decision: Decision, trace: Trace) -> str | None:
-    """A flag of ours that is set to something that is no flag."""
+    """UV_ONLY_GLOBAL_LOCKS is set to something that is no boolean, and is ignored."""
     del trace
     value = decision.request.caller.environ.get("UV_ONLY_GLOBAL_LOCKS")
     if value is None or boolean(value) is not None:
@@ -47,7 +47,7 @@ def no_boolean(decision: Decision, trace: Trace) -> str | None:
 
 
 def confined(decision: Decision, trace: Trace) -> str | None:
-    """A rule of a checkout that would go on without a lock where it has no say."""
+    """A rule of a project says `required = false` of an environment outside of the project: it does not count."""
     del trace
     rule = decision.matched
     if rule.required or not decision.required:
@@ -59,7 +59,7 @@ def confined(decision: Decision, trace: Trace) -> str | None:
 
 
 def private_temporary_directory(decision: Decision, trace: Trace) -> str | None:
-    """Uv's own locks of a system interpreter in a directory that only this shell uses."""
+    """TMPDIR moves uv's lock on a system interpreter into a directory that other shells do not use."""
     del trace
     directory = decision.request.caller.environ.get("TMPDIR")
     if directory in {None, "/tmp", "/tmp/"} or decision.environment.kind != "system":  # noqa: S108  (only compared)
@@ -71,7 +71,7 @@ def private_temporary_directory(decision: Decision, trace: Trace) -> str | None:
 
 
 def remote(decision: Decision, trace: Trace) -> str | None:
-    """A file system whose locks do not reach other hosts."""
+    """The file system of a lock does not carry it to other hosts, or may not."""
     del trace
     for lock in decision.plan:
         if lock.kind != "file" or not may_be_remote(lock.name):
@@ -98,7 +98,7 @@ def may_be_remote(path: str) -> bool:
 
 
 def no_readers(decision: Decision, trace: Trace) -> str | None:
-    """A lock for reading that excludes other readers, too."""
+    """A strict lock is asked for reading: it has no readers, so that other readers wait, too."""
     del trace
     for lock in decision.plan:
         if lock.kind == "strict" and (decision.shared or lock.shared):
@@ -107,7 +107,7 @@ def no_readers(decision: Decision, trace: Trace) -> str | None:
 
 
 def nearest_miss(decision: Decision, trace: Trace) -> str | None:
-    """The rule of the user's that came nearest: the smallest share of its questions failed, and only one of them."""
+    """A rule of a file failed by one condition only; of several such rules, the one with the most conditions."""
     from policy.rules.trace import failing
 
     del trace
@@ -138,7 +138,7 @@ IN_RUN = (local_system, no_boolean, private_temporary_directory, remote, no_read
 
 
 def hints(decision: Decision, trace: Trace) -> list[str]:
-    """Every hint that applies, one sentence each, and where the documentation says more.
+    """Every hint that applies, one sentence each, and the command that says more.
 
     Args:
         decision: What was decided.
@@ -147,9 +147,9 @@ def hints(decision: Decision, trace: Trace) -> list[str]:
     found = [(hint, ask.__name__) for ask in HINTS if (hint := ask(decision, trace))]
     if not found:
         return []
-    from policy.manual import anchor
+    from policy.manual import command
 
-    return [f"{hint} ({anchor('hint', name)})" for hint, name in found]
+    return [f"{hint} ({command(name)})" for hint, name in found]
 
 
 def hints_in_run(decision: Decision) -> list[str]:

@@ -113,7 +113,7 @@ def test_notes(place: Place) -> None:
     lines = done.stdout.splitlines()
     message = f"{uv} (0.13.9) waits 300 s for its lock (UV_LOCK_TIMEOUT is not set), then works without it"
     at = lines.index(f"note   {message}")
-    assert lines[at + 1] == "       uv-gives-up: docs/reference.md#doctor-uv-gives-up"
+    assert lines[at + 1] == "       policy rule uv-gives-up"
     assert lines[at + 2] == "       export UV_LOCK_TIMEOUT=86400"
     assert re.fullmatch(r"nothing is wrong, [12] notes?", lines[-1])
     wrong = doctor(place, place.root, PATH=path, UV_LOCK_TIMEOUT="5")
@@ -203,7 +203,7 @@ def test_text(place: Place, fakes: Path) -> None:
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     at = lines.index("wrong  /tmp: two processes hold the same lock at once")
-    assert lines[at + 1] == "       flock-does-not-exclude: docs/reference.md#doctor-flock-does-not-exclude"
+    assert lines[at + 1] == "       policy rule flock-does-not-exclude"
     assert lines[at + 2] == "       findmnt -T /tmp"
     assert lines[-1].startswith("2 findings")
 

@@ -42,7 +42,7 @@ def test_no_such_code(capsys: pytest.CaptureFixture[str]) -> None:
     """A code that does not exist is refused in one line, with the code that was probably meant."""
     assert main(["rule", "unkown-key"]) == 2
     assert capsys.readouterr().err == (
-        'policy: error: no code "unkown-key"; `policy rule` lists all; did you mean "unknown-key"?\n'
+        'policy: error: no code "unkown-key"; `policy rule` lists those of policy check; did you mean "unknown-key"?\n'
     )
 
 

@@ -45,7 +45,6 @@ def test_every_finding_of_the_json(report: Report) -> None:
             one["message"],
             place,
             one["code"],
-            one["anchor"],
             CODES[one["code"]].remedy,
             *one["examples"],
         ):

@@ -42,7 +42,7 @@ complete -c policy -n '__policy_is' -a explain -d 'which lock an environment get
 complete -c policy -n '__policy_is' -a run -d 'hold the lock while a command runs'
 complete -c policy -n '__policy_is' -a once -d 'hold the lock, look again, and run a command only if what it makes is still missing'
 complete -c policy -n '__policy_is' -a check -d 'find every fault in configuration files, and rules that look wrong'
-complete -c policy -n '__policy_is' -a rule -d 'show what a code of policy check means, with an example'
+complete -c policy -n '__policy_is' -a rule -d 'show what a code or a hint means, with an example'
 complete -c policy -n '__policy_is' -a test -d 'run the [[tests]] of configuration files against their rules'
 complete -c policy -n '__policy_is' -a diff -d 'show which environments and callers get other locks under other rules'
 complete -c policy -n '__policy_is' -a replay -d 'show which decisions of a log other rules, or those of now, would change'
