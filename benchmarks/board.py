@@ -186,7 +186,7 @@ def page(runs: dict[str, Run | None]) -> str:
             parts += [report.pictures(one) for one in ([shares] if shares else []) + family.plots]
         if run.absent:
             parts += ["Left out:", "\n".join(f"- {reason}" for reason in run.absent)]
-    return "\n\n".join(parts) + "\n"
+    return report.close("\n\n".join(parts) + "\n")
 
 
 def _written(path: str, content: str) -> None:

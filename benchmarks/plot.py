@@ -112,24 +112,26 @@ def _bars(plot: Plot, theme: Theme) -> tuple[list[str], int]:
     parts = []
     for tick in _decades(low, high) if logarithmic else _steps(high):
         parts.append(f'<path d="M{x(tick):.1f} {TOP - 12}V{bottom}" stroke="{theme.lines}"/>')
-        parts.append(_text(x(tick), bottom + 18, number(tick), theme.faint, 'text-anchor="middle" font-size="12"'))
+        anchor = "start" if tick == low else "middle"  # at the edge half of the number would be cut off
+        parts.append(_text(x(tick), bottom + 18, number(tick), theme.faint, f'text-anchor="{anchor}" font-size="12"'))
     if plot.limit is not None:
         at = x(plot.limit)
         parts.append(
             f'<path d="M{at:.1f} {TOP - 12}V{bottom}" stroke="{theme.text}" stroke-width="1.5" stroke-dasharray="5 4"/>'
         )
         parts.append(_text(at + 5, TOP - 4, "target", theme.text, 'font-size="12"'))
+    over = f'paint-order="stroke" stroke="{theme.page}" stroke-width="6" stroke-linejoin="round"'  # lines stop at words
     for at, (name, value) in enumerate(sorted(values.items(), key=lambda item: item[1])):
         y = TOP + STEP * at + 10
         colour = theme.ours if name in plot.ours else theme.others
-        parts.append(_text(LEFT + 2, y + 4, name, theme.text))
+        parts.append(_text(LEFT + 2, y + 4, name, theme.text, over))
         if logarithmic:  # the length of a bar would mean nothing where no zero is
             parts.append(f'<path d="M{LEFT} {y + 15}H{x(value):.1f}" stroke="{colour}" stroke-width="2"/>')
             parts.append(f'<circle cx="{x(value):.1f}" cy="{y + 15}" r="6" fill="{colour}"/>')
         else:
             width = max(x(value) - LEFT, 1.0)
             parts.append(f'<rect x="{LEFT}" y="{y + 9}" width="{width:.1f}" height="13" rx="2" fill="{colour}"/>')
-        parts.append(_text(x(value) + 11, y + 20, number(value), theme.text, 'font-weight="600"'))
+        parts.append(_text(x(value) + 11, y + 20, number(value), theme.text, f'font-weight="600" {over}'))
     kind = "logarithmic axis" if logarithmic else "the axis begins at 0"
     parts.append(_text(LEFT, bottom + 38, f"{plot.axis}, {kind}", theme.faint, 'font-size="12"'))
     return parts, bottom + 52

@@ -113,7 +113,12 @@ def page(run: Run, effort: Effort) -> str:
             parts += [f"### {table.title}", markdown(table.head, table.lines), *table.notes]
     if run.absent:
         parts += ["## Left out", "\n".join(f"- {reason}" for reason in run.absent)]
-    return "\n\n".join(parts) + "\n"
+    return close("\n\n".join(parts) + "\n")
+
+
+def close(text: str) -> str:
+    """A page on which no line ends between a sign and its number."""
+    return text.replace("≤ ", "≤\u00a0").replace("≥ ", "≥\u00a0")
 
 
 def _head(run: Run, effort: Effort) -> str:

@@ -17,6 +17,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("they start processes with posix_spawn", allow_module_level=True)
 
+from benchmarks import report
 from tests import requirements, servers
 
 ROOT = Path(__file__).parent.parent
@@ -82,7 +83,7 @@ def test_pages(measured: Path) -> None:
     kept = data(measured, "bench")
     for row in (row for family in kept["families"] for row in family["rows"]):
         verdict = {True: "yes", False: "**no**", None: ""}[row["met"]]
-        line = f"| {row['what']} | {row['target']} | {row['measured']} | {verdict} |"
+        line = report.close(f"| {row['what']} | {row['target']} | {row['measured']} | {verdict} |")
         assert line in board
         assert line in page
     assert {f"figures/{path.name}" for path in (measured / "figures").glob("*.svg")} == pictures(board)
@@ -115,7 +116,7 @@ def test_the_board_has_what_was_measured(name: str) -> None:
         assert f"Not measured yet: `nox -s {name}` does." in board
         return
     for row in (row for family in data(docs, name)["families"] for row in family["rows"]):
-        assert f"| {row['what']} | {row['target']} | {row['measured']} |" in board
+        assert report.close(f"| {row['what']} | {row['target']} | {row['measured']} |") in board
 
 
 def test_the_board_is_fresh(tmp_path: Path) -> None:
