@@ -28,7 +28,7 @@ def test_collects_what_the_other_has_left():
 def test_one_failure_does_not_make_a_second(tmp_path: Path) -> None:
     """What a test that fails has started is ended, so that no later test fails for it."""
     file = factories.written(tmp_path / "test_fails.py", FAILS)
-    options = ["-p", "no:cacheprovider", "-q", "-W", "error", "--rootdir", tmp_path, file]
+    options: list[str | Path] = ["-p", "no:cacheprovider", "-q", "-W", "error", "--rootdir", tmp_path, file]
     environ = {**factories.alone(tmp_path), "PYTHONPATH": str(factories.CHECKOUT)}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options],
