@@ -75,3 +75,31 @@ def test_other_users_folder(tmp_path: Path) -> None:
     seen = factories.as_nobody(LOOK, root, environ=factories.alone(tmp_path), cwd=tmp_path)
     expected = errno.EACCES if os.geteuid() == 0 else 0  # without root the user is the owner
     assert seen.stdout == f"{expected}\n", seen.stderr
+
+
+def test_file_in_a_folder_of_another_user(tmp_path: Path) -> None:
+    """A lock file that this user may write is enough; a FIFO in its place is refused when the lock is taken."""
+    requirements.need_root()
+    root = factories.open_to_all(tmp_path) / "env"
+    root.mkdir(mode=0o755)
+    file = root / ".lock"
+    for mode, expected in ((0o666, 0), (0o644, errno.EACCES)):
+        file.touch()
+        file.chmod(mode)
+        seen = factories.as_nobody(LOOK, root, environ=factories.alone(tmp_path), cwd=tmp_path)
+        assert seen.stdout == f"{expected}\n", seen.stderr
+    file.unlink()
+    os.mkfifo(file, 0o666)
+    seen = factories.as_nobody(LOOK, root, environ=factories.alone(tmp_path), cwd=tmp_path)
+    assert seen.stdout == "0\n", seen.stderr
+
+
+def test_folder_that_may_not_be_entered(tmp_path: Path) -> None:
+    """A folder below one that this user may not enter is refused, whatever its own mode."""
+    requirements.need_root()
+    closed = factories.open_to_all(tmp_path) / "closed"
+    (closed / "env").mkdir(parents=True)
+    (closed / "env").chmod(0o777)
+    closed.chmod(0o700)
+    seen = factories.as_nobody(LOOK, closed / "env", environ=factories.alone(tmp_path), cwd=tmp_path)
+    assert seen.stdout == f"{errno.EACCES}\n", seen.stderr
