@@ -126,8 +126,10 @@ def _of_environment(arguments: Arguments, caller: Caller, rules: Rules) -> list[
     root = request.environment.root
     found = [Row.of(lock, root) for lock in rules.decide(request).plan]
     if arguments.prune:
-        turns = [turn(row.lock.name) for row in found if holders.is_name(os.path.basename(row.lock.name))]
-        found += [Row(lock, root) for lock in holders.locks((), *turns)]
+        planned = [row.lock.name for row in found]
+        more = [turn(name) for name in planned if holders.is_name(os.path.basename(name))]
+        more.append(os.path.join(root, ".lock"))  # uv leaves it behind, whatever the rule locks
+        found += [Row(lock, root) for lock in holders.locks((), *more) if lock.name not in planned]
     return found
 
 

@@ -408,6 +408,21 @@ def test_prune_of_an_environment(host: Host) -> None:
     assert not os.path.exists(lock)
 
 
+def test_prune_of_an_environment_that_is_locked_elsewhere(host: Host) -> None:
+    """What uv left behind goes, too, where the rule locks only outside of the environment, as in an image."""
+    need_proc()
+    factories.written(host.place.directory / "lock-policy.toml", '[[rules]]\nlock = "global"\n')
+    lock = host.place.lock
+    holder = processes.holder(lock)
+    try:
+        assert host.states("--prune", str(host.place.root))[lock] == "locked"
+    finally:
+        processes.end(holder)
+    assert lock not in host.states(str(host.place.root))
+    assert host.states("--prune", str(host.place.root))[lock] == "removed"
+    assert not os.path.exists(lock)
+
+
 def test_nothing_is_removed_without_prune(host: Host) -> None:
     """Listing removes nothing."""
     path = host.file()
