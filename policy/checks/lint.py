@@ -13,7 +13,8 @@ from policy.checks.surroundings import exclusive_readers, ignored, missing_direc
 from policy.config.layers import SYSTEM
 from policy.config.read import BUILT_IN, read_file
 from policy.errors import ConfigError
-from policy.rules.conditions import CONDITIONS, Combinator, Environ, asks_caller
+from policy.rules.condition import Environ
+from policy.rules.conditions import CONDITIONS, Combinator, asks_caller
 from policy.rules.excludes import reached
 from policy.rules.supposition import DEFAULTS
 from policy.toml.diagnostic import Diagnostic, Location

@@ -12,8 +12,7 @@ from policy import host
 from policy.errors import UsageError
 from policy.locks.journal import EVENTS, LONGEST
 from policy.rules import globs
-from policy.rules.condition import FlagCondition, PathCondition
-from policy.rules.conditions import ENVIRONMENT_KINDS, EnvironmentKind
+from policy.rules.condition import ENVIRONMENT_KINDS, EnvironmentKind, FlagCondition, PathCondition
 from policy.rules.decision_log import EVENT, field
 from policy.rules.paths import normal
 from policy.rules.supposition import FACTS

@@ -15,8 +15,8 @@ from attrs import frozen
 from policy.checks.languages import Effort, TooMuchError
 from policy.checks.regions import HOMES, Asked, Atom, Example, Node, Solver, formula, sample
 from policy.rules import supposition
-from policy.rules.condition import PathCondition, TextCondition
-from policy.rules.conditions import CONDITIONS, ENVIRONMENT_KINDS, Environ, EnvironmentKind, asks_caller, holds
+from policy.rules.condition import ENVIRONMENT_KINDS, Environ, EnvironmentKind, PathCondition, TextCondition, holds
+from policy.rules.conditions import CONDITIONS, asks_caller
 from policy.rules.index import PATHS, Search
 from policy.rules.plain import BUILT_IN_LAYER
 

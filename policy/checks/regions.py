@@ -14,8 +14,8 @@ from attrs import field, frozen
 
 from policy.checks.languages import Effort, Language, TooMuchError, find, path_language, text_language
 from policy.rules import supposition
-from policy.rules.condition import FlagCondition, PathCondition, TextCondition
-from policy.rules.conditions import CONDITIONS, Combinator, Environ, asked
+from policy.rules.condition import Environ, FlagCondition, PathCondition, TextCondition
+from policy.rules.conditions import CONDITIONS, Combinator, asked
 from policy.rules.decision_log import spelled
 from policy.rules.supposition import FACTS, HOME, PLAIN_HOME
 from policy.variables import FALSE, TRUE

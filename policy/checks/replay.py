@@ -22,7 +22,7 @@ from policy.config.loading import Rules
 from policy.config.read import chain, read_file
 from policy.environment.discovery import Environment
 from policy.errors import UsageError
-from policy.rules.conditions import Environ
+from policy.rules.condition import Environ
 from policy.rules.decision_log import OF_HOME, spelled
 from policy.rules.effect import effect, inside
 from policy.rules.request import Caller, Request, working_directory

@@ -1,11 +1,11 @@
-"""What every condition has: how it is read, how its fact is observed, and when it holds."""
+"""What every condition has: how it is read, how its fact is observed, and when it holds; those that most rules ask."""
 
 from __future__ import annotations
 
 import os
 
 from policy.rules import paths
-from policy.variables import boolean
+from policy.variables import boolean, get
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -250,3 +250,204 @@ class FlagCondition(Condition):
         if flag is None:
             raise ValueError("must be true or false")
         return flag
+
+
+PLAIN_ROOT, PLAIN_PREFIX = "/environment", "/python"  # neither exists, and no rule is about them
+
+
+class Interpreter(PathCondition):
+    """The interpreter's path."""
+
+    key = "interpreter"
+    plain: Any = f"{PLAIN_ROOT}/bin/python"
+    help = (
+        "Glob over the interpreter's path, as spelled or with the links of its folder resolved, or any folder above it."
+    )
+
+    def observe(self, request: Request) -> tuple[str, ...]:
+        """The path as spelled, and with the links of its folder resolved: itself it leads to the base interpreter."""
+        interpreter, _, _, real, _ = request.environment.settled
+        return paths.spellings(interpreter, real)
+
+
+class Root(PathCondition):
+    """The environment's root."""
+
+    key = "environment"
+    plain: Any = PLAIN_ROOT
+    help = "Glob over the environment's root, as spelled or with its links resolved, or any folder above it."
+    examples: tuple[Any, ...] = ("/srv/**/.venv", ["/builds/**"])
+
+    def observe(self, request: Request) -> tuple[str, ...]:
+        """The root, as spelled and with its links resolved."""
+        _, root, _, _, real = request.environment.settled
+        return paths.spellings(root, real)
+
+
+ENVIRONMENT_KINDS = ("virtualenv", "system", "target", "prefix")
+
+
+class EnvironmentKind(Condition):
+    """The kind of the environment."""
+
+    key = "kind"
+    plain: Any = "virtualenv"
+    help = (
+        "What the environment is: a virtual environment (PEP 405), a system interpreter, or a directory of --target or "
+        "--prefix."
+    )
+    examples: tuple[Any, ...] = ("virtualenv", ["target", "prefix"])
+
+    @property
+    def shape(self) -> Shape:
+        """One of the four, or several."""
+        from policy.rules.shapes import names
+
+        return names(ENVIRONMENT_KINDS)[0]
+
+    @property
+    def fact(self) -> Shape:
+        """One of the four."""
+        from policy.rules.shapes import names
+
+        return names(ENVIRONMENT_KINDS)[1]
+
+    def observe(self, request: Request) -> str:
+        """The kind that was found out when the environment was."""
+        return request.environment.kind
+
+    def compare(self, expected: tuple[str, ...], seen: str) -> bool:
+        """True when it is one of them."""
+        return seen in expected
+
+    def assumed(self, value: str) -> object:
+        """One of the four."""
+        if value not in ENVIRONMENT_KINDS:
+            raise ValueError(f"must be one of {', '.join(ENVIRONMENT_KINDS)}")
+        return value
+
+
+class ExternallyManaged(FlagCondition):
+    """A PEP 668 marker."""
+
+    key = "externally-managed"
+    plain: Any = False
+    help = (
+        "Whether an EXTERNALLY-MANAGED marker (PEP 668) stands in the interpreter's standard library or in the virtual "
+        "environment's own."
+    )
+
+    def observe(self, request: Request) -> bool:
+        """Looks for the marker."""
+        from policy.environment.externally_managed import externally_managed
+
+        marker = externally_managed(request.environment)
+        if marker:
+            request.details[self.key] = marker
+        return marker is not None
+
+
+class Writable(FlagCondition):
+    """Whether the lock file in the environment can be opened for writing."""
+
+    key = "writable"
+    plain: Any = True
+    help = "Whether this process could make or open `.lock` in the environment's root for writing."
+
+    def observe(self, request: Request) -> bool:
+        """Asks the kernel, and keeps the errno as the detail."""
+        from policy.environment.writability import lock_errno
+
+        number = lock_errno(request.environment.root)
+        if number:
+            request.details[self.key] = os.strerror(number)
+        return number == 0
+
+
+class Environ(Condition):
+    """Environment variables."""
+
+    key = "env"
+    plain: Any = ()
+    help = (
+        "Environment variables, all of which must hold: true or false for a boolean as uv reads one (unset is false), "
+        "or globs."
+    )
+    examples: tuple[Any, ...] = ({"CI": True}, {"DEPLOY": ["staging", "prod*"]})
+    caller = True
+    assumable = False  # there are --env and --unset
+
+    @property
+    def shape(self) -> Shape:
+        """Booleans and globs by the variable's name."""
+        from policy.rules.shapes import VARIABLES
+
+        return VARIABLES
+
+    @property
+    def fact(self) -> Shape:
+        """Texts by the variable's name."""
+        from policy.rules.shapes import GIVEN_VARIABLES
+
+        return GIVEN_VARIABLES
+
+    def get(self, request: Request) -> Any:
+        """All variables: which of them matter only the rule knows."""
+        return request.caller.environ
+
+    def compare(self, expected: tuple[tuple[str, Any], ...], seen: Any) -> bool:
+        """True when every variable that is named holds."""
+        for name, wanted in expected:  # noqa: SIM110  (a generator costs more than the question)
+            if not self._holds(wanted, get(seen, name)):
+                return False
+        return True
+
+    @staticmethod
+    def _holds(wanted: Any, value: str | None) -> bool:
+        if isinstance(wanted, bool):
+            return wanted is (False if value is None else boolean(value))
+        return value is not None and matches_text(wanted, value)
+
+    def display(self, expected: Any, seen: Any) -> object:
+        """Never a value: a variable may hold a secret."""
+        return {name: self._displayed(wanted, seen.get(name)) for name, wanted in expected}
+
+    def _displayed(self, wanted: Any, value: str | None) -> str:
+        if value is None:
+            return "unset"
+        if isinstance(wanted, bool):
+            flag = boolean(value)
+            return "set, but no boolean" if flag is None else "true" if flag else "false"
+        return "set, matches" if self._holds(wanted, value) else "set, does not match"
+
+    def questions(self, expected: tuple[tuple[str, Any], ...]) -> Iterable[tuple[str, Any]]:
+        """One for each variable."""
+        return ((f"{self.key}.{name}", ((name, wanted),)) for name, wanted in expected)
+
+    def toml(self, expected: Any) -> Any:
+        """A table of variables."""
+        return {name: one_or_list(wanted) for name, wanted in expected}
+
+
+class Known(dict[str, Condition]):
+    """Conditions by their key; all of them are loaded when one is asked for that the built-in rules do not ask."""
+
+    def __missing__(self, key: str) -> Condition:
+        self.update(__import__("policy.rules.conditions", fromlist=["CONDITIONS"]).CONDITIONS)  # each is one of these
+        return {**self}[key]
+
+
+KNOWN = Known(
+    {
+        condition.key: condition
+        for condition in (Interpreter(), Root(), EnvironmentKind(), ExternallyManaged(), Writable(), Environ())
+    }
+)
+
+
+def holds(match: Match, request: Request) -> bool:
+    """Whether every condition of a match table holds."""
+    for key, expected in match:  # noqa: SIM110  (a generator costs more than the question)
+        if not KNOWN[key].holds(expected, request):
+            return False
+    return True

@@ -6,8 +6,8 @@ Of an environment variable nothing is written but the answers to what rules ask 
 from __future__ import annotations
 
 from policy.errors import PolicyError
-from policy.rules.condition import matches_text
-from policy.rules.conditions import CONDITIONS, Combinator, Environ, Root
+from policy.rules.condition import Environ, Root, matches_text
+from policy.rules.conditions import CONDITIONS, Combinator
 from policy.rules.effect import effect, inside
 from policy.rules.excludes import excludes
 from policy.rules.plain import BUILT_IN_LAYER

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from policy.rules.conditions import CONDITIONS, holds
+from policy.rules.condition import KNOWN, holds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Search:
 
 def _is_settled(key: str, expected: Any) -> bool:
     """Whether a condition says the same of an environment each time."""
-    return key in SETTLED and not CONDITIONS[key].asks(expected)
+    return key in SETTLED and not KNOWN[key].asks(expected)
 
 
 def build(rules: AnyRules) -> Index:
@@ -134,7 +134,7 @@ def build(rules: AnyRules) -> Index:
 def _several(rules: AnyRules) -> tuple[int, ...]:
     """The rules that ask more than one question, those that ask the most first."""
     asked = {
-        number: sum(len(tuple(CONDITIONS[key].questions(expected))) for key, expected in rules[number].match)
+        number: sum(len(tuple(KNOWN[key].questions(expected))) for key, expected in rules[number].match)
         for number in range(len(rules))
     }
     return tuple(sorted((number for number in asked if asked[number] > 1), key=lambda number: -asked[number]))
@@ -177,7 +177,7 @@ def candidates(index: Index, request: Request) -> Sequence[int]:
     always, folders, names, stems, inside, _ = index
     found: list[int] = []
     for key in PATHS:
-        for path in CONDITIONS[key].get(request):
+        for path in KNOWN[key].get(request):
             if key in folders:
                 found += _by_folder(folders[key], path)
             if key in names or key in stems:

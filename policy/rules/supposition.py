@@ -9,8 +9,8 @@ import os
 
 from policy.environment.discovery import Environment
 from policy.rules import paths
-from policy.rules.condition import PathCondition
-from policy.rules.conditions import CONDITIONS, PLAIN_PREFIX, Combinator
+from policy.rules.condition import PLAIN_PREFIX, PathCondition
+from policy.rules.conditions import CONDITIONS, Combinator
 from policy.rules.request import Caller, Request
 
 TYPE_CHECKING = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy.rules.conditions import CONDITIONS
+from policy.rules.condition import KNOWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def checks(match: Match, request: Request) -> list[dict[str, Any]]:
 
 
 def _check(key: str, expected: Any, request: Request) -> dict[str, Any]:
-    condition = CONDITIONS[key]
+    condition = KNOWN[key]
     record: dict[str, Any] = {
         "key": key,
         "expected": condition.toml(expected),
@@ -97,6 +97,6 @@ def failing(match: Match, request: Request) -> Iterator[str]:
         request: What was asked.
     """
     for key, expected in match:
-        for name, one in CONDITIONS[key].questions(expected):
-            if not CONDITIONS[key].holds(one, request):
+        for name, one in KNOWN[key].questions(expected):
+            if not KNOWN[key].holds(one, request):
                 yield name

@@ -11,7 +11,7 @@ import pytest
 
 from policy.checks import reach as reaching
 from policy.checks.reach import Reach
-from policy.rules import conditions
+from policy.rules import condition, conditions
 from policy.rules.excludes import reached
 from policy.rules.rule import Rule
 from policy.rules.supposition import CWD, HOME, complete, request
@@ -111,7 +111,7 @@ def planted(rnd: random.Random, rules: list[Rule]) -> list[Rule]:
 
 def first(rules: Sequence[Rule], asked: Request) -> int:
     """The rule that decides, found by asking each."""
-    return next(number for number, rule in enumerate(rules) if conditions.holds(rule.match, asked))
+    return next(number for number, rule in enumerate(rules) if condition.holds(rule.match, asked))
 
 
 def brute_force(seed: int, chains: int, requests: int) -> Counter[str]:
@@ -134,7 +134,7 @@ def brute_force(seed: int, chains: int, requests: int) -> Counter[str]:
                 said["planted and found"] += number == len(rules) - 1
                 assert number not in decided
                 for example in answer.examples:
-                    assert conditions.holds(reach.rules[number].match, request(example.facts))
+                    assert condition.holds(reach.rules[number].match, request(example.facts))
                     assert reach.decider(example) < number
             else:
                 said["not proven"] += 1
@@ -198,7 +198,7 @@ def brute_force_by_caller(seed: int, chains: int, requests: int) -> Counter[str]
             if answer is None:
                 for deciders, (kind, sides) in zip(decided, pairs, strict=True):
                     for here, there in ((0, 1), (1, 0)):
-                        if deciders[here] == number and not conditions.holds(rule.match, sides[there]):
+                        if deciders[here] == number and not condition.holds(rule.match, sides[there]):
                             assert reached(rules[deciders[there]].lock, kind) <= reached(rule.lock, kind)
             elif answer.proven:
                 said["flagged"] += 1

@@ -8,7 +8,7 @@ import pytest
 from policy.checks import regions
 from policy.checks.languages import TooMuchError
 from policy.checks.regions import Example, Solver, formula, sample
-from policy.rules import conditions, supposition
+from policy.rules import condition, supposition
 from policy.rules.match import match_shape
 from policy.rules.supposition import PLAIN_HOME
 from policy.toml.diagnostic import Location
@@ -49,10 +49,10 @@ def test_solve(table: dict[str, Any], possible: bool) -> None:
     facts = Solver(HOMES).solve([formula(match(table))])
     assert (facts is not None) is possible
     if facts is not None:
-        assert conditions.holds(match(table), supposition.request(Example.of(facts, HOMES).facts))
+        assert condition.holds(match(table), supposition.request(Example.of(facts, HOMES).facts))
     negated = Solver(HOMES).solve([formula(match(table), positive=False)])
     if negated is not None:
-        assert not conditions.holds(match(table), supposition.request(Example.of(negated, HOMES).facts))
+        assert not condition.holds(match(table), supposition.request(Example.of(negated, HOMES).facts))
 
 
 def test_options() -> None:
@@ -70,7 +70,7 @@ def test_sample() -> None:
     table = match({"environment": "/srv/*/env?", "writable": True, "env": {"CI": True, "X": False}, "host": "n*"})
     example = sample(table)
     assert example is not None
-    assert conditions.holds(table, supposition.request(example.facts))
+    assert condition.holds(table, supposition.request(example.facts))
     assert sample(match({"any": [{"host": "a"}]})) is None
 
 

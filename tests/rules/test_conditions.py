@@ -17,6 +17,7 @@ from policy.environment import writability
 from policy.environment.discovery import Environment
 from policy.errors import ConfigError
 from policy.rules import conditions, trace
+from policy.rules.condition import ENVIRONMENT_KINDS, holds
 from policy.rules.conditions import CONDITIONS, Combinator
 from policy.rules.match import match_shape
 from policy.rules.request import Caller, Request
@@ -123,7 +124,7 @@ PATH_OF = {
 )
 def test_paths(key: str, pattern: str | list[str], path: str, expected: bool) -> None:
     """A path condition holds when one of its globs matches the path, or a folder above it."""
-    assert conditions.holds(match(**{key: pattern}), PATH_OF[key](path)) is expected
+    assert holds(match(**{key: pattern}), PATH_OF[key](path)) is expected
 
 
 @pytest.mark.parametrize("key", PATH_OF)
@@ -134,10 +135,10 @@ def test_home(key: str) -> None:
     for environ, inside in [({"HOME": "/h"}, "/h"), ({"HOME": ""}, home), ({}, home)]:
         asked = PATH_OF[key](f"{inside}/shared/env")
         asked.caller.environ = environ
-        assert conditions.holds(wanted, asked)
+        assert holds(wanted, asked)
     asked = PATH_OF[key](f"{home}/shared/env")
     asked.caller.environ = {"HOME": "elsewhere"}
-    assert not conditions.holds(wanted, asked)
+    assert not holds(wanted, asked)
     assert conditions.asks_caller(wanted)
     assert conditions.asks_caller(match(**{key: "/shared/*"})) is (key == "project")
 
@@ -150,12 +151,12 @@ def test_links(tmp_path: Path) -> None:
         f"{tmp_path}/link/bin/python", f"{tmp_path}/link", "virtualenv", os.path.realpath(sys.executable)
     )
     asked = Request(found, Caller({}, "/"))
-    assert conditions.holds(match(environment=f"{tmp_path}/link", interpreter=f"{tmp_path}/link/bin/*"), asked)
-    assert conditions.holds(match(environment=f"{tmp_path}/env", interpreter=f"{tmp_path}/env/bin/*"), asked)
-    assert not conditions.holds(match(environment=f"{tmp_path}/other"), asked)
-    assert not conditions.holds(match(interpreter=os.path.realpath(sys.executable)), asked)
+    assert holds(match(environment=f"{tmp_path}/link", interpreter=f"{tmp_path}/link/bin/*"), asked)
+    assert holds(match(environment=f"{tmp_path}/env", interpreter=f"{tmp_path}/env/bin/*"), asked)
+    assert not holds(match(environment=f"{tmp_path}/other"), asked)
+    assert not holds(match(interpreter=os.path.realpath(sys.executable)), asked)
     assert CONDITIONS["environment"].display((), asked.facts["environment"]) == f"{tmp_path}/link"
-    assert conditions.holds(match(base_interpreter=os.path.realpath(sys.executable)), asked)
+    assert holds(match(base_interpreter=os.path.realpath(sys.executable)), asked)
 
 
 @pytest.mark.parametrize("key", PATH_OF)
@@ -167,13 +168,13 @@ def test_useless_path(key: str, pattern: str) -> None:
     assert "can never match" in message
 
 
-@pytest.mark.parametrize("kind", conditions.ENVIRONMENT_KINDS)
+@pytest.mark.parametrize("kind", ENVIRONMENT_KINDS)
 def test_kind(kind: str) -> None:
     """`kind` holds when the kind is one of those named."""
     asked = factories.request(kind=kind)
-    assert conditions.holds(match(kind=kind), asked)
-    assert conditions.holds(match(kind=list(conditions.ENVIRONMENT_KINDS)), asked)
-    assert not conditions.holds(match(kind=[other for other in conditions.ENVIRONMENT_KINDS if other != kind]), asked)
+    assert holds(match(kind=kind), asked)
+    assert holds(match(kind=list(ENVIRONMENT_KINDS)), asked)
+    assert not holds(match(kind=[other for other in ENVIRONMENT_KINDS if other != kind]), asked)
 
 
 def test_kind_misspelled() -> None:
@@ -190,10 +191,10 @@ def test_externally_managed(tmp_path: Path) -> None:
     """A PEP 668 marker in the interpreter's standard library makes a system environment externally managed."""
     (tmp_path / "lib").mkdir()
     found = Environment(f"{tmp_path}/bin/python", str(tmp_path), "system", "/nowhere", stdlib=str(tmp_path / "lib"))
-    assert conditions.holds(match(externally_managed=False), Request(found, Caller({}, "/")))
+    assert holds(match(externally_managed=False), Request(found, Caller({}, "/")))
     marker = factories.written(tmp_path / "lib" / "EXTERNALLY-MANAGED", "[externally-managed]\n")
     asked = Request(found, Caller({}, "/"))
-    assert conditions.holds(match(externally_managed=True), asked)
+    assert holds(match(externally_managed=True), asked)
     assert asked.details == {"externally-managed": str(marker)}
 
 
@@ -203,15 +204,15 @@ def test_externally_managed_virtualenv(tmp_path: Path) -> None:
     library = root / "lib" / "python3.11"
     library.mkdir(parents=True)
     found = Environment(f"{root}/bin/python", str(root), "virtualenv", "/usr/bin/python3")
-    assert not conditions.holds(match(externally_managed=True), Request(found, Caller({}, "/")))
+    assert not holds(match(externally_managed=True), Request(found, Caller({}, "/")))
     factories.written(library / "EXTERNALLY-MANAGED", "")
-    assert conditions.holds(match(externally_managed=True), Request(found, Caller({}, "/")))
+    assert holds(match(externally_managed=True), Request(found, Caller({}, "/")))
 
 
 def test_writable(tmp_path: Path) -> None:
     """An environment is writable when `.lock` could be made or opened for writing; looking makes nothing."""
     asked = factories.request(root=str(tmp_path))
-    assert conditions.holds(match(writable=True), asked)
+    assert holds(match(writable=True), asked)
     assert os.listdir(tmp_path) == []
     (tmp_path / ".lock").touch()
     assert writability.lock_errno(str(tmp_path)) == 0
@@ -240,7 +241,7 @@ def test_not_writable(tmp_path: Path, kind: str, number: int) -> None:
         os.mkfifo(root / ".lock")
     asked = factories.request(root=str(root))
     assert writability.lock_errno(str(root)) == number
-    assert conditions.holds(match(writable=number == 0), asked)
+    assert holds(match(writable=number == 0), asked)
     assert asked.details == ({"writable": os.strerror(number)} if number else {})
 
 
@@ -290,8 +291,8 @@ def test_filesystem(tmp_path: Path) -> None:
     requirements.need(mounted("-t", "tmpfs", "none", tmp_path), "needs mounts")
     try:
         root = tmp_path / "not" / "made" / "yet"
-        assert conditions.holds(match(filesystem=["nfs*", "tmp*"]), factories.request(root=str(root)))
-        assert not conditions.holds(match(filesystem="tmp"), factories.request(root=str(root)))
+        assert holds(match(filesystem=["nfs*", "tmp*"]), factories.request(root=str(root)))
+        assert not holds(match(filesystem="tmp"), factories.request(root=str(root)))
     finally:
         subprocess.run(["umount", tmp_path], check=True)
 
@@ -304,15 +305,15 @@ def test_filesystem_of_proc() -> None:
 
 def test_platform() -> None:
     """`platform` is `sys.platform`."""
-    assert conditions.holds(match(platform=sys.platform), factories.request())
-    assert conditions.holds(match(platform=["cp/m", f"{sys.platform[:2]}*"]), factories.request())
-    assert not conditions.holds(match(platform="cp/m"), factories.request())
+    assert holds(match(platform=sys.platform), factories.request())
+    assert holds(match(platform=["cp/m", f"{sys.platform[:2]}*"]), factories.request())
+    assert not holds(match(platform="cp/m"), factories.request())
 
 
 def test_host() -> None:
     """`host` is this host's name."""
     assert CONDITIONS["host"].observe(factories.request()) == socket.gethostname()
-    assert not conditions.holds(match(host="no-such-host-*"), factories.request())
+    assert not holds(match(host="no-such-host-*"), factories.request())
 
 
 def test_user() -> None:
@@ -335,15 +336,15 @@ def test_project_named() -> None:
     """`project` is the directory that the caller named, and empty where there is none."""
     assert CONDITIONS["project"].observe(factories.request(project="/work/app/")) == ("/work/app",)
     assert CONDITIONS["project"].observe(factories.request()) == ()
-    assert not conditions.holds(match(project="**"), factories.request())
+    assert not holds(match(project="**"), factories.request())
 
 
 def test_operation() -> None:
     """`operation` is what the caller said, and empty where it said nothing."""
     wanted = match(operation=["add", "pip *"])
-    assert conditions.holds(wanted, factories.request(operation="pip install"))
-    assert not conditions.holds(wanted, factories.request(operation="sync"))
-    assert not conditions.holds(wanted, factories.request())
+    assert holds(wanted, factories.request(operation="pip install"))
+    assert not holds(wanted, factories.request(operation="sync"))
+    assert not holds(wanted, factories.request())
 
 
 # env
@@ -375,7 +376,7 @@ def test_env(wanted: Any, value: str | None, expected: bool, told: str) -> None:
     """A variable holds as a boolean as uv reads one, or by a glob over all of it; a value is never told."""
     asked = factories.request({} if value is None else {"SECRET": value})
     read = match(env={"SECRET": wanted})
-    assert conditions.holds(read, asked) is expected
+    assert holds(read, asked) is expected
     (record,) = trace.checks(read, asked)
     assert record["seen"] == {"SECRET": told}
     assert record["expected"] == {"SECRET": wanted}
@@ -384,8 +385,8 @@ def test_env(wanted: Any, value: str | None, expected: bool, told: str) -> None:
 def test_env_all() -> None:
     """Every variable that is named must hold."""
     wanted = match(env={"CI": True, "DEPLOY": "prod"})
-    assert conditions.holds(wanted, factories.request({"CI": "1", "DEPLOY": "prod"}))
-    assert not conditions.holds(wanted, factories.request({"CI": "1"}))
+    assert holds(wanted, factories.request({"CI": "1", "DEPLOY": "prod"}))
+    assert not holds(wanted, factories.request({"CI": "1"}))
 
 
 @given(name=st.sampled_from("AB"), value=st.text(min_size=12), flag=st.booleans() | st.sampled_from(["x*", "*", "y"]))
@@ -441,7 +442,7 @@ TRUE, FALSE = {"kind": "virtualenv"}, {"kind": "system"}
 )
 def test_combinators(table: object, expected: bool) -> None:
     """`any`, `all` and `not` combine match tables, nested at will, and all keys of one table must hold."""
-    assert conditions.holds(MATCH.parse(table, HERE), factories.request()) is expected
+    assert holds(MATCH.parse(table, HERE), factories.request()) is expected
 
 
 @pytest.mark.parametrize(
@@ -519,5 +520,5 @@ def test_observed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(condition, "observe", counting)
     asked = factories.request(root=str(tmp_path))
     for _ in range(3):
-        assert conditions.holds(match(kind="virtualenv", writable=True, host="*", user="*"), asked)
+        assert holds(match(kind="virtualenv", writable=True, host="*", user="*"), asked)
     assert looked == ["kind", "writable", "host", "user"]

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy.rules import hints
-from policy.rules.conditions import CONDITIONS, holds
+from policy.rules.condition import holds
+from policy.rules.conditions import CONDITIONS
 from policy.rules.decision import PlainChain
 from policy.rules.plain import BUILT_IN
 from policy.rules.rule import Rule

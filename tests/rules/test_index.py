@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.rules import condition, conditions, index
+from policy.rules import condition, index
 from policy.rules.decision import PlainChain
 from policy.rules.index import Search
 from policy.rules.plain import PlainRule
@@ -64,7 +64,7 @@ def chain(matches: Sequence[Match]) -> list[AnyRule]:
 
 def first(rows: Sequence[AnyRule], request: Request) -> int:
     """The first rule that matches, without an index."""
-    return next(number for number, row in enumerate(rows) if conditions.holds(row.match, request))
+    return next(number for number, row in enumerate(rows) if condition.holds(row.match, request))
 
 
 @given(matches=st.lists(MATCHES, max_size=6), interpreter=PATHS, root=PATHS, base=PATHS, home=st.sampled_from(HOMES))
@@ -124,7 +124,7 @@ def test_few_rules_are_tried(shape: str, monkeypatch: pytest.MonkeyPatch) -> Non
     rows = chain([(("interpreter", (pattern.format(number),)),) for number in range(TEN_THOUSAND)])
     program = PlainChain(rows, {}, Search(rows, index.build(rows)))
     tried = itertools.count()
-    holds = conditions.holds
+    holds = condition.holds
 
     def counting(match: Match, request: Request) -> bool:
         next(tried)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from policy.errors import ConfigError
-from policy.rules import conditions
+from policy.rules import condition
 from policy.rules.match import DEEPEST, match_shape
 from policy.toml.diagnostic import Location
 from tests import factories
@@ -22,7 +22,7 @@ def nested(depth: int, innermost: object) -> object:
 
 def test_depth() -> None:
     """Combinators stand at most eight deep; one more is an error that says what to do, placed at the table too many."""
-    assert conditions.holds(MATCH.parse(nested(DEEPEST, TRUE), HERE), factories.request()) is False
+    assert condition.holds(MATCH.parse(nested(DEEPEST, TRUE), HERE), factories.request()) is False
     with pytest.raises(ConfigError) as caught:
         MATCH.parse(nested(DEEPEST + 1, TRUE), HERE)
     (diagnostic,) = caught.value.diagnostics

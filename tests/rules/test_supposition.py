@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from policy.rules import conditions, supposition
+from policy.rules import supposition
+from policy.rules.condition import holds
 from policy.rules.supposition import DEFAULTS, FACTS
 
 if sys.platform == "win32":
@@ -52,6 +53,6 @@ def test_request() -> None:
     for key, condition in FACTS.items():
         condition.get(asked)
         assert key == "env" or key in before
-    assert conditions.holds((("environment", ("~/work/*",)),), asked)
+    assert holds((("environment", ("~/work/*",)),), asked)
     assert supposition.request({"env": (("HOME", "/e"),)}).home == "/e"
     assert supposition.request({}).home == "/home/user"
