@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from policy.checks.languages import TooMuchError
-from policy.checks.reach import GUESSES, KINDS, Reach, any_home
-from policy.checks.regions import Asked, Atom, Example, Solver, formula
+from policy.checks.reach import KINDS, Reach, Wish, meet
+from policy.checks.regions import Asked, Atom, Solver
 from policy.errors import PolicyError
 from policy.rules import supposition
 from policy.rules.decision import Decision
@@ -21,7 +21,7 @@ from policy.rules.rule import KEYS, Rule
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from policy.checks.regions import Formula
+    from policy.checks.regions import Example, Formula
     from policy.rules.chain import Chain
     from policy.rules.decision import BaseChain
     from policy.rules.request import Request
@@ -165,56 +165,27 @@ class _Search:
         """A request that shows the difference between two rules; False: there is none; None: not found out."""
         proven = True
         for case in self._cases(one, other):
-            found = self._ask(one, other, case)
-            if isinstance(found, Region):
-                return found
-            proven = proven and found is False
+            wishes = [Wish(reach, number) for reach, number in zip(self._reaches, (one, other), strict=True)]
+            try:
+                found = meet(wishes, case, Solver())
+            except TooMuchError:
+                proven = False
+                continue
+            if found is not None:
+                for example in (found[0][0], found[0][0].turned()):
+                    if (region := self._region(example, (one, other))) is not None:
+                        return region
+                proven = False
         return False if proven else None
 
-    def _ask(self, one: int, other: int, case: tuple[Formula, ...]) -> Region | bool | None:
-        wanted = one, other
-        escaped: tuple[set[int], set[int]] = (set(), set())
-        try:
-            for _ in range(GUESSES):
-                example = any_home(self._formulas(wanted, escaped, case, apart=False), 1, Example.of)
-                if example is None:
-                    never = Solver().solve(self._formulas(wanted, escaped, case, apart=True)) is None
-                    return False if never else None
-                decided = tuple(reach.decider(example) for reach in self._reaches)
-                if decided == wanted:
-                    return self._region(example, wanted)
-                for number, wish, known in zip(decided, wanted, escaped, strict=True):
-                    if number > wish or number in known:
-                        return None  # a request that facts of this program cannot describe
-                    if number != wish:
-                        known.add(number)
-        except TooMuchError:
-            pass
-        return None
-
-    def _formulas(
-        self,
-        wanted: tuple[int, int],
-        escaped: tuple[set[int], set[int]],
-        case: tuple[Formula, ...],
-        *,
-        apart: bool,
-    ) -> list[Formula]:
-        """That two rules hold, and none of some that stand before them."""
-        asked = list(case)
-        for chain, number, before in zip(self._chains, wanted, escaped, strict=True):
-            asked.append(formula(chain.rules[number].match, apart=apart))
-            asked += [formula(chain.rules[one].match, positive=False, apart=apart) for one in sorted(before)]
-        return asked
-
-    def _region(self, example: Example, decided: tuple[int, int]) -> Region | None:
+    def _region(self, example: Example, wanted: tuple[int, int]) -> Region | None:
         """What a request gets under both; None where that is the same, so that it shows nothing."""
-        before, after = (
-            self._side(chain, number, example) for chain, number in zip(self._chains, decided, strict=True)
-        )
+        if tuple(reach.decider(example) for reach in self._reaches) != wanted:
+            return None
+        before, after = (self._side(chain, number, example) for chain, number in zip(self._chains, wanted, strict=True))
         if before.effect == after.effect:
             return None
-        return Region(example.whole(*zip(self._asked, decided, strict=True)), before, after)
+        return Region(example.whole(*zip(self._asked, wanted, strict=True)), before, after)
 
     def _side(self, chain: Chain, number: int, example: Example) -> Side:
         request = supposition.request(example.facts)

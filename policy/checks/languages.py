@@ -1,7 +1,8 @@
 """What globs can match, exactly: a text or a path that some of them match and others do not, or none.
 
 All patterns are followed at once, as `policy.rules.matcher` follows one: a state is one bit mask for each of them. Of
-the characters one is tried for each way in which they can tell the patterns apart.
+the characters one is tried for each way in which they can tell the patterns apart. A pattern with `~` may wait for a
+home directory, which then lies wherever that helps.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ from typing import TYPE_CHECKING
 
 from policy.rules import globs
 from policy.rules.matcher import States, path_states, takes, text_states
-from policy.rules.paths import WINDOWS
+from policy.rules.paths import WINDOWS, normal
+from policy.rules.supposition import PLAIN_HOME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    Place = tuple[tuple[int, ...], int]  # the states of all languages, and where the text stands
 
 MOST_STATES = 4_000  # of one search; those that people's patterns need are some dozens
 MOST_STEPS = 1_000_000  # of one question: a step is one language and one character
 ALL_STEPS = 4_000_000  # of all questions about a chain, and for each rule
 SHARE = 1_000
 MATCHED = -1  # of a path: a folder above it matched, so it does, too
+WAITING = -2  # for the home directory
 NICE = "xyzabcdefghijklmnopqrstuvw0123456789XYZABCDEFGHIJKLMNOPQRSTUVW-_. "
 
 # where a path stands: before its first separator, behind one, in a name of one dot, of two, in any other name
-BEGIN, EMPTY, DOT, DOTS, NAME = range(5)
+BEGIN, EMPTY, DOT, DOTS, NAME, TEXT = range(6)  # TEXT: it is no path
 
 
 class TooMuchError(Exception):
@@ -44,7 +49,7 @@ class Effort:
 
     def __init__(self, questions: int = 1) -> None:
         self._total = ALL_STEPS + questions * SHARE
-        self._each = 0
+        self.begin()
 
     def begin(self) -> None:
         """A question begins."""
@@ -71,16 +76,19 @@ class Language:
     Args:
         states: The pattern's.
         separator: `/` for paths, else "".
+        caller: Whose home directory the pattern waits for; 0: nobody's.
     """
 
-    __slots__ = ("_rows", "_separator", "_states", "final", "start")
+    __slots__ = ("_rows", "_separator", "_states", "caller", "final", "first", "start")
 
-    def __init__(self, states: States, separator: str = "") -> None:
+    def __init__(self, states: States, separator: str = "", caller: int = 0) -> None:
         self._states = states
         self._separator = separator
         self._rows: dict[str, tuple[int, int]] = {}
+        self.caller: int = caller
         self.final: int = 1 << len(states.units)
-        self.start: int = MATCHED if states.everything else 1 | (states.skips & 1) << 1
+        self.first: int = MATCHED if states.everything else 1 | (states.skips & 1) << 1
+        self.start: int = WAITING if caller else self.first
 
     def step(self, mask: int, character: str) -> int:
         """The states after one more character.
@@ -89,8 +97,8 @@ class Language:
             mask: Those before it.
             character: It.
         """
-        if mask == MATCHED:
-            return MATCHED
+        if mask < 0:
+            return mask
         states, here = self._states, character == self._separator
         if here and mask & self.final:
             return MATCHED
@@ -107,7 +115,7 @@ class Language:
 
     def accepts(self, mask: int) -> bool:
         """Whether what was read so far is matched."""
-        return mask == MATCHED or bool(mask & self.final)
+        return mask == MATCHED or (mask > 0 and bool(mask & self.final))
 
     def cuts(self) -> Iterable[int]:
         """Where the answer may change as characters go up."""
@@ -120,16 +128,39 @@ class Language:
                 for low, high in unit.ranges:
                     yield from (ord(low), ord(high) + 1)
 
+    def guess(self) -> str:
+        """The pattern written out, where `~` is the plain home directory; it need not match that."""
+        units = "".join(unit if isinstance(unit, str) else self._character(unit) for unit in self._states.units)
+        if not self._separator:
+            return units
+        path = ("/" + units).replace("///", "/").replace("//", "/").removesuffix("/")
+        return PLAIN_HOME + path if self.caller else path or "/"
+
+    def _character(self, unit: globs.Part) -> str:
+        return next((one for one in NICE if takes(unit, one, self._separator, windows=False)), "x")
+
+    def matches(self, text: str) -> bool:
+        """Whether a text is in it, where `~` is the plain home directory."""
+        if self.caller:
+            if not f"{text}/".startswith(f"{PLAIN_HOME}/"):
+                return False
+            text = text[len(PLAIN_HOME) :]
+        mask = self.first
+        for character in text:
+            mask = self.step(mask, character)
+        return self.accepts(mask)
+
 
 @lru_cache(1024)
-def path_language(pattern: str, home: str) -> Language:
+def path_language(pattern: str, home: str = "/", caller: int = 0) -> Language:
     """The paths that a pattern matches.
 
     Args:
         pattern: The pattern.
         home: What `~` stands for.
+        caller: Whose home directory it waits for, if it does.
     """
-    return Language(path_states(globs.parse(pattern, home)), "/")
+    return Language(path_states(globs.parse(pattern, home)), "/", caller)
 
 
 @lru_cache(1024)
@@ -163,6 +194,8 @@ def _alphabet(languages: Sequence[Language], *, path: bool) -> list[str]:
 
 def _after(place: int, character: str) -> int | None:
     """Where a path stands after one more character; None where no path in its normal form goes on so."""
+    if place == TEXT:
+        return TEXT
     if character == "/":
         return EMPTY if place in (BEGIN, NAME) else None
     if place == BEGIN:
@@ -170,56 +203,113 @@ def _after(place: int, character: str) -> int | None:
     return {EMPTY: DOT, DOT: DOTS}.get(place, NAME) if character == "." else NAME
 
 
+def _walk(
+    languages: Sequence[Language],
+    begin: Place,
+    effort: Effort,
+    fits: Callable[[tuple[int, ...]], bool] = lambda _masks: True,
+) -> Iterator[tuple[Place, str]]:
+    """Every state that can be reached, each with the shortest text that leads there.
+
+    Args:
+        languages: Those that are followed.
+        begin: Where to begin.
+        effort: What may be spent.
+        fits: Whether the states of all languages may be looked at.
+    """
+    alphabet = _alphabet(languages, path=begin[1] != TEXT)
+    callers = {language.caller for language in languages} - {0}
+    known = {begin}
+    queue = deque([(begin, "")])
+    while queue:
+        (masks, place), text = queue.popleft()
+        yield (masks, place), text
+        after: list[tuple[Place, str]] = []
+        for caller in callers if place in (BEGIN, NAME) else ():  # here may be a home
+            pairs = list(zip(languages, masks, strict=True))
+            if any(mask == WAITING for language, mask in pairs if language.caller == caller):
+                there = tuple([language.first if language.caller == caller else mask for language, mask in pairs])
+                after.append(((there, place), text))
+        for character in alphabet:
+            next_place = _after(place, character)
+            if next_place is not None:
+                effort.spend(len(languages))
+                moved = [language.step(mask, character) for language, mask in zip(languages, masks, strict=True)]
+                after.append(((tuple(moved), next_place), text + character))
+        for state, longer in after:
+            if state not in known and fits(state[0]):
+                if len(known) >= MOST_STATES:
+                    raise TooMuchError
+                known.add(state)
+                queue.append((state, longer))
+
+
 def find(
-    wanted: Sequence[Sequence[Language]], refused: Sequence[Language], *, path: bool, effort: Effort | None = None
+    wanted: Sequence[Sequence[Language]], refused: Sequence[Language], effort: Effort, *, path: bool
 ) -> str | None:
-    """The shortest text, or path, that is in one language of each group and in none that is refused.
+    """A short text, or path, that is in one language of each group and in none that is refused.
 
     Args:
         wanted: Groups of languages.
         refused: Languages.
+        effort: What may be spent.
         path: Whether it is a path.
-        effort: What may be spent; None: as much as one question may.
 
     Raises:
         TooMuchError: When that cannot be found out with a bounded effort.
     """
-    if effort is None:
-        effort = Effort()
-        effort.begin()
-    languages = list(dict.fromkeys([*(one for group in wanted for one in group), *refused]))
+    wanted = [[one for one in group if one not in refused] for group in wanted]
+    if not all(wanted):
+        return None
+    asked = list(dict.fromkeys(one for group in wanted for one in group))
+    callers = {0, *(one.caller for one in asked)}  # the homes of others lie elsewhere
+    refused = [one for one in refused if one.caller in callers]
+    languages = list(dict.fromkeys([*asked, *refused]))
+    for guess in dict.fromkeys(language.guess() for language in asked):
+        effort.spend(len(guess) * len(languages))
+        if (
+            all(any(language.matches(guess) for language in group) for group in wanted)
+            and not any(language.matches(guess) for language in refused)
+            and not (path and normal(guess) != guess)
+        ):
+            return guess
     number = {language: at for at, language in enumerate(languages)}
-    groups = [[number[one] for one in group] for group in wanted]
-    banned = [number[one] for one in refused]
-    alphabet = _alphabet(languages, path=path)
-    begin = (tuple(language.start for language in languages), BEGIN if path else NAME)
-    texts = {begin: ""}
-    queue = deque([begin])
-    while queue:
-        masks, place = queue.popleft()
-        text = texts[masks, place]
-        ends = place == NAME or text == "/" or (place in (EMPTY, DOT, DOTS) and not path)
-        if ends and _fits(languages, masks, groups, banned):
+    groups = [[(language, number[language]) for language in group] for group in wanted]
+    banned = [(language, number[language]) for language in refused]
+
+    def fits(masks: tuple[int, ...]) -> bool:
+        return all(any(masks[at] for _, at in group) for group in groups) and not any(
+            masks[at] == MATCHED for _, at in banned
+        )
+
+    begin = tuple([language.start for language in languages]), BEGIN if path else TEXT
+    for (masks, place), text in _walk(languages, begin, effort, fits):
+        if (
+            (place in (NAME, TEXT) or text == "/")
+            and all(any(language.accepts(masks[at]) for language, at in group) for group in groups)
+            and not any(language.accepts(masks[at]) for language, at in banned)
+        ):
             return text
-        for character in alphabet:
-            after = _after(place, character) if path else NAME
-            if after is None:
-                continue
-            effort.spend(len(languages))
-            moved = tuple([language.step(mask, character) for language, mask in zip(languages, masks, strict=True)])
-            state = moved, after
-            if state in texts or any(moved[at] == MATCHED for at in banned):
-                continue
-            if not all(any(moved[at] for at in group) for group in groups):
-                continue
-            if len(texts) >= MOST_STATES:
-                raise TooMuchError
-            texts[state] = text + character
-            queue.append(state)
     return None
 
 
-def _fits(languages: Sequence[Language], masks: Sequence[int], groups: list[list[int]], banned: list[int]) -> bool:
-    return all(any(languages[at].accepts(masks[at]) for at in group) for group in groups) and not any(
-        languages[at].accepts(masks[at]) for at in banned
-    )
+def homes(languages: Sequence[Language], effort: Effort) -> Iterator[str]:
+    """Home directories of which one is as good as any other, for patterns with `~` beside others.
+
+    One for each way in which a path can stand in the other languages. Where paths below it come to stand as it does,
+    one below itself: whatever should lie elsewhere can then do so, by leaving out what lies between the two.
+
+    Args:
+        languages: Of the patterns without `~`.
+        effort: What may be spent.
+
+    Raises:
+        TooMuchError: When that takes more than a bounded effort.
+    """
+    yield PLAIN_HOME
+    for state, text in _walk(languages, (tuple([language.start for language in languages]), BEGIN), effort):
+        if state[1] == NAME:
+            below = tuple([language.step(mask, "/") for language, mask in zip(languages, state[0], strict=True)])
+            more = next((more for later, more in _walk(languages, (below, EMPTY), effort) if later == state), None)
+            yield text if more is None else f"{text}/{more}"
+    yield "/"

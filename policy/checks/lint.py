@@ -16,7 +16,6 @@ from policy.errors import ConfigError
 from policy.rules.condition import Environ
 from policy.rules.conditions import CONDITIONS, Combinator, asks_caller
 from policy.rules.excludes import reached
-from policy.rules.supposition import DEFAULTS
 from policy.toml.diagnostic import Diagnostic, Location
 from policy.toml.document import locate
 
@@ -147,7 +146,7 @@ def judge(files: Sequence[Configuration], *, together: bool) -> list[Finding]:
             if entry.rule.mandatory or entry.configuration is file or entry.configuration is None
         ]
         scope = [entries[number] for number in numbers]
-        reach = Reach([entry.rule for entry in scope])
+        reach = everything if len(files) == 1 else Reach([entry.rule for entry in scope])
         for at, number in enumerate(numbers):
             if entries[number].configuration is file:
                 found = _unreachable(scope, at, reach)
@@ -172,7 +171,7 @@ def _unreachable(entries: Sequence[Entry], number: int, reach: Reach) -> Finding
     if not others:
         return entry.finding("impossible", "this rule never decides: its conditions can never hold together", "match")
     names = " and ".join(other.named(entry) for other in others)
-    if len(others) == 1 and reach.always(answer.rules[0]):
+    if len(others) == 1 and reach.covered(len(entries) - 1, answer.rules):
         message = f"this rule is never reached: {names} matches everything; move it before that"
         return entry.finding("unreachable", message, examples=examples)
     match = ("match",) if entry.rule.match else ()
@@ -192,7 +191,7 @@ def _contradiction(entries: Sequence[Entry], number: int, reach: Reach) -> Findi
     if not answer.proven or len(answer.rules) != 1 or answer.decides:
         return None
     other = entries[answer.rules[0]]
-    if other.rule.lock == entry.rule.lock or not reach.same(answer.rules[0], number):
+    if other.rule.lock == entry.rule.lock or not reach.covered(answer.rules[0], [number]):
         return None
     message = (
         f"{other.named(entry)} decides for the same requests, and takes {_written(other.rule.lock)} instead of "
@@ -204,8 +203,7 @@ def _contradiction(entries: Sequence[Entry], number: int, reach: Reach) -> Findi
 def _by_caller(entries: Sequence[Entry], number: int, reach: Reach) -> Finding | None:
     """A rule that keeps out fewer than other callers of the same environment do."""
 
-    def missing(example: Example, one: int, other: int) -> frozenset[str]:
-        kind = str(example.facts.get("kind", DEFAULTS["kind"]))
+    def missing(kind: str, one: int, other: int) -> frozenset[str]:
         return reached(entries[other].rule.lock, kind) - reached(entries[one].rule.lock, kind)
 
     entry, answer = entries[number], reach.by_caller(number, missing)
@@ -216,7 +214,7 @@ def _by_caller(entries: Sequence[Entry], number: int, reach: Reach) -> Finding |
         message = "whether this rule changes who is kept out by who asks was not found out: too much depends on it"
         return entry.finding("not-proven", message, *keys)
     other = entries[answer.rules[0]]
-    names = " and ".join(sorted(missing(answer.examples[0], number, answer.rules[0])))
+    names = " and ".join(sorted(missing(answer.examples[0].kind, number, answer.rules[0])))
     message = (
         f"who is kept out depends on who asks: where this does not hold, {other.named(entry)} can decide, which keeps "
         f"out {names}, and this one does not"

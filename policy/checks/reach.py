@@ -7,30 +7,31 @@ too: so only the rules that matter are looked at. A rule that can decide is show
 from __future__ import annotations
 
 from bisect import bisect_left
-from itertools import islice, product
-from typing import TYPE_CHECKING, TypeVar
+from collections import Counter
+from heapq import merge
+from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
 from policy.checks.languages import Effort, TooMuchError
-from policy.checks.regions import HOMES, Asked, Atom, Example, Node, Solver, formula, sample
-from policy.rules import supposition
+from policy.checks.regions import Asked, Example, Solver, formula
+from policy.rules import globs, supposition
 from policy.rules.condition import ENVIRONMENT_KINDS, Environ, EnvironmentKind, PathCondition, TextCondition, holds
-from policy.rules.conditions import CONDITIONS, asks_caller
-from policy.rules.index import PATHS, Search
+from policy.rules.conditions import CONDITIONS, AllOf, AnyOf, asks_caller
 from policy.rules.plain import BUILT_IN_LAYER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
-    from policy.checks.regions import Facts, Formula
+    from policy.checks.regions import Formula
     from policy.rules.condition import Match
+    from policy.rules.request import Request
     from policy.rules.rule import Rule
 
-T = TypeVar("T")
+    Anchor = tuple[str, str, str]  # a fact, the variable of `env`, and a text that stands in it
 
 KINDS = (tuple(kind for kind in ENVIRONMENT_KINDS if kind != "system"), ("system",))  # uv locks these in different ways
-MOST_BEFORE = 200  # rules of which one may decide for another caller
 GUESSES = 60  # rules that a guess may have to escape; people's need two or three
 
 
@@ -54,6 +55,63 @@ class Answer:
         return bool(self.examples) and not self.rules
 
 
+@frozen
+class Wish:
+    """A rule that is to decide for a caller.
+
+    Args:
+        reach: Its chain.
+        number: Which.
+        caller: Whose request.
+        others: Rules with these locks may decide as well.
+        escaped: Rules before it that decided a guess.
+    """
+
+    reach: Reach
+    number: int
+    caller: int = 1
+    others: AbstractSet[tuple[str, ...]] = frozenset()
+    escaped: list[int] = field(factory=list)
+
+    def formulas(self) -> Iterator[Formula]:
+        """What must be true of a guess."""
+        rules = self.reach.rules
+        yield formula(rules[self.number].match, caller=self.caller)
+        for one in self.escaped:
+            yield formula(rules[one].match, positive=False, caller=self.caller)
+
+    def met(self, decided: int) -> bool:
+        """Whether a rule that decides is one of those that are wished."""
+        return decided == self.number or tuple(self.reach.rules[decided].lock) in self.others
+
+
+def meet(wishes: Sequence[Wish], given: Sequence[Formula], solver: Solver) -> tuple[tuple[Example, int], ...] | None:
+    """A request for each wish, with the rule that decides it; None where there are none.
+
+    Args:
+        wishes: They.
+        given: What else must be true.
+        solver: Looks for guesses.
+
+    Raises:
+        TooMuchError: When that cannot be found out with a bounded effort.
+    """
+    for _ in range(GUESSES):
+        facts = solver.solve([*given, *(one for wish in wishes for one in wish.formulas())])
+        if facts is None:
+            return None
+        examples = [Example.of(facts, wish.caller) for wish in wishes]
+        found = tuple((example, wish.reach.decider(example)) for example, wish in zip(examples, wishes, strict=True))
+        missed = [(wish, one) for wish, (_, one) in zip(wishes, found, strict=True) if not wish.met(one)]
+        if not missed:
+            return found
+        for wish, decided in missed:
+            if decided > wish.number or decided in wish.escaped:
+                raise TooMuchError  # a request that facts of this program cannot describe
+            wish.escaped.append(decided)
+    raise TooMuchError
+
+
 class Reach:
     """A chain, and who decides in it.
 
@@ -63,22 +121,26 @@ class Reach:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = rules
-        self._effort = Effort(len(rules))
+        self._solver = Solver(Effort(len(rules)))
         self._asked: Asked | None = None
-        self._by_fact: dict[object, list[int]] = {}
-        self._others: list[int] = []
-        self._by_lock: dict[tuple[str, ...], list[int]] = {}  # rules with the same locks have the same effect
-        for number, rule in enumerate(rules):
-            self._by_lock.setdefault(tuple(rule.lock), []).append(number)
-            anchors = _anchors(rule.match)
-            for anchor in anchors:
-                self._by_fact.setdefault(anchor, []).append(number)
-            if not anchors:
-                self._others.append(number)
+        self._answers: dict[int, Answer] = {}
+        self._by_lock: dict[tuple[str, ...], list[int]] = {}  # the locks say who is kept out
         # a built-in rule about the caller is a caller's own wish, and no difference that a file makes
-        own = (number for number, rule in enumerate(rules) if rule.layer == BUILT_IN_LAYER and asks_caller(rule.match))
-        self._own_wish = tuple(own)
-        self._search = Search([rules[number] for number in self._others])
+        own = [number for number, rule in enumerate(rules) if rule.layer == BUILT_IN_LAYER and asks_caller(rule.match)]
+        self._own_wish = frozenset(own)
+        self._others: list[int] = []
+        # for each fact and each length: rules by a text of that length that stands in the fact where they hold
+        self._anchored: dict[tuple[str, str], dict[int, dict[str, list[int]]]] = {}
+        anchors = [_anchors(rule.match) for rule in rules]
+        shared = Counter(anchor for several in anchors for one in several for anchor in one)
+        for number, several in enumerate(anchors):
+            self._by_lock.setdefault(tuple(rules[number].lock), []).append(number)
+            rarest = min(several, key=lambda one: sum(map(shared.__getitem__, one)), default=frozenset())
+            for key, name, text in rarest:
+                lengths = self._anchored.setdefault((key, name), {})
+                lengths.setdefault(len(text), {}).setdefault(text, []).append(number)
+            if not rarest:
+                self._others.append(number)
 
     def decider(self, example: Example) -> int:
         """Which rule decides a request.
@@ -87,13 +149,24 @@ class Reach:
             example: It.
         """
         request = supposition.request(example.facts)
-        found = self._others[self._search.first(request)]
-        facts: list[object] = [(key, value) for key, value in example.facts.items() if not isinstance(value, tuple)]
-        facts += example.facts
-        for name, text in request.caller.environ.items():
-            facts += [(Environ.key, name), (Environ.key, name, text)]
-        anchored = (number for fact in facts for number in self._by_fact.get(fact, ()))
-        return next((one for one in sorted(anchored) if one < found and holds(self.rules[one].match, request)), found)
+        found = next((one for one in sorted(self._near(request)) if holds(self.rules[one].match, request)), None)
+        before = self._others if found is None else self._others[: bisect_left(self._others, found)]
+        return next((one for one in before if holds(self.rules[one].match, request)), found)  # type: ignore[return-value]  # the last rule holds
+
+    def _near(self, request: Request) -> set[int]:
+        """The rules of which an anchor stands in a fact of a request."""
+        facts = [((Environ.key, name), text) for name, text in request.caller.environ.items()]
+        for key in ANCHORED:
+            if (key, "") in self._anchored:
+                seen = CONDITIONS[key].get(request)
+                facts += [((key, ""), text) for text in ((seen,) if isinstance(seen, str) else seen)]
+        return {
+            number
+            for fact, text in facts
+            for length, rules in self._anchored.get(fact, {}).items()
+            for at in range(len(text) - length + 1)
+            for number in rules.get(text[at : at + length], ())
+        }
 
     def shown(self, number: int, answer: Answer) -> tuple[Example, ...]:
         """The examples of an answer, so that no fact of another machine matters.
@@ -113,206 +186,110 @@ class Reach:
         Args:
             number: Which rule.
         """
-        match = self.rules[number].match
-        guess = sample(match)
-        if guess is not None and self.decider(guess) == number:
-            return Answer((guess,))
-        before: list[int] = []
-        try:
-            while len(before) < GUESSES:
-                example = self._escape(match, before)
-                if example is None:
-                    return self._covered(match, before)
-                decided = self.decider(example)
-                if decided == number:
-                    return Answer((example,))
-                if decided in before or decided > number:
-                    break  # a request that facts of this program cannot describe
-                before.append(decided)
-        except TooMuchError:
-            pass
-        return Answer(rules=tuple(before), proven=False)
+        if number not in self._answers:
+            wish = Wish(self, number)
+            self._solver.effort.begin()
+            try:
+                found = meet((wish,), (), self._solver)
+                self._answers[number] = Answer((found[0][0],)) if found else self._dead(number, wish.escaped)
+            except TooMuchError:
+                self._answers[number] = Answer(rules=tuple(wish.escaped), proven=False)
+        return self._answers[number]
 
-    def _escape(self, match: Match, before: Sequence[int]) -> Example | None:
-        """A request for which a match table holds, and none of some rules."""
-        return any_home(
-            [formula(match), *(formula(self.rules[one].match, positive=False) for one in before)],
-            1,
-            Example.of,
-            self._effort,
-        )
-
-    def _covered(self, match: Match, before: list[int]) -> Answer:
+    def _dead(self, number: int, before: Sequence[int]) -> Answer:
         """A rule that never decides: one that covers it alone, or several of which none is superfluous."""
-        shown = self._escape(match, ())
-        examples = () if shown is None else (shown,)
-        alone = next(([one] for one in before if self._escape(match, [one]) is None), None)
-        needed = alone or list(before)
+        needed = next(([one] for one in before if self.covered(number, [one])), list(before))
         for one in before if len(needed) > 1 else ():
             fewer = [other for other in needed if other != one]
-            if self._escape(match, fewer) is None:
+            if self.covered(number, fewer):
                 needed = fewer
-        proven = self._never(match, needed) or self._never(match, before)
-        return Answer(examples, tuple(sorted(needed)), proven=proven)
+        facts = self._solver.solve(Wish(self, number).formulas())
+        return Answer(() if facts is None else (Example.of(facts),), tuple(sorted(needed)))
 
-    def _never(self, match: Match, before: Sequence[int]) -> bool:
-        """Whether no home directory lets a request escape."""
-        formulas = [formula(match, apart=True)]
-        formulas += [formula(self.rules[one].match, positive=False, apart=True) for one in before]
-        return Solver(effort=self._effort).solve(formulas) is None
-
-    def always(self, number: int) -> bool:
-        """Whether a rule holds for every request.
-
-        Args:
-            number: Which rule.
-        """
-        try:
-            return (
-                Solver(effort=self._effort).solve([formula(self.rules[number].match, positive=False, apart=True)])
-                is None
-            )
-        except TooMuchError:
-            return False
-
-    def same(self, one: int, other: int) -> bool:
-        """Whether two rules hold for the same requests.
-
-        Args:
-            one: A rule.
-            other: Another one.
-        """
-        first, second = self.rules[one].match, self.rules[other].match
-        try:
-            return self._escape(first, [other]) is None and self._escape(second, [one]) is None
-        except TooMuchError:
-            return False
-
-    def by_caller(self, number: int, differs: Callable[[Example, int, int], object]) -> Answer | None:
-        """Two requests about one environment, the first decided by a rule, the second by one with another effect.
+    def covered(self, number: int, by: Sequence[int]) -> bool:
+        """Whether one of some rules holds wherever a rule does; False where that is not found out.
 
         Args:
             number: The rule.
-            differs: Whether two rules have different effects on the environment of an example.
+            by: The others.
+        """
+        self._solver.effort.begin()
+        try:
+            return self._solver.solve(Wish(self, number, escaped=list(by)).formulas()) is None
+        except TooMuchError:
+            return False
+
+    def by_caller(self, number: int, missing: Callable[[str, int, int], object]) -> Answer | None:
+        """Two requests about one environment, the first decided by a rule, the second by one that keeps out more.
+
+        Args:
+            number: The rule.
+            missing: Whether one rule keeps out fewer than another one in an environment of some kind.
 
         Returns:
             The requests and the other rule; None where all callers get the same.
         """
-        match = self.rules[number].match
-        if not asks_caller(match):
+        if not asks_caller(self.rules[number].match) or not (answer := self.of(number)).examples or answer.rules:
             return None
-        guess = sample(match)
-        if guess is not None and self.decider(guess) == number:
-            other = self.decider(guess.anybody())
-            if other != number and differs(guess, number, other):
-                return Answer((guess, guess.anybody()), (other,))
-        answers = (self._by_caller(number, kinds, differs) for kinds in KINDS)
-        return next((answer for answer in answers if answer is not None), None)
+        proven = True
+        for kinds in KINDS:
+            locks = {lock for lock, others in self._by_lock.items() if missing(kinds[0], number, others[0])}
+            try:
+                pair = self._pair(number, kinds, locks, answer.examples[0]) if locks else None
+            except TooMuchError:
+                proven = False
+                continue
+            if pair is not None:
+                return pair
+        return None if proven else Answer(proven=False)
 
-    def _by_caller(
-        self, number: int, kinds: tuple[str, ...], differs: Callable[[Example, int, int], object]
+    def _pair(
+        self, number: int, kinds: tuple[str, ...], locks: AbstractSet[tuple[str, ...]], guess: Example
     ) -> Answer | None:
-        """The same for environments of some kinds, among which effects do not differ."""
-        match = self.rules[number].match
-        asked = [formula(match), formula(((EnvironmentKind.key, kinds),)), self._not(number, 2)]
-        asked += [self._not(one, 2) for one in self._own_wish]
-        seen: set[int] = set()
-        try:
-            while len(seen) < GUESSES:
-                pair = any_home(asked, 2, _pair, self._effort)
-                if pair is None:
-                    return None
-                decided, other = map(self.decider, pair)
-                if decided == number and differs(pair[0], number, other):
-                    return Answer(pair, (other,))
-                escaped = other if decided == number else decided
-                if escaped in seen:
-                    break
-                seen.add(escaped)
-                if decided != number:
-                    asked.append(self._not(decided, 1))
-                    continue
-                # what this rule decides has the same effect; what another decides before it may have a different one
-                before = [
-                    one
-                    for numbers in self._by_lock.values()
-                    if differs(pair[0], number, numbers[0])
-                    for one in islice(numbers, min(bisect_left(numbers, other), MOST_BEFORE + 1))
-                    if one != number
-                ]
-                if len(before) > MOST_BEFORE:
-                    break
-                asked.append(
-                    Node(
-                        (self._not(other, 2), *(formula(self.rules[one].match, caller=2) for one in before)),
-                        every=False,
-                    )
-                )
-        except TooMuchError:
-            pass
-        return Answer(proven=False)
-
-    def _not(self, number: int, caller: int) -> Formula:
-        return formula(self.rules[number].match, positive=False, caller=caller)
+        """The same for environments of some kinds, and other rules with some locks."""
+        anybody = guess.anybody()
+        other = self.decider(anybody)
+        if other != number and guess.kind in kinds and tuple(self.rules[other].lock) in locks:
+            return Answer((guess, anybody), (other,))
+        given = [formula(((EnvironmentKind.key, kinds),))]
+        given += [formula(self.rules[one].match, positive=False, caller=2) for one in (number, *self._own_wish)]
+        self._solver.effort.begin()
+        # of callers about whom nothing is said, the last rules decide
+        for other in merge(*(reversed(self._by_lock[lock]) for lock in locks), reverse=True):
+            if other not in self._own_wish:
+                pair = meet((Wish(self, number), Wish(self, other, 2, locks)), given, self._solver)
+                if pair is not None:
+                    return Answer(tuple(example for example, _ in pair), (pair[1][1],))
+        return None
 
 
-def _pair(facts: Facts, homes: Sequence[str]) -> tuple[Example, Example]:
-    return Example.of(facts, homes), Example.of(facts, homes, 2)
+ANCHORED = tuple(key for key, one in CONDITIONS.items() if isinstance(one, (PathCondition, TextCondition)))
 
 
-def _anchors(match: Match) -> list[object]:
-    """Facts of which one must be given for a match table to hold; none where a folder or nothing leads to it."""
-    keys = dict(match)
-    if not keys.keys().isdisjoint(PATHS):
-        return []
+def _anchors(match: Match) -> list[frozenset[Anchor]]:
+    """Texts of which one must stand in a fact for a match table to hold, in several ways."""
+    found: list[frozenset[Anchor]] = []
     for key, expected in match:
         condition = CONDITIONS[key]
         if isinstance(condition, Environ):
             for name, wanted in expected:
-                if wanted is True or (wanted and any(map(_is_magic, wanted))):
-                    return [(key, name)]
-                if wanted:
-                    return [(key, name, text) for text in wanted]
-        elif isinstance(condition, PathCondition) and not condition.plain:
-            return [key]  # there is none, unless it is given
-        elif isinstance(condition, TextCondition) and not any(
-            pattern == condition.plain or _is_magic(pattern) for pattern in expected
-        ):
-            return [(key, text) for text in expected]
-    return []
+                texts = ("",) if wanted is True else map(_literal, wanted or ())
+                found.append(frozenset((key, name, text) for text in texts))
+        elif key in ANCHORED:
+            found.append(frozenset((key, "", _literal(pattern, path=condition.is_path)) for pattern in expected))
+        elif isinstance(condition, AnyOf):
+            tables = [_anchors(table) for table in expected]
+            if all(tables):
+                found.append(frozenset().union(*(several[0] for several in tables)))
+        elif isinstance(condition, AllOf):
+            found += [one for table in expected for one in _anchors(table)]
+    return [one for one in found if one]
 
 
-def _is_magic(pattern: str) -> bool:
-    return any(character in pattern for character in "*?[")
-
-
-def any_home(
-    formulas: Sequence[Formula],
-    callers: int,
-    made: Callable[[Facts, Sequence[str]], T],
-    effort: Effort | None = None,
-) -> T | None:
-    """The first answer under some homes of the callers; None where formulas are true under none of them.
-
-    Args:
-        formulas: They.
-        callers: How many callers they ask about.
-        made: Makes the answer of the facts and the homes.
-        effort: What may be spent; None: as much as one question may.
-
-    Raises:
-        TooMuchError: When that cannot be found out with a bounded effort.
-    """
-    homes = HOMES if any(map(_asks_home, formulas)) else HOMES[:1]
-    for chosen in product(homes, repeat=callers):
-        facts = Solver(chosen, effort).solve(formulas)
-        if facts is not None:
-            return made(facts, chosen)
-    return None
-
-
-def _asks_home(one: Formula) -> bool:
-    """Whether a pattern with `~` stands in a formula."""
-    if isinstance(one, Atom):
-        return any(isinstance(value, tuple) and str(value[0])[:1] == "~" for value in one.values)
-    return any(map(_asks_home, one.parts))
+def _literal(pattern: str, *, path: bool = False) -> str:
+    """The longest text that stands in whatever a pattern matches."""
+    parts = [globs.parse_text(pattern)]
+    if path:
+        parsed = globs.parse(pattern, "/")
+        parts = [(parsed.prefix,), *parsed.segments]
+    return max((part for several in parts for part in several if isinstance(part, str)), key=len, default="")

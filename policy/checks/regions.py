@@ -2,7 +2,8 @@
 
 A formula is true of some requests: conditions are taken apart into atoms, each of which asks whether one fact is in a
 set of values (`policy.checks.languages` finds such values). Facts are taken as independent of each other, so nothing
-is called dead that any request can reach. Where a formula can be true, the answer is the facts of such a request.
+is called dead that any request can reach; only a home directory is one for all patterns with `~`. Where a formula can
+be true, the answer is the facts of such a request.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from policy.checks.languages import Effort, Language, TooMuchError, find, path_language, text_language
+from policy.checks.languages import Effort, Language, TooMuchError, find, homes, path_language, text_language
 from policy.rules import supposition
-from policy.rules.condition import Environ, FlagCondition, PathCondition, TextCondition
+from policy.rules.condition import Environ, EnvironmentKind, FlagCondition, PathCondition, Root, TextCondition
 from policy.rules.conditions import CONDITIONS, Combinator, asked
 from policy.rules.decision_log import spelled
 from policy.rules.supposition import FACTS, HOME, PLAIN_HOME
@@ -26,16 +27,15 @@ if TYPE_CHECKING:
     from policy.rules.condition import Match
     from policy.rules.rule import AnyRules
 
-STEPS = 4_000  # of one question; the hardest that people write takes some dozens
 LANGUAGE_STEPS = 200  # what making the language of a pattern costs
 MOST_CHOICES = 100  # that depend on each other; each is one level deeper
 MOST_UNSET = 20  # variables that an example unsets; where rules ask about more, few of those are set anywhere
-BELOW_HOME = "~"
-HOMES = (PLAIN_HOME, "/x", "/x/y/z", "/")  # a few shapes
 
 # which fact: its key, the variable of `env`, and whose it is (0: the environment's, so that callers share it)
 Variable = tuple[str, str, int]
 Facts = dict[Variable, Any]
+Sets = tuple[frozenset[Any], frozenset[Any]]  # the sets in which a value must be, and the values that it must not be
+Homes = dict[int, str]
 
 
 @frozen(slots=True)
@@ -44,7 +44,7 @@ class Atom:
 
     Args:
         variable: Which fact.
-        values: Patterns, names or booleans.
+        values: Patterns, names or booleans; a pattern with `~` with whose home directory that is.
         positive: Whether it is in the set.
     """
 
@@ -69,62 +69,46 @@ class Node:
 Formula = Atom | Node
 
 
-def formula(match: Match, *, positive: bool = True, caller: int = 1, apart: bool = False) -> Formula:
+def formula(match: Match, *, positive: bool = True, caller: int = 1) -> Formula:
     """A match table as a formula.
 
     Args:
         match: The table.
         positive: False: the formula that it does not hold.
         caller: Which caller's facts it asks about.
-        apart: Take where a path lies below the home directory as a fact of its own, so that what is impossible then is
-            impossible wherever the home directory lies.
     """
-    parts = [part for key, expected in match for part in _parts(key, expected, positive, caller, apart)]
-    return Node(tuple(parts), every=positive)
+    return Node(tuple(part for key, expected in match for part in _parts(key, expected, positive, caller)), positive)
 
 
-def _parts(key: str, expected: Any, positive: bool, caller: int, apart: bool) -> Iterator[Formula]:  # noqa: FBT001  (as formula takes them)
+def _parts(key: str, expected: Any, positive: bool, caller: int) -> Iterator[Formula]:  # noqa: FBT001  (as formula takes them)
     condition = CONDITIONS[key]
+    whose = caller if condition.caller else 0
     if isinstance(condition, Combinator):
         inside = positive != condition.negates
-        tables = tuple(
-            formula(table, positive=inside, caller=caller, apart=apart) for table in condition.tables(expected)
-        )
+        tables = tuple(formula(table, positive=inside, caller=caller) for table in condition.tables(expected))
         yield Node(tables, every=condition.one_suffices != inside)
-        return
-    whose = caller if condition.caller else 0
-    if isinstance(condition, Environ):
+    elif isinstance(condition, Environ):
         for name, wanted in expected:
-            values = (("flag", wanted),) if isinstance(wanted, bool) else wanted
-            yield Atom((key, name, whose), values, positive)
-    elif isinstance(condition, PathCondition):  # a pattern with ~ asks about the caller's home, too
-        plain = tuple(pattern for pattern in expected if pattern[:1] != "~")
-        at_home = tuple((pattern, caller) for pattern in expected if pattern[:1] == "~")
-        if apart:
-            atoms = (Atom((key, "", whose), plain, positive), Atom((key, BELOW_HOME, caller), at_home, positive))
-            yield Node(tuple(atom for atom in atoms if atom.values), every=not positive)
-        else:
-            yield Atom((key, "", whose), plain + at_home, positive)
+            yield Atom((key, name, whose), (("flag", wanted),) if isinstance(wanted, bool) else wanted, positive)
     else:
-        yield Atom((key, "", whose), expected if isinstance(expected, tuple) else (expected,), positive)
+        values = expected if isinstance(expected, tuple) else (expected,)
+        if isinstance(condition, PathCondition):
+            values = tuple((value, caller) if value[:1] == "~" else value for value in values)
+        yield Atom((key, "", whose), values, positive)
 
 
 class Solver:
     """Looks for facts of which formulas are true.
 
     Args:
-        homes: The home directory of each caller, from the first.
         effort: What may be spent; None: as much as one question may.
     """
 
-    def __init__(self, homes: Sequence[str] = (PLAIN_HOME, PLAIN_HOME), effort: Effort | None = None) -> None:
-        self._homes = homes
-        self._effort = effort or Effort()
-        self._effort.begin()
-        self._left = STEPS
-        self._known: dict[tuple[Variable, frozenset[Any], frozenset[Any]], tuple[Any] | None] = {}
+    def __init__(self, effort: Effort | None = None) -> None:
+        self.effort: Effort = effort or Effort()
+        self._known: dict[tuple[Variable, Sets], tuple[Any] | None] = {}
 
-    def solve(self, formulas: Iterable[Formula], facts: Mapping[Variable, Any] | None = None) -> Facts | None:
+    def solve(self, formulas: Iterable[Formula], facts: Mapping[Variable, Sets] | None = None) -> Facts | None:
         """Facts of which all formulas are true, None where there are none.
 
         Args:
@@ -134,7 +118,7 @@ class Solver:
         Raises:
             TooMuchError: When that cannot be found out with a bounded effort.
         """
-        wanted: dict[Variable, tuple[frozenset[Any], frozenset[Any]]] = dict(facts or {})
+        wanted = dict(facts or {})
         choices = self._choices(formulas, wanted)
         if choices is None:
             return None
@@ -147,7 +131,7 @@ class Solver:
                 return None
             open_.append(options)
         if not open_:
-            return {variable: self._value(variable, *sets)[0] for variable, sets in wanted.items()}  # type: ignore[index]  # each was found when it was added
+            return self._facts(wanted)
         if len(open_) > MOST_CHOICES:
             raise TooMuchError
         open_.sort(key=len)
@@ -159,9 +143,7 @@ class Solver:
                 return found
         return None
 
-    def _choices(
-        self, formulas: Iterable[Formula], wanted: dict[Variable, tuple[frozenset[Any], frozenset[Any]]]
-    ) -> list[Node] | None:
+    def _choices(self, formulas: Iterable[Formula], wanted: dict[Variable, Sets]) -> list[Node] | None:
         """What is left to choose when all that must be true is wanted; None where that cannot be."""
         pending, choices = list(formulas), []
         while pending:
@@ -175,64 +157,100 @@ class Solver:
                 choices.append(one)
         return choices
 
-    def _add(self, wanted: dict[Variable, tuple[frozenset[Any], frozenset[Any]]], atom: Atom) -> bool:
+    def _add(self, wanted: dict[Variable, Sets], atom: Atom) -> bool:
         inside, outside = wanted.get(atom.variable, (frozenset(), frozenset()))
         if atom.positive:
             inside |= {atom.values}
         else:
             outside |= set(atom.values)
         wanted[atom.variable] = inside, outside
-        return self._value(atom.variable, inside, outside) is not None
+        return self._value(atom.variable, (inside, outside)) is not None
 
-    def _value(self, variable: Variable, inside: frozenset[Any], outside: frozenset[Any]) -> tuple[Any] | None:
+    def _value(self, variable: Variable, sets: Sets) -> tuple[Any] | None:
         """A value that is in each set of one kind and in none of the other, alone in a tuple."""
-        key = variable, inside, outside
-        if key not in self._known:
-            self._effort.spend(LANGUAGE_STEPS * (len(outside) + sum(map(len, inside))))
-            self._left -= 1
-            if self._left < 0:
-                raise TooMuchError
-            self._known[key] = self._find(variable, inside, outside)
-        return self._known[key]
+        if (variable, sets) not in self._known:
+            self.effort.spend(LANGUAGE_STEPS * len(_spelled(sets)))
+            self._known[variable, sets] = self._find(variable, sets)
+        return self._known[variable, sets]
 
-    def _find(self, variable: Variable, inside: frozenset[Any], outside: frozenset[Any]) -> tuple[Any] | None:
-        condition = FACTS[variable[0]]
+    def _find(self, variable: Variable, sets: Sets) -> tuple[Any] | None:
+        condition, (inside, outside) = FACTS[variable[0]], sets
         if isinstance(condition, Environ):
-            return value_of_variable(inside, outside, self._effort)
+            return value_of_variable(inside, outside, self.effort)
         if isinstance(condition, PathCondition):
-            return self._path(inside, outside, condition.spellings, absent=condition.absent or bool(variable[1]))
+            return self._path(condition, sets, {})
         if isinstance(condition, TextCondition):
             groups = [[text_language(pattern) for pattern in patterns] for patterns in inside]
-            text = find(groups, [text_language(pattern) for pattern in outside], path=False, effort=self._effort)
+            text = find(groups, [text_language(pattern) for pattern in outside], self.effort, path=False)
             return None if text is None else (text,)
         known = (True, False) if isinstance(condition, FlagCondition) else condition.fact.schema["enum"]
         fits = [one for one in known if one not in outside and all(one in values for values in inside)]
         return (condition.plain if condition.plain in fits else fits[0],) if fits else None
 
-    def _language(self, pattern: Any) -> Language:
-        if isinstance(pattern, tuple):
-            return path_language(pattern[0], self._homes[pattern[1] - 1])
-        return path_language(pattern, PLAIN_HOME)
+    def _path(self, condition: PathCondition, sets: Sets, known: Homes) -> tuple[Any] | None:
+        """No spelling where there may be none; else one, or one as spelled and one without links.
 
-    def _path(
-        self, inside: frozenset[Any], outside: frozenset[Any], spellings: int, *, absent: bool
-    ) -> tuple[Any] | None:
-        """No spelling where there may be none; else one, or one as spelled and one without links."""
-        if not inside and absent:
+        Home directories that are not known lie where they must, for each spelling anew.
+        """
+        if not sets[0] and condition.absent:
             return ((),)
-        groups = [[self._language(pattern) for pattern in patterns] for patterns in inside]
-        refused = [self._language(pattern) for pattern in outside]
-        one = find(groups, refused, path=True, effort=self._effort)
+        groups = [[_language(pattern, known) for pattern in patterns] for patterns in sets[0]]
+        refused = [_language(pattern, known) for pattern in sets[1]]
+        one = find(groups, refused, self.effort, path=True)
         if one is not None:
             return ((one,),)
-        if spellings == 1:
-            return None
-        for some in range(1, 1 << max(0, len(groups) - 1)):
+        for some in range(1, 1 << max(0, len(groups) - 1)) if condition.spellings > 1 else ():
             sides = [[group for at, group in enumerate(groups) if some >> at & 1 == side] for side in (0, 1)]
-            spelled, real = (find(side, refused, path=True, effort=self._effort) for side in sides)
+            spelled, real = (find(side, refused, self.effort, path=True) for side in sides)
             if spelled is not None and real is not None:
                 return ((spelled, real),)
         return None
+
+    def _facts(self, wanted: Mapping[Variable, Sets]) -> Facts | None:
+        """Values of all facts, with one home directory for all that a caller's patterns ask."""
+        facts = {variable: self._value(variable, sets)[0] for variable, sets in wanted.items()}  # type: ignore[index]  # each was found when it was added
+        at_home = {
+            variable: sets
+            for variable, sets in wanted.items()
+            if isinstance(FACTS[variable[0]], PathCondition) and any(map(_caller, _spelled(sets)))
+        }
+        patterns = {pattern for sets in at_home.values() for pattern in _spelled(sets)}
+        callers = sorted({_caller(pattern) for pattern in patterns} - {0})
+        if any((Environ.key, "HOME", caller) in wanted for caller in callers):
+            raise TooMuchError  # the same directory, asked about in two ways
+        for known in self._homes(patterns, callers, {}):
+            paths = {key: self._path(FACTS[key[0]], sets, known) for key, sets in at_home.items()}  # type: ignore[arg-type]  # as above
+            if None not in paths.values():
+                found = {key: path[0] for key, path in paths.items() if path is not None}
+                return {**facts, **found, **{(HOME, "", caller): home for caller, home in known.items()}}
+        return None
+
+    def _homes(self, patterns: Iterable[Any], callers: Sequence[int], known: Homes) -> Iterator[Homes]:
+        """Home directories of callers, so that what none of them allows none does."""
+        if not callers:
+            yield known
+            return
+        first, *rest = callers
+        languages = [_language(one, known) for one in patterns if _caller(one) in {0, *known}]
+        languages += [path_language("~", home) for home in known.values()]
+        for home in homes(languages, self.effort):
+            yield from self._homes(patterns, rest, {**known, first: home})
+
+
+def _spelled(sets: Sets) -> list[Any]:
+    return [*(value for values in sets[0] for value in values), *sets[1]]
+
+
+def _caller(pattern: Any) -> int:
+    """Whose home directory a pattern asks about, 0 for nobody's."""
+    return pattern[1] if isinstance(pattern, tuple) else 0
+
+
+def _language(pattern: Any, known: Homes) -> Language:
+    if not isinstance(pattern, tuple):
+        return path_language(pattern)
+    text, caller = pattern
+    return path_language(text, known[caller]) if caller in known else path_language(text, caller=caller)
 
 
 def value_of_variable(inside: frozenset[Any], outside: frozenset[Any], effort: Effort) -> tuple[Any] | None:
@@ -250,7 +268,7 @@ def value_of_variable(inside: frozenset[Any], outside: frozenset[Any], effort: E
     if all(unset in values for values in inside) and unset not in outside:
         return (None,)
     groups = [[language for value in values for language in _languages(value)] for values in inside]
-    text = find(groups, [language for value in outside for language in _languages(value)], path=False, effort=effort)
+    text = find(groups, [language for value in outside for language in _languages(value)], effort, path=False)
     return None if text is None else (text,)
 
 
@@ -276,12 +294,11 @@ class Example:
     unset: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, facts: Facts, homes: Sequence[str], caller: int = 1) -> Example:
+    def of(cls, facts: Facts, caller: int = 1) -> Example:
         """The request of one caller.
 
         Args:
             facts: What a solver found.
-            homes: The home directory of each caller.
             caller: Which.
         """
         given: dict[str, Any] = {}
@@ -292,17 +309,25 @@ class Example:
             if name:
                 if value is not None:
                     variables[name] = value
-            else:
+            elif (key, value) != (HOME, PLAIN_HOME):
                 given[key] = value
         if variables:
             given["env"] = tuple(sorted(variables.items()))
-        if homes[caller - 1] != PLAIN_HOME:
-            given[HOME] = homes[caller - 1]
         return cls(given)
+
+    @property
+    def kind(self) -> str:
+        """The kind of its environment."""
+        return str(self.facts.get(EnvironmentKind.key, EnvironmentKind.plain))
 
     def anybody(self) -> Example:
         """The same request without what it says of its caller."""
         return Example({key: value for key, value in self.facts.items() if key in FACTS and not FACTS[key].caller})
+
+    def turned(self) -> Example:
+        """The same request, where the environment's path as spelled is the real one and the other way round."""
+        root = self.facts.get(Root.key)
+        return Example({**self.facts, Root.key: root[::-1]}) if isinstance(root, tuple) else self
 
     def whole(self, *asked: tuple[Asked, int]) -> Example:
         """The same request with all that is asked, so that `policy explain` looks at nothing of its machine.
@@ -313,8 +338,10 @@ class Example:
         names = frozenset[str]().union(*(one.until(number) for one, number in asked))
         known = supposition.complete(self.facts)
         facts = {key: known[key] for key in (*FACTS, HOME) if key in names and (key == HOME or FACTS[key].assumable)}
-        unset = {name[1:] for name in names if name[:1] == "$"} - dict(known["env"]).keys()
-        return Example({**facts, **self.facts}, tuple(sorted(unset)) if len(unset) <= MOST_UNSET else ())
+        variables, given = [one.variables(number) for one, number in asked], dict(known[Environ.key])
+        many = max(map(len, variables)) > MOST_UNSET + len(given)
+        unset = () if many else sorted({name for several in variables for name in several} - given.keys())
+        return Example({**facts, **self.facts}, tuple(unset) if len(unset) <= MOST_UNSET else ())
 
     def options(self) -> list[str]:
         """The options with which `policy explain` answers for it."""
@@ -345,49 +372,34 @@ class Example:
 
 
 class Asked:
-    """What the rules of a chain ask: keys of conditions, `home`, and variables behind a `$`.
+    """What the rules of a chain ask.
 
     Args:
         rules: The strongest first.
     """
 
     def __init__(self, rules: AnyRules) -> None:
-        self._numbers: list[int] = []  # of the rules that ask for more than those before them
-        self._names: list[frozenset[str]] = []
-        known: frozenset[str] = frozenset()
+        self._facts: dict[str, int] = {}  # each with the first rule that asks about it
+        variables: dict[str, int] = {}
         for number, rule in enumerate(rules):
-            more = {*asked(rule.match), *(f"${name}" if name else HOME for name in spelled([rule]))} - known
-            if more or not number:
-                known |= more
-                self._numbers.append(number)
-                self._names.append(known)
+            for key in asked(rule.match):
+                self._facts.setdefault(key, number)
+            for name in spelled([rule]):
+                (variables if name else self._facts).setdefault(name or HOME, number)
+        self._variables, self._first = list(variables), list(variables.values())
 
     def until(self, number: int) -> frozenset[str]:
-        """What is asked until a rule has answered.
+        """The facts that are asked about until a rule has answered: keys of conditions, and `home`.
 
         Args:
             number: Which rule.
         """
-        return self._names[bisect_right(self._numbers, number) - 1]
+        return frozenset(key for key, first in self._facts.items() if first <= number)
 
+    def variables(self, number: int) -> list[str]:
+        """The environment variables that are asked about until then.
 
-def sample(match: Match) -> Example | None:
-    """A request for which a match table may hold, made without a search: each pattern, written out."""
-    given: dict[str, Any] = {}
-    for key, expected in match:
-        condition = CONDITIONS[key]
-        if condition.tables(expected) or key in given:
-            return None
-        if isinstance(condition, Environ):
-            given[key] = tuple((name, "1" if wanted is True else _plain(wanted)) for name, wanted in expected if wanted)
-        elif isinstance(condition, (PathCondition, TextCondition)):
-            if expected[0][:1] == "~":
-                return None
-            given[key] = _plain(expected).replace("//", "/x/")
-        else:
-            given[key] = expected[0] if isinstance(expected, tuple) else expected
-    return Example(given)
-
-
-def _plain(patterns: Sequence[str]) -> str:
-    return patterns[0].replace("**", "*").replace("*", "x").replace("?", "x")
+        Args:
+            number: Which rule.
+        """
+        return self._variables[: bisect_right(self._first, number)]

@@ -286,7 +286,8 @@ class Decider:
             outcome: Of a decision.
         """
         request, names = outcome.request, self._asked.until(outcome.number)
-        variables = {name: value for name, value in outcome.variables.answers().items() if f"${name}" in names}
+        asked = self._asked.variables(outcome.number)
+        variables = {name: value for name, value in outcome.variables.answers().items() if name in asked}
         request.caller.environ = variables
         facts = {key: request.facts[key] for key in FACTS if key in names.union(PLACE) and key != Environ.key}
         if variables:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from policy.checks import diff as diffing
+from policy.checks import reach
 from policy.checks.diff import Difference, diff, edits
 from policy.config.read import BUILT_IN
 from policy.rules.chain import Chain
@@ -153,7 +154,7 @@ def _confined(rule: Rule) -> Rule:
 
 def test_not_proven(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left open is said, and counts as a difference."""
-    monkeypatch.setattr(diffing, "GUESSES", 0)
+    monkeypatch.setattr(reach, "GUESSES", 0)
     found = _diff([Rule("local", {"user": "a"})], [Rule("beside", {"user": "a"})])
     assert found.differs
     assert found.open

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy.checks import languages
-from policy.checks.languages import TooMuchError, find, path_language, text_language
+from policy.checks.languages import Effort, TooMuchError, find, path_language, text_language
 from policy.rules import paths
 from policy.rules.matcher import path_matcher, text_matcher
 from tests.rules.test_matcher import PATHS, PATTERNS
@@ -36,7 +36,7 @@ TEXTS = st.lists(st.sampled_from(["a", "b", "*", "?", "[ab]", "[!a]"]), min_size
 def test_paths(wanted: list[list[str]], refused: list[str], expected: str | None) -> None:
     """The shortest path that patterns match and others do not; None where there is none."""
     groups = [[path_language(pattern, HOME) for pattern in group] for group in wanted]
-    assert find(groups, [path_language(pattern, HOME) for pattern in refused], path=True) == expected
+    assert find(groups, [path_language(pattern, HOME) for pattern in refused], Effort(), path=True) == expected
 
 
 @pytest.mark.slow
@@ -48,6 +48,7 @@ def test_paths_as_matched(wanted: list[str], refused: list[str], path: str) -> N
         found = find(
             [[path_language(pattern, HOME)] for pattern in wanted],
             [path_language(pattern, HOME) for pattern in refused],
+            Effort(),
             path=True,
         )
     except TooMuchError:
@@ -69,7 +70,7 @@ def test_paths_as_matched(wanted: list[str], refused: list[str], path: str) -> N
 def test_texts_as_matched(wanted: list[str], refused: list[str], text: str) -> None:
     """The same for texts that are no paths."""
     groups = [[text_language(pattern)] for pattern in wanted]
-    found = find(groups, [text_language(pattern) for pattern in refused], path=False)
+    found = find(groups, [text_language(pattern) for pattern in refused], Effort(), path=False)
     candidate = text if found is None else found
     fits = all(text_matcher(pattern)(candidate) for pattern in wanted) and not any(
         text_matcher(pattern)(candidate) for pattern in refused
@@ -81,4 +82,4 @@ def test_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search that would take too long says so."""
     monkeypatch.setattr(languages, "MOST_STATES", 3)
     with pytest.raises(TooMuchError):
-        find([[text_language("a*b*c")]], [], path=False)
+        find([[text_language("a*b*c")]], [text_language("abc")], Effort(), path=False)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from policy.checks import regions
+from policy.checks import languages
+from policy.checks.languages import Effort
 from policy.checks.lint import check
 from policy.checks.regions import Solver
 from policy.config.layers import PROJECT, SYSTEM, USER, Source
+from policy.rules import condition
 from policy.toml.diagnostic import Location
 
 if TYPE_CHECKING:
@@ -210,7 +213,7 @@ def test_no_project_is_no_match(tmp_path: Path) -> None:
 
 def test_not_proven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule about which too much is open is said, and the report is not complete."""
-    monkeypatch.setattr(regions, "STEPS", 0)
+    monkeypatch.setattr(languages, "MOST_STEPS", 0)
     report = _report(tmp_path, _rules('any = [{ host = "a" }]'))
     assert [finding.code for finding in report.findings] == ["not-proven"]
     assert not report.complete
@@ -290,6 +293,48 @@ def test_no_file_takes_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mat
     report = _report(tmp_path, "".join(rules))
     assert asked < 100 * len(rules)
     assert report.rules == 200
+
+
+MIX = (
+    'match.project = "~/team-{1}/app-{0}/**"',
+    'match = {{ project = "~/work/{0}", env = {{ TEAM_{0} = "t{1}*" }} }}',
+    "match.env.DEPLOY_{0} = true",
+    'match.environment = "/srv/app-{0}/**"',
+    'match.any = [{{ env.A{0} = "x" }}, {{ project = "~/proj-{0}" }}]',
+    'match = {{ user = "u{0}", project = ["~/x/{0}/**", "/build/{0}/*"] }}',
+    'match = {{ environment = "~/envs/{0}", operation = ["sync", "pip*"] }}',
+    'match = {{ project = "**/svc-{0}/**", env = {{ REGION_{1} = ["eu*", "us*"] }} }}',
+)
+
+
+@pytest.mark.slow
+def test_many_homes_and_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules about home directories and variables are all proven, and each costs as little among many as among few."""
+    steps = tried = 0
+    spend, holds = Effort.spend, condition.holds
+
+    def spent(self: Effort, number: int) -> None:
+        nonlocal steps
+        steps += number
+        spend(self, number)
+
+    def held(*asked: Any) -> bool:
+        nonlocal tried
+        tried += 1
+        return holds(*asked)
+
+    monkeypatch.setattr(Effort, "spend", spent)
+    monkeypatch.setattr("policy.checks.reach.holds", held)
+    for number in (400, 1200):
+        steps = tried = 0
+        rules = [
+            f'[[rules]]\nlock = "{("global", "local")[at // 8 % 2]}"\n{MIX[at % 8].format(at, at % 100)}\n'
+            for at in range(number)
+        ]
+        codes = Counter(finding.code for finding in _report(tmp_path, "".join(rules)).findings)
+        assert codes == {"kept-out-by-caller": number * 7 // 8}
+        assert steps < 3_000 * number
+        assert tried < 40 * number
 
 
 def test_places_lie_in_the_table(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from policy.checks.reach import Reach
 from policy.rules import condition, conditions
 from policy.rules.excludes import reached
 from policy.rules.rule import Rule
-from policy.rules.supposition import CWD, HOME, complete, request
+from policy.rules.supposition import CWD, HOME, PLAIN_HOME, complete, request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -168,8 +168,7 @@ def tell(capsys: pytest.CaptureFixture[str], what: str, seed: int, said: Counter
 def differs(rules: list[Rule]) -> Any:
     """Whether a rule keeps out fewer than another one."""
 
-    def asked(example: Any, one: int, other: int) -> bool:
-        kind = str(example.facts.get("kind", "virtualenv"))
+    def asked(kind: str, one: int, other: int) -> bool:
         return bool(reached(rules[other].lock, kind) - reached(rules[one].lock, kind))
 
     return asked
@@ -205,7 +204,7 @@ def brute_force_by_caller(seed: int, chains: int, requests: int) -> Counter[str]
                 pair, instead = answer.examples, answer.rules[0]
                 assert [reach.decider(example) for example in pair] == [number, instead]
                 assert number != instead
-                assert differs(rules)(pair[0], number, instead)
+                assert differs(rules)(pair[0].kind, number, instead)
                 alike = [complete(side.facts) for side in pair]
                 assert {key for key in alike[0] if alike[0][key] != alike[1][key]} <= CALLERS
             else:
@@ -233,6 +232,47 @@ def test_no_home_matters() -> None:
     assert Reach(rules).of(1).rules == (0,)
     apart = [Rule("local", {"environment": "/home/*"}), Rule("both", {"environment": "~/w"}), Rule("global")]
     assert Reach(apart).of(1).decides
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        {"interpreter": ["/*", "~/w"]},
+        {"environment": "~/w/*", "interpreter": "~/w", "not": {"environment": "/home/**", "project": "~"}},
+    ],
+)
+def test_copies_at_home(match: dict[str, Any]) -> None:
+    """A copy of a rule about home directories is dead, whatever stands between the two."""
+    between = {"any": [{"interpreter": "/*"}, {"not": {"environment": ["~/w/*", "**/x"], "host": "a*"}}]}
+    reach = Reach([Rule("local", match), Rule("local", between), Rule("both", match), Rule("global")])
+    assert reach.of(2).rules == (0,)
+
+
+IN_A, IN_B = (["/[!a]*", "/a?*"], ["/[!b]*", "/b?*"])
+NO_A = ["**/[!a]*", "**/a?*"]
+
+
+@pytest.mark.parametrize(
+    ("matches", "home"),
+    [
+        ([{"environment": "/home/**"}, {"environment": "~/w"}], "/x/x"),
+        ([{"environment": "~/**"}, {"environment": "/a/*"}], PLAIN_HOME),
+        ([{"environment": IN_A}, {"environment": "~/w", "project": "~/w"}], "/a"),
+        ([{"environment": IN_A}, {"project": IN_B}, {"environment": "~/w", "project": "~/w"}], None),
+        (
+            [{"environment": NO_A}, {"project": NO_A}, {"environment": "~"}, {"environment": "/a", "project": "~/a"}],
+            "/a/a",
+        ),
+    ],
+)
+def test_where_the_home_lies(matches: list[dict[str, Any]], home: str | None) -> None:
+    """A rule that decides only where the home directory lies in some place is shown with one; else it is dead."""
+    reach = Reach([*(Rule("local", match) for match in matches), Rule("global")])
+    answer = reach.of(len(matches) - 1)
+    assert answer.proven
+    assert answer.decides is (home is not None)
+    if home is not None:
+        assert complete(answer.examples[0].facts)[HOME] == home
 
 
 def test_not_proven(monkeypatch: pytest.MonkeyPatch) -> None:
