@@ -167,7 +167,7 @@ def _for_a_uv_inside(subject: Subject, decision: Decision, plan: frozenset[str])
         release = known(program, environ, decision.request.caller.cwd, ask=is_on_path)
         if release and release < _TIMES_OUT:
             note = (
-                f"{program} is uv {'.'.join(map(str, release))}, which waits for ever for a lock that its own caller "
+                f"{program} is uv {'.'.join(map(str, release))}, which waits forever for a lock that its own caller "
                 f"holds: {', '.join(sorted(plan))} is left to it"
             )
             return Treatment(plan, {}, (note,))

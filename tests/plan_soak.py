@@ -146,7 +146,7 @@ class Plans:
         return environ
 
     def library(self) -> subprocess.Popen[str]:
-        """Starts a program that takes the locks of one caller after the other with `policy.lock()`, for ever."""
+        """Starts a program that takes the locks of one caller after the other with `policy.lock()`, forever."""
         callers: list[tuple[str, dict[str, Any], dict[str, str]]] = []
         for rule in RULES:
             for layer in ("user", "file", "project", "none"):

@@ -44,14 +44,14 @@ _CODES = (
     Code(
         "unreadable",
         ERROR,
-        "The file does not exist, is no regular file, is too large or may not be read.",
+        "The file does not exist, is not a regular file, is too large or may not be read.",
         "Correct its name or its mode; LOCK_POLICY_MAX_SIZE allows larger files.",
     ),
     Code(
         "unknown-key",
         ERROR,
-        "A key is none of those that are known in its table.",
-        "Correct its spelling. A key that a newer release knows needs that release: see required-version.",
+        "The table has no key of this name.",
+        "Correct its spelling. If a newer release has the key, install that release: see required-version.",
         "time-out = 60\n",
         "timeout = 60\n",
     ),
@@ -66,7 +66,7 @@ _CODES = (
     Code(
         "wrong-type",
         ERROR,
-        "A value has another type than its key wants.",
+        "A value does not have the type that its key takes.",
         "Write the type that the message names.",
         'timeout = "60"\n',
         "timeout = 60\n",
@@ -74,7 +74,7 @@ _CODES = (
     Code(
         "wrong-value",
         ERROR,
-        "A value has the right type, but is none that its key allows.",
+        "A value has the right type, but its key does not allow it.",
         "Write one that the message names.",
         '[[rules]]\nlock = "globe"\n',
         '[[rules]]\nlock = "global"\n',
@@ -90,7 +90,7 @@ _CODES = (
     Code(
         "empty",
         ERROR,
-        "An array or a table is empty that says something only when it holds something.",
+        "An array or a table is empty, and means nothing while it is.",
         "Fill it, or remove it: a rule without match matches everything.",
         '[[rules]]\nlock = "global"\nmatch = {}\n',
         '[[rules]]\nlock = "global"\n',
@@ -98,13 +98,13 @@ _CODES = (
     Code(
         "too-deep",
         ERROR,
-        "any, all and not stand inside each other more often than anybody can read.",
+        "any, all and not are nested too deeply.",
         "Write two rules instead.",
     ),
     Code(
         "too-many",
         ERROR,
-        "The file has so many faults that the rest of it was not judged.",
+        "The file has so many faults that the rest of it was not checked.",
         "Correct those that are shown, and check again.",
     ),
     Code(
@@ -150,7 +150,7 @@ _CODES = (
     Code(
         "missing-directory",
         WARNING,
-        "The directory for locks does not exist, so that every lock in it fails.",
+        "The directory for locks does not exist, so every lock in it fails.",
         "Create it, with mode 1777 where several users share it.",
         'global-dir = "no-such-folder"\n',
         'global-dir = "."\n',
@@ -230,7 +230,7 @@ _CODES = (
     Code(
         "not-proven",
         WARNING,
-        "What a rule does could not be found out with a bounded effort.",
+        "What a rule does could not be proven with a bounded effort.",
         "Split the rule, or write its patterns more plainly.",
     ),
     Code(

@@ -80,7 +80,7 @@ def lines(path: str) -> Iterator[tuple[int, Logged | UnreadableError | None]]:
     except OSError as error:
         raise UsageError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     except ValueError:
-        raise UsageError(f"{path!r}: no name of a file") from None
+        raise UsageError(f"{path!r}: not the name of a file") from None
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
@@ -174,13 +174,13 @@ def _effect(record: dict[str, Any]) -> dict[str, Any]:
 def _configuration(record: dict[str, Any]) -> dict[str, Any]:
     said: dict[str, Any] = {name: _text(record, name) for name in ("cwd", "config_file", "project")}
     if not os.path.isabs(said["cwd"] or ""):
-        raise UnreadableError("cwd is no absolute path")
+        raise UnreadableError("cwd is not an absolute path")
     return {**said, "no_config": record.get("no_config") is True}
 
 
 def _lock(entry: Any) -> dict[str, str]:
     if not isinstance(entry, dict) or not (entry.keys() >= {"purpose", "path"} or entry.keys() >= {"purpose", "key"}):
-        raise UnreadableError("plan holds something else than locks")
+        raise UnreadableError("plan holds something other than locks")
     return {str(key): str(value) for key, value in entry.items()}
 
 
@@ -194,7 +194,7 @@ def _facts(record: dict[str, Any]) -> dict[str, Any]:
             raise UnreadableError(f"{name} cannot be that")
         facts[key] = tuple(value) if isinstance(value, list) else value
     if not facts.keys() >= PLACE:
-        raise UnreadableError("a decision about no environment")
+        raise UnreadableError("a decision without an environment")
     return facts
 
 
@@ -224,7 +224,7 @@ def _variables(facts: dict[str, Any]) -> dict[str, Answers | None]:
 def _answers(value: Any) -> Answers:
     known = isinstance(value, list) and len(value) == 2 and all(isinstance(one, list) for one in value)  # noqa: PLR2004  (yes and no)
     if not known or not all(isinstance(one, bool) or _is_glob(one) for one in (*value[0], *value[1])):
-        raise UnreadableError("env holds something else than answers")
+        raise UnreadableError("env holds something other than answers")
     return tuple(value[0]), tuple(value[1])
 
 

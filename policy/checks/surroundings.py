@@ -43,7 +43,7 @@ def missing_directories(file: Configuration, *, here: bool) -> Iterator[Finding]
             continue
         if here or os.path.join(setting.value, "").startswith(folder):
             location = Location(file.document.file, (*file.source.keys, name))
-            message = f"{setting.value} is no directory, so every lock in it fails; create it"
+            message = f"{setting.value} is not a directory, so every lock in it fails; create it"
             yield Finding("missing-directory", locate(file.document, Diagnostic(location, message)))
 
 

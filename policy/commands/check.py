@@ -23,9 +23,9 @@ def arguments(parser: Parser) -> None:
     """The options of the command."""
     from policy.render.findings import FINDING_FORMATS
 
-    files.arguments(parser, "judge these, each as if it were alone; absent: those that apply here, together")
-    parser.add_argument("--strict", action="store_true", help="a warning is a finding: exit code 1")
-    parser.add_argument("--fix", action="store_true", help="correct in FILE what needs no thought, then check it")
+    files.arguments(parser, "check each of these files by itself; default: the files that apply here, together")
+    parser.add_argument("--strict", action="store_true", help="treat warnings as findings: exit code 1")
+    parser.add_argument("--fix", action="store_true", help="apply the safe fixes to FILE, then check it")
     parser.add_argument("--diff", action="store_true", help="print what --fix would change, and change nothing")
     formats = ("text", *FINDING_FORMATS)
     told = f"{', '.join(formats[:-1])} or {formats[-1]}; default: text"

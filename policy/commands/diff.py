@@ -19,10 +19,10 @@ def arguments(parser: Parser) -> None:
 
     parser.add_argument("old", metavar="OLD", help="a file, git:REV for the file NEW as of a revision, or git:REV:FILE")
     parser.add_argument(
-        "new", metavar="NEW", nargs="?", help="the same; absent, with git:REV: the file here, else the project's own"
+        "new", metavar="NEW", nargs="?", help="the same; default, with git:REV: the file here, else the project's own"
     )
     options.layer(
-        parser, "judge both as files of this layer; absent: the layer in whose place NEW stands, else project"
+        parser, "read both as files of this layer; default: the layer that NEW's path belongs to, else project"
     )
     options.formats(parser, "text", *DIFFERENCE_FORMATS)
     options.color(parser)
@@ -53,7 +53,7 @@ def _given(arguments: Arguments) -> tuple[str, list[tuple[str, bytes, str]]]:
     """Where NEW stands, and of both how it is shown, its bytes and its file."""
     old, new = arguments.old, arguments.new
     if new is None and not old.startswith(GIT):
-        raise UsageError("name NEW, too, or compare with a revision: policy diff git:REV")
+        raise UsageError("name NEW too, or compare with a revision: policy diff git:REV")
     names = [_named(one) for one in (old, new or "")]
     file = names[1][1] or names[0][1] or _own()
     given = []
@@ -81,7 +81,7 @@ def _own() -> str:
     cwd = os.getcwd()
     for source in layers.project(layers.Query(os.environ, cwd, cwd)):
         return os.path.relpath(source.path) if source.path.startswith(cwd + os.sep) else source.path
-    raise UsageError("no configuration file of a project is here; name NEW")
+    raise UsageError("there is no project configuration file here; name NEW")
 
 
 def _content(path: str) -> bytes:

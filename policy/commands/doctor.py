@@ -20,7 +20,7 @@ FOUND = 1
 
 def arguments(parser: Parser) -> None:
     """The options of the command."""
-    parser.add_argument("environment", metavar="ENV", nargs="?", help="as for `policy explain`; absent: the one found")
+    parser.add_argument("environment", metavar="ENV", nargs="?", help="as for `policy explain`; default: the one found")
     options.formats(parser, "text", "json")
     options.which(parser)
     options.configuration(parser)
@@ -82,7 +82,7 @@ def _answered(name: str, found: Sequence[Finding] | None) -> Sequence[Finding]:
     from policy.commands.health.finding import Finding
 
     code = UNANSWERED.get(name, "no-answer")
-    return [Finding(code, f"{name}: the check did not come to its end", "policy doctor --output-format json")]
+    return [Finding(code, f"{name}: the check did not finish", "policy doctor --output-format json")]
 
 
 def _tidy(surroundings: Surroundings) -> None:

@@ -17,7 +17,7 @@ def arguments(parser: Parser) -> None:
         "environment",
         metavar="ENV",
         nargs="?",
-        help="an interpreter, or the root of an environment; absent: the first of --python, UV_PYTHON, VIRTUAL_ENV, "
+        help="an interpreter, or the root of an environment; default: the first of --python, UV_PYTHON, VIRTUAL_ENV, "
         "CONDA_PREFIX, the nearest .venv, python3 on PATH",
     )
     parser.add_argument(

@@ -19,7 +19,7 @@ def arguments(parser: Parser, help: str) -> None:
     """
     parser.add_argument("files", metavar="FILE", nargs="*", help=help)
     options.layer(
-        parser, "judge FILE as a file of this layer; absent: the layer in whose place FILE stands, else project"
+        parser, "check FILE as a file of this layer; default: the layer that FILE's path belongs to, else project"
     )
 
 
@@ -38,7 +38,7 @@ def chosen(arguments: Arguments) -> tuple[tuple[layers.Source, ...], list[layers
     environ = os.environ
     if not arguments.files:
         if arguments.layer:
-            raise UsageError("--layer is for a FILE that is named")
+            raise UsageError("--layer needs the name of a FILE")
         return applying(arguments)
     if arguments.config_file or arguments.no_config:
         raise UsageError("name FILE, or use --config-file or --no-config, not both")

@@ -20,7 +20,7 @@ DESCRIPTION = "Decides where the lock on a Python environment lives, and holds i
 
 def arguments(parser: Parser) -> None:
     """The options of the command."""
-    parser.add_argument("command", metavar="COMMAND", nargs="?", help="of this command; absent: of the program")
+    parser.add_argument("command", metavar="COMMAND", nargs="?", help="of this command; default: of the program")
 
 
 def main(arguments: Arguments) -> int:

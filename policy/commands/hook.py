@@ -16,7 +16,9 @@ def arguments(parser: Parser) -> None:
     """The options of the command."""
     named = f"{', '.join(SHELLS[:-1])} or {SHELLS[-1]}"
     parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=named)
-    parser.add_argument("folder", metavar="DIR", nargs="?", help="of `policy shims`; absent: where it writes by itself")
+    parser.add_argument(
+        "folder", metavar="DIR", nargs="?", help="of `policy shims`; default: the one that it writes to"
+    )
 
 
 def main(arguments: Arguments) -> int:

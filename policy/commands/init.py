@@ -68,8 +68,8 @@ def for_pyproject() -> str:
 
 def arguments(parser: Parser) -> None:
     """The options of the command."""
-    parser.add_argument("file", metavar="FILE", nargs="?", default=FILE, help=f"what to write; absent: {FILE}")
-    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+    parser.add_argument("file", metavar="FILE", nargs="?", default=FILE, help=f"the file to write; default: {FILE}")
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
     parser.add_argument(
         "--schema", action="store_true", help=f"write {SCHEMA} beside it, too, for an editor that knows `#:schema`"
     )
@@ -101,7 +101,7 @@ def main(arguments: Arguments) -> int:
             # made by us, and to be made again for a newer release
             _replace(os.path.join(os.path.dirname(file), SCHEMA), as_text(file_schema()).encode(), MODE)
     except FileExistsError:
-        raise UsageError(f"{file}: exists already; --force replaces it") from None
+        raise UsageError(f"{file}: already exists; --force replaces it") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{file}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
     sys.stdout.write(f"{file} written; `policy check --strict` and `policy test` try it\n")

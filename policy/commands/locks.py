@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def arguments(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument("environment", metavar="ENV", nargs="?", help="only the locks of this environment")
-    parser.add_argument("-a", "--all", action="store_true", help="files that nobody holds, too")
+    parser.add_argument("-a", "--all", action="store_true", help="also list files that nobody holds")
     parser.add_argument(
         "--prune",
         action="store_true",
@@ -46,7 +46,7 @@ def arguments(parser: Parser) -> None:
     )
     parser.add_argument("-y", "--yes", action="store_true", help="with --break: do not ask")
     parser.add_argument(
-        "--watch", action="store_true", help="go on, and show what changes; as JSON a line for each change"
+        "--watch", action="store_true", help="keep running and show what changes; as JSON, one line for each change"
     )
     options.formats(parser, "text", "json")
     options.environment(parser)

@@ -13,7 +13,7 @@ from policy.rules.request import Request
 def arguments(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument(
-        "--unless", metavar="PATH", help="what the command makes; absent: the interpreter of the environment"
+        "--unless", metavar="PATH", help="what the command makes; default: the interpreter of the environment"
     )
     run.arguments(parser)
 

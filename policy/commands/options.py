@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def configuration(parser: Parser) -> None:
     """Which configuration counts."""
     group = parser.add_argument_group("configuration")
-    group.add_argument("--config-file", metavar="FILE", help="read this file alone (also LOCK_POLICY_CONFIG_FILE)")
-    group.add_argument("--no-config", action="store_true", help="read no file at all (also LOCK_POLICY_NO_CONFIG)")
+    group.add_argument("--config-file", metavar="FILE", help="read only this file (also LOCK_POLICY_CONFIG_FILE)")
+    group.add_argument("--no-config", action="store_true", help="read no file (also LOCK_POLICY_NO_CONFIG)")
     group.add_argument("--project", metavar="DIR", help="look for the project's configuration here and upward")
 
 
@@ -91,7 +91,7 @@ def formats(parser: Parser, *names: str) -> None:
 def quiet(parser: Parser) -> None:
     """Whether only results and errors are printed."""
     parser.add_argument_group("output").add_argument(
-        "-q", "--quiet", action="store_true", help="no notes and no warnings"
+        "-q", "--quiet", action="store_true", help="print no notes and no warnings"
     )
 
 

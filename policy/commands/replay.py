@@ -18,7 +18,7 @@ def arguments(parser: Parser) -> None:
 
     parser.add_argument("log", metavar="LOG", help="a file that LOCK_POLICY_LOG named while locks were taken")
     options.layer(
-        parser, "judge the file of --config-file as one of this layer, alone; absent: as every command takes it"
+        parser, "read the file of --config-file as a file of this layer, alone; default: as other commands read it"
     )
     options.formats(parser, "text", *REPLAY_FORMATS)
     options.configuration(parser)
@@ -43,7 +43,7 @@ def main(arguments: Arguments) -> int:
     found = replay(arguments.log, files)
     left = replays.unreadable(found)
     if not found.decisions:
-        raise UsageError(f"{arguments.log}: no decision is in it{f'; {left}' if left else ''}")
+        raise UsageError(f"{arguments.log}: it holds no decision{f'; {left}' if left else ''}")
     if left and not arguments.quiet:
         options.note(f"{arguments.log}: {left}")
     options.show(arguments, found, replays.text, replays.REPLAY_FORMATS)

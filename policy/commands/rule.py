@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 def arguments(parser: Parser) -> None:
     """The options of the command."""
-    parser.add_argument("code", metavar="CODE", nargs="?", help="such as unknown-key; absent: list all of policy check")
+    parser.add_argument(
+        "code", metavar="CODE", nargs="?", help="such as unknown-key; default: list all of policy check"
+    )
     options.formats(parser, "text", "json")
 
 

@@ -42,7 +42,7 @@ def arguments(parser: Parser) -> None:
         action="store_true",
         help="hold the lock for reading: others may read at the same time, and nobody changes the environment",
     )
-    parser.add_argument("--unused", action="store_true", help="wait, too, until no process runs from the environment")
+    parser.add_argument("--unused", action="store_true", help="also wait until no process runs from the environment")
     options.environment(parser)
     options.configuration(parser)
     options.settings(parser)

@@ -29,7 +29,7 @@ _WINDOWS = """\
 def arguments(parser: Parser) -> None:
     """The options of the command."""
     parser.add_argument(
-        "folder", metavar="DIR", nargs="?", help="where to write them; absent: where `policy hook` looks"
+        "folder", metavar="DIR", nargs="?", help="where to write them; default: where `policy hook` looks"
     )
     parser.add_argument(
         "--hold-runs",
@@ -81,7 +81,7 @@ def default_folder() -> str:
 def _write(path: str, name: str, hold_runs: bool) -> None:  # noqa: FBT001  (as the option has it)
     """Puts a shim in the place of an older one, whole at any moment."""
     if os.path.lexists(path) and not is_shim(path):
-        raise UsageError(f"{path}: is no shim; name another folder, or remove the file")
+        raise UsageError(f"{path}: is not a shim; name another folder, or remove the file")
     windows = sys.platform == "win32"
     text = (_WINDOWS if windows else _POSIX).format(
         name=name,

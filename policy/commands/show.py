@@ -18,12 +18,8 @@ if TYPE_CHECKING:
 
 def arguments(parser: Parser) -> None:
     """The options of the command."""
-    parser.add_argument(
-        "--show-origin", action="store_true", help="say of each setting and rule in which file and line it stands"
-    )
-    parser.add_argument(
-        "--merged", metavar="DIR", help="of the system files below another host's /etc, which DIR is a copy of"
-    )
+    parser.add_argument("--show-origin", action="store_true", help="show the file and line of each setting and rule")
+    parser.add_argument("--merged", metavar="DIR", help="show the system files in DIR, a copy of another host's /etc")
     options.formats(parser, "toml", "json", "html")
     options.configuration(parser)
     options.settings(parser)
@@ -52,7 +48,7 @@ def _merged(arguments: Arguments) -> tuple[Source, ...]:
     """The system files of another host, of which this one's variables and options change nothing."""
     named = ("config_file", "no_config", "project", "timeout", "global_dir", "cluster_service")
     if any(getattr(arguments, name) for name in named):
-        raise UsageError("--merged shows what stands below DIR alone, and goes with no option that changes it")
+        raise UsageError("--merged shows only the files in DIR: use it without options that change them")
     found = layers.system_below(arguments.merged)
     if not found:
         raise UsageError(

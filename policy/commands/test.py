@@ -19,13 +19,15 @@ def arguments(parser: Parser) -> None:
     """The options of the command."""
     from policy.render.cases import CASE_FORMATS
 
-    files.arguments(parser, "run the tests of these; absent: of those that apply here")
+    files.arguments(parser, "run the tests in these files; default: in the files that apply here")
     options.formats(parser, "text", *CASE_FORMATS)
     parser.add_argument(
         "--write", action="store_true", help="add to FILE a test for each rule that no test reaches, where one is found"
     )
     parser.add_argument(
-        "--min-coverage", metavar="PERCENT", help="exit code 1 where fewer of the rules decide a test; 0 to 100"
+        "--min-coverage",
+        metavar="PERCENT",
+        help="exit with 1 if the tests reach fewer of the rules than this percentage",
     )
     options.configuration(parser)
     options.color(parser)

@@ -59,7 +59,7 @@ EXPECT = keyed(
 _SHAPE = keyed(
     {"name": TEXT, "given": GIVEN, "expect": EXPECT},
     {
-        "name": {"description": "What people call this case."},
+        "name": {"description": "The name of the test, shown in results."},
         "given": {"description": "Facts; one that is not given has the value that a plain virtual environment has."},
         "expect": {"description": "What the rules should answer."},
     },

@@ -57,7 +57,7 @@ MAX_SPECIFIERS = 200  # characters; Python reads no number of more than 4,300 di
 
 def _version_fault(specifier: str) -> str | None:
     known = len(specifier) <= MAX_SPECIFIERS and re.match(SPECIFIERS, specifier)
-    return None if known else f'{shown(specifier)} is no version specifier (PEP 440), such as ">=0.1, <1"'
+    return None if known else f'{shown(specifier)} is not a version specifier (PEP 440), such as ">=0.1, <1"'
 
 
 @frozen
@@ -95,7 +95,7 @@ SETTINGS = {
         {"description": "The server that keeps locks for several hosts. The user's or the system file may hold it."},
     ),
     "timeout": Key(
-        TIMEOUT, {"description": "How long to wait for a lock, in seconds; absent: forever.", "examples": [60]}
+        TIMEOUT, {"description": "How long to wait for a lock, in seconds; default: forever.", "examples": [60]}
     ),
 }
 
@@ -159,7 +159,9 @@ def read_file(source: Source, given: tuple[str, bytes] | None = None) -> Configu
         if len(error.diagnostics) >= MOST:
             diagnostics.append(
                 Diagnostic(
-                    Location(document.file), f"after {MOST} faults the rest of the file was not judged", code="too-many"
+                    Location(document.file),
+                    f"after {MOST} faults the rest of the file was not checked",
+                    code="too-many",
                 )
             )
         raise ConfigError(diagnostics) from None
@@ -235,7 +237,7 @@ def _require_version(data: object, location: Location) -> None:
     if not SpecifierSet(wanted).contains(__version__, prereleases=True):
         raise refuse(
             location.at("required-version"),
-            f"this file wants lock-policy {wanted}, but {__version__} is running; install a version that it allows",
+            f"this file requires lock-policy {wanted}, but {__version__} is running; install a version that it allows",
             code="required-version",
         )
 

@@ -163,7 +163,7 @@ def _run(path: str, spelled: str, environ: Mapping[str, str], cwd: str) -> Answe
     lines = (line.strip() for line in said.decode("utf-8", "replace").splitlines())
     told = next((line for line in lines if line and "sysconfig" not in line), f"exit code {process.returncode}")
     told = "".join(character if character.isprintable() else "?" for character in told[:200])
-    raise EnvironmentNotFound(f"{path}: no Python interpreter: {told}; name another one")
+    raise EnvironmentNotFound(f"{path}: not a Python interpreter: {told}; name another one")
 
 
 def _listen(process: subprocess.Popen[bytes]) -> tuple[bytes, bool]:

@@ -398,7 +398,7 @@ def _confirm(locks: Sequence[Lock]) -> None:
     """
     for lock in locks:
         if lock.deadline is not None and not lock.is_current():
-            raise LockUnavailable(lock.name, 0, "it was lost while others were waited for", remedy="try again")
+            raise LockUnavailable(lock.name, 0, "it was lost while waiting for the others", remedy="try again")
 
 
 def _after_joining(lock: Lock, held: Held, marker: str) -> Lock | None:

@@ -180,7 +180,7 @@ def refused(path: str, error: Exception) -> LockUnavailable:
 def _make_folder(path: str) -> None:
     """Makes the folder of the records, as open as the folder around it, whatever the umask.
 
-    Under another name first: filelock's own would be closed to a colleague for an instant, or for ever.
+    Under another name first: filelock's own would be closed to a colleague for an instant, or forever.
     """
     if sys.platform == "win32" or os.path.lexists(path + FOLDER):
         return

@@ -67,7 +67,7 @@ def _unanswered(trials: Trials, *, color: bool) -> list[str]:
         never = " and ".join("held" if answer else "failed" for answer in one.missing)
         place = ".".join(map(str, one.keys))
         lines.append(paint(f"  {printable(label(rule(one.rule)))}: match.{place} never {never}", DIM, color=color))
-    return [paint("conditions that gave one answer only:", YELLOW, color=color), *lines, ""] if lines else []
+    return [paint("conditions that gave only one answer:", YELLOW, color=color), *lines, ""] if lines else []
 
 
 def _sum(total: int, failed: int, files: int, *, color: bool) -> str:

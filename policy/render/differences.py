@@ -139,7 +139,7 @@ def _summary(difference: Difference) -> str:
         return f"{number} {'difference' if number == 1 else 'differences'} in what is locked, or how"
     if difference.differs:
         return "Not proven: no difference was found, but not everything could be compared"
-    return "No difference: every environment and every caller gets what it got"
+    return "No difference: every environment and every caller gets the same as before"
 
 
 def _markdown(text: str) -> str:

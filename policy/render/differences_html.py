@@ -28,7 +28,7 @@ def render(record: dict[str, Any], summary: str) -> str:
     if open_:
         body += ["<h2>Not proven</h2>", listed("open", open_)]
     if edits:
-        body += ["<h2>Rules that are not what or where they were</h2>", table(edits, name="checks")]
+        body += ["<h2>Rules that changed or moved</h2>", table(edits, name="checks")]
     return page(summary, body)
 
 

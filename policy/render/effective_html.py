@@ -35,7 +35,7 @@ def render(record: dict[str, Any]) -> str:
     )
     body = [
         "<h2>Settings</h2>",
-        settings or "<p>No setting is given: what goes without saying applies.</p>",
+        settings or "<p>No setting is given: the defaults apply.</p>",
         "<h2>Rules, in the order in which they are asked; the first whose conditions all hold decides</h2>",
         listed("chain", map(_rule, record["rules"])),
     ]

@@ -46,7 +46,7 @@ def _summary(replay: Replay) -> str:
     """One line."""
     decisions = f"{replay.decisions:,} {'decision' if replay.decisions == 1 else 'decisions'}"
     if not replay.differs:
-        return f"No difference: {decisions}, each as it was taken"
+        return f"No difference: {decisions}, each the same as before"
     open_ = f", {replay.open:,} not known" if replay.open else ""
     return f"{decisions}: {replay.changed:,} would change{open_}, {replay.same:,} would not"
 

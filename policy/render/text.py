@@ -112,7 +112,7 @@ def _steps(record: dict[str, Any], *, color: bool) -> str:
     if unasked:
         rest.append(f"{unasked} more")
     if rest:
-        lines.append(paint(f"  not asked any more: {printable(', '.join(rest))}", DIM, color=color))
+        lines.append(paint(f"  not asked: {printable(', '.join(rest))}", DIM, color=color))
     return "\n".join(lines)
 
 

@@ -169,7 +169,7 @@ class Rule:
         validator=_value,
         metadata=key(
             line(NAME_LENGTH),
-            "What people call this rule.",
+            "The name of the rule, shown in explanations.",
         ),
     )
     timeout: float | None = field(

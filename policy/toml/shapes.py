@@ -269,7 +269,7 @@ def mapping(shape: Shape) -> Shape:
 
         def item(name: str) -> tuple[str, Any]:
             if not name or "=" in name or "\0" in name:
-                raise refuse(location.at(name), "is no name of an environment variable", of_key=True)
+                raise refuse(location.at(name), "is not the name of an environment variable", of_key=True)
             return name, shape.parse(value[name], location.at(name))
 
         return tuple(gather(item, value))

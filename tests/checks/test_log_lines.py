@@ -105,13 +105,13 @@ def test_other_events() -> None:
         (written(facts={**FACTS, "environment": ["e"]}), "environment cannot be that"),
         (written(facts={**FACTS, "environment": ["/e/../f"]}), "environment cannot be that"),
         (written(facts={**FACTS, "environment": ["/e\0"]}), "environment cannot be that"),
-        (written(facts={**FACTS, "environment": None}), "a decision about no environment"),
-        (written(facts={**FACTS, "env": {"A": [["["], []]}}), "env holds something else than answers"),
-        (written(facts={**FACTS, "env": {"A": "secret"}}), "env holds something else than answers"),
+        (written(facts={**FACTS, "environment": None}), "a decision without an environment"),
+        (written(facts={**FACTS, "env": {"A": [["["], []]}}), "env holds something other than answers"),
+        (written(facts={**FACTS, "env": {"A": "secret"}}), "env holds something other than answers"),
         (written(facts={**FACTS, "env": []}), "env is no table"),
         (written(facts={**FACTS, "home": 1}), "home is no text"),
-        (written(configuration={"cwd": "x"}), "cwd is no absolute path"),
-        (written(plan=[1]), "plan holds something else than locks"),
+        (written(configuration={"cwd": "x"}), "cwd is not an absolute path"),
+        (written(plan=[1]), "plan holds something other than locks"),
         (written(plan={}), "plan is no list"),
     ],
 )
@@ -170,7 +170,7 @@ def test_lines(tmp_path: Path) -> None:
         ("missing", ": no such file or directory"),
         ("dangling", ": no such file or directory"),
         ("loop", ": too many levels of symbolic links"),
-        ("nul\0", ": no name of a file"),
+        ("nul\0", ": not the name of a file"),
     ],
 )
 def test_no_file(tmp_path: Path, kind: str, message: str) -> None:

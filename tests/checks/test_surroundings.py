@@ -34,7 +34,7 @@ def test_missing_directory(tmp_path: Path, *, together: bool) -> None:
     source = factories.source(tmp_path / "lock-policy.toml", 'timeout = 5\nglobal-dir = "locks"\n')
     (finding,) = check([source], together=together).findings
     assert (finding.code, finding.diagnostic.line) == ("missing-directory", 2)
-    assert finding.diagnostic.message == f"{tmp_path}/locks is no directory, so every lock in it fails; create it"
+    assert finding.diagnostic.message == f"{tmp_path}/locks is not a directory, so every lock in it fails; create it"
     (tmp_path / "locks").write_text("", encoding="utf-8")
     assert check([source], together=together).findings
     (tmp_path / "locks").unlink()

@@ -54,7 +54,7 @@ def _files(here: Path, old: str, new: str) -> list[str]:
 def test_same(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where nothing differs that is said, and the exit code is 0."""
     assert main(["diff", *_files(here, OLD, f"# a comment\n{OLD}")]) == 0
-    assert capsys.readouterr() == ("No difference: every environment and every caller gets what it got\n", "")
+    assert capsys.readouterr() == ("No difference: every environment and every caller gets the same as before\n", "")
 
 
 @pytest.mark.slow
@@ -105,7 +105,7 @@ def test_new_file(committed: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["old.toml"], "name NEW, too, or compare with a revision: policy diff git:REV"),
+        (["old.toml"], "name NEW too, or compare with a revision: policy diff git:REV"),
         (["git:", "lock-policy.toml"], "git:: write git:REV or git:REV:FILE"),
         (["git:nope"], "nope: no such revision of the repository around"),
         (["git:--all"], "--all: no such revision of the repository around"),
@@ -153,7 +153,7 @@ def test_action(committed: Path, text: str, changed: str) -> None:
 def test_no_file_here(capsys: pytest.CaptureFixture[str]) -> None:
     """Where no file is named and the project has none, that is said."""
     assert main(["diff", "git:HEAD"]) == 2
-    assert capsys.readouterr().err == "policy: error: no configuration file of a project is here; name NEW\n"
+    assert capsys.readouterr().err == "policy: error: there is no project configuration file here; name NEW\n"
 
 
 def test_faults(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

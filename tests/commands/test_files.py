@@ -73,7 +73,7 @@ def test_files_that_apply(here: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--layer", "user"], "--layer is for a FILE that is named"),
+        (["--layer", "user"], "--layer needs the name of a FILE"),
         (["a.toml", "--no-config"], "name FILE, or use --config-file or --no-config, not both"),
         (["a.toml", "--config-file", "b.toml"], "name FILE, or use --config-file or --no-config, not both"),
     ],

@@ -69,7 +69,7 @@ def test_it_does_not_overwrite(here: Path, capsys: pytest.CaptureFixture[str]) -
     """A file that is there stays as it is, unless --force."""
     (here / "x.toml").write_text("kept", encoding="utf-8")
     assert main(["init", "x.toml"]) == 2
-    assert capsys.readouterr().err == "policy: error: x.toml: exists already; --force replaces it\n"
+    assert capsys.readouterr().err == "policy: error: x.toml: already exists; --force replaces it\n"
     assert (here / "x.toml").read_text(encoding="utf-8") == "kept"
     assert main(["init", "--force", "x.toml"]) == 0
     assert (here / "x.toml").read_text(encoding="utf-8") == STARTER
@@ -122,7 +122,7 @@ def test_schema(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--strict", "sub/lock-policy.toml"]) == 0
     capsys.readouterr()
     assert main(["init", "--schema", "sub/lock-policy.toml"]) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert main(["init", "--schema", "--force", "sub/lock-policy.toml"]) == 0
 
 

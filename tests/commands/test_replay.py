@@ -175,15 +175,15 @@ def test_long(tmp_path: Path) -> None:
     assert all(len(line) < LONGEST for line in made.log.read_bytes().splitlines())
     code, _, said = made.replay()
     assert (code, said.count("\n")) == (2, 1)
-    assert "no decision is in it; 1 line was left out: line 1 (a decision without facts)" in said
+    assert "it holds no decision; 1 line was left out: line 1 (a decision without facts)" in said
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "code", "message"),
     [
-        (b"", 2, "no decision is in it\n"),
-        (b"\x7fELF\x00\xff" * 1000, 2, "no decision is in it; 1 line was left out: line 1 (too long)\n"),
+        (b"", 2, "it holds no decision\n"),
+        (b"\x7fELF\x00\xff" * 1000, 2, "it holds no decision; 1 line was left out: line 1 (too long)\n"),
         (b'{"level": "info"}\n{"level": "info"}\n', 2, "2 lines were left out, the first of them line 1 (not from"),
         (b"x" * 3_000_000, 2, "1 line was left out: line 1 (too long)\n"),
         (None, 1, "1 line was left out: line "),

@@ -51,7 +51,7 @@ def test_keeps_what_is_no_shim(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["shims", str(tmp_path)]) == 2
     assert (tmp_path / "real").read_text(encoding="utf-8") == "real"
     path = tmp_path / "uv"
-    assert capsys.readouterr().err == f"policy: error: {path}: is no shim; name another folder, or remove the file\n"
+    assert capsys.readouterr().err == f"policy: error: {path}: is not a shim; name another folder, or remove the file\n"
 
 
 def test_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

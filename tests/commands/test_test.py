@@ -214,7 +214,7 @@ def test_coverage_of_conditions(here: Path, capsys: pytest.CaptureFixture[str]) 
     """-v lists the conditions that gave one answer only, and the JSON has both coverages."""
     assert _test(here, '[[tests]]\nname = "t"\ngiven.env.CI = "1"\nexpect.lock = "both"\n', "-v") == 0
     assert (
-        "conditions that gave one answer only:\n"
+        "conditions that gave only one answer:\n"
         "  ci (lock-policy.toml:6): match.env never failed\n"
         "  ci (lock-policy.toml:6): match.writable never failed\n"
     ) in capsys.readouterr().out

@@ -189,7 +189,7 @@ def test_another_version_reads_anew(world: World, monkeypatch: pytest.MonkeyPatc
     world.name()
     monkeypatch.setattr(compiled, "__version__", "99")
     monkeypatch.setattr(read, "__version__", "99")
-    with pytest.raises(ConfigError, match="wants lock-policy"):
+    with pytest.raises(ConfigError, match="requires lock-policy"):
         world.name()
 
 

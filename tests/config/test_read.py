@@ -174,7 +174,7 @@ def test_very_many_faults(tmp_path: Path) -> None:
     told = diagnostics(tmp_path, "".join(f"key-{number} = 1\n" for number in range(5000)))
     assert len(told) == 1001
     assert told[0].startswith('1:1: unknown key "key-0"')
-    assert told[-1] == "0:0: after 1000 faults the rest of the file was not judged"
+    assert told[-1] == "0:0: after 1000 faults the rest of the file was not checked"
 
 
 @pytest.mark.parametrize(
@@ -307,14 +307,14 @@ def test_version(tmp_path: Path, wanted: str) -> None:
 def test_other_version(tmp_path: Path) -> None:
     """A file that wants another version is refused for that alone, before anything else in it is judged."""
     assert diagnostics(tmp_path, 'new-key = 1\nrequired-version = ">=99"\n[[rules]]\nlock = "quantum"\n') == [
-        f"2:20: this file wants lock-policy >=99, but {__version__} is running; install a version that it allows"
+        f"2:20: this file requires lock-policy >=99, but {__version__} is running; install a version that it allows"
     ]
 
 
 def test_bad_specifier(tmp_path: Path) -> None:
     """What is no specifier is refused, for that alone too."""
     assert diagnostics(tmp_path, 'required-version = "0.1 or so"\nx = 1\n') == [
-        '1:20: "0.1 or so" is no version specifier (PEP 440), such as ">=0.1, <1"'
+        '1:20: "0.1 or so" is not a version specifier (PEP 440), such as ">=0.1, <1"'
     ]
 
 

@@ -207,7 +207,7 @@ def test_faults_are_counted(tmp_path_factory: pytest.TempPathFactory) -> None:
     done = policy("check", file, environ=os.environ | {"COLUMNS": ""}, cwd=REPOSITORY)  # a narrow message is broken
     assert done.returncode == 2
     assert done.stderr.count(": error: expected ") == MOST
-    assert " ".join(done.stderr.split()).count("after 1000 faults the rest of the file was not judged") == 1
+    assert " ".join(done.stderr.split()).count("after 1000 faults the rest of the file was not checked") == 1
 
 
 def test_longest_pattern() -> None:

@@ -517,7 +517,7 @@ def test_a_shim_that_has_no_interpreter_is_passed_over(tmp_path: Path, environ: 
     environ["PATH"] = str(tmp_path / "shims")
     shim = tmp_path / "shims" / "python3"
     assert refusal(None, environ) == (
-        f"{shim}: no Python interpreter: pyenv: python3: command not found; name another one"
+        f"{shim}: not a Python interpreter: pyenv: python3: command not found; name another one"
     )
     root = virtualenv(tmp_path / "v")
     environ["PATH"] += f":{root}/bin"

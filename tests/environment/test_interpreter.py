@@ -206,7 +206,7 @@ def test_one_that_never_ends_its_answer(environ: dict[str, str], tmp_path: Path)
     """An endless output is read up to a bound and then cut off."""
     python = script(tmp_path / "python", "exec yes lock-policy:")
     begin = time.monotonic()
-    assert refusal(python, environ) == f"{python}: no Python interpreter: lock-policy:; name another one"
+    assert refusal(python, environ) == f"{python}: not a Python interpreter: lock-policy:; name another one"
     assert time.monotonic() - begin < interpreter.TIMEOUT
 
 
@@ -226,7 +226,7 @@ def test_one_that_is_no_python(environ: dict[str, str], tmp_path: Path, text: st
     """What answers something else is quoted, in one line without control characters."""
     python = script(tmp_path / "python", text)
     message = refusal(python, environ)
-    assert message.startswith(f"{python}: no Python interpreter: {said or ''}")
+    assert message.startswith(f"{python}: not a Python interpreter: {said or ''}")
     assert message.endswith("; name another one")
     assert message.isprintable()
 

@@ -330,7 +330,7 @@ def test_what_is_lost_while_another_is_waited_for(stage: Stage) -> None:
         )
         finish(process)
 
-    with pytest.raises(LockUnavailable, match=r"first: .*lost while others were waited for"):
+    with pytest.raises(LockUnavailable, match=r"first: .*lost while waiting for the others"):
         holding.hold([first, stage.lock()], waiting=lose)
     assert stage.is_free()
 

@@ -54,7 +54,7 @@ def test_markdown_of_any_name() -> None:
 
 def test_nothing_and_not_proven() -> None:
     """No difference is one sentence; what was not proven is never called the same."""
-    assert text(Difference((), (), ())) == "No difference: every environment and every caller gets what it got\n"
+    assert text(Difference((), (), ())) == "No difference: every environment and every caller gets the same as before\n"
     rule = Rule("local", name="a")
     left = text(Difference((), ((rule, rule),), ()))
     assert left.startswith("not proven: whether a (built in) and then a (built in) decide\nNot proven: ")

@@ -97,7 +97,7 @@ rules, in the order in which they were asked; the first whose conditions all hol
        x environment  wants ~/.local/share/pipx/venvs/* or ~/.local/pipx/venvs/*  saw /srv/app/.venv
   yes  environment (built in): local
        + kind  wants virtualenv or target or prefix  saw virtualenv
-  not asked any more: default (built in)"""
+  not asked: default (built in)"""
 
 RICH = f"""\
 global lock:
@@ -134,7 +134,7 @@ rules, in the order in which they were asked; the first whose conditions all hol
        x     kind       wants system or target      saw virtualenv
        +   operation    wants sync                  saw sync
        + writable       wants true                  saw true
-  not asked any more: uv-only-global-locks (built in), externally-managed (built in), read-only (built in), pipx (built in), environment (built in), default (built in)
+  not asked: uv-only-global-locks (built in), externally-managed (built in), read-only (built in), pipx (built in), environment (built in), default (built in)
 
 warning: /p/x.toml is ignored: everyone can write it"""  # noqa: E501  (as it is printed)
 

@@ -34,7 +34,7 @@ def test_text() -> None:
     )
     assert text(_found(), color=True).startswith("\033[1m1 decision")
     assert "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 1,990 more\n" in text(_found(lines=2_000))
-    assert text(Replay(2, ())) == "No difference: 2 decisions, each as it was taken\n"
+    assert text(Replay(2, ())) == "No difference: 2 decisions, each the same as before\n"
 
 
 def test_hostile_names() -> None:

@@ -410,7 +410,7 @@ def test_env_keeps_secrets(name: str, value: str, flag: Any) -> None:
         ({"env": {"CI": 1}}, ("env", "CI"), "expected true, false or globs, found 1"),
         ({"env": {"CI": []}}, ("env", "CI"), "must not be empty"),
         ({"env": {"CI": [True]}}, ("env", "CI", 0), "expected a string, found true"),
-        ({"env": {"A=B": True}}, ("env", "A=B"), "is no name of an environment variable"),
+        ({"env": {"A=B": True}}, ("env", "A=B"), "is not the name of an environment variable"),
         ({"env": "CI"}, ("env",), 'expected a table, found "CI"'),
     ],
 )

@@ -128,7 +128,7 @@ def test_unknown_key() -> None:
 def test_no_variable(name: str) -> None:
     """A name that no environment variable can have is refused, by the schema too."""
     shape = shapes.mapping(FLAG)
-    assert diagnostics(shape, {name: True}) == [((name,), "is no name of an environment variable")]
+    assert diagnostics(shape, {name: True}) == [((name,), "is not the name of an environment variable")]
     assert not jsonschema.Draft7Validator(dict(shape.schema)).is_valid({name: True})
 
 

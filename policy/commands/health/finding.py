@@ -44,7 +44,7 @@ CODES = {
     "foreign-policy": "Another distribution installs a package named policy into the same place.",
     "configuration": "The configuration cannot be read.",
     "cluster": "The server for locks of clusters is not usable.",
-    "no-answer": "A check did not come to its end.",
+    "no-answer": "A check did not finish.",
 }
 """What `policy doctor` may find."""
 
