@@ -204,10 +204,10 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def release(session: nox.Session) -> None:
-    """A release of the version in policy/version.py: its changes go into CHANGELOG.md, its files into dist/."""
+    """A release of the version in policy/__init__.py: its changes go into CHANGELOG.md, its files into dist/."""
     install(session, "release", package=False)
-    found = re.search(r'"(.+)"', Path("policy/version.py").read_text(encoding="utf-8"))
+    found = re.search(r'__version__ = "(.+)"', Path("policy/__init__.py").read_text(encoding="utf-8"))
     if not found:
-        session.error("policy/version.py names no version")
+        session.error("policy/__init__.py names no version")
     session.run("towncrier", "build", "--yes", "--version", found[1])
     session.notify("build")

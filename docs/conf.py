@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy.version import __version__
+from policy import __version__
 
 project = "lock-policy"
 author = "the lock-policy developers"

@@ -18,8 +18,8 @@ import tomli_w
 from packaging.requirements import Requirement
 from ruamel.yaml import YAML  # check-jsonschema brings it
 
+from policy import __version__
 from policy.__main__ import main
-from policy.version import __version__
 from tests import requirements
 
 ROOT = Path(__file__).parent.parent

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from packaging.version import Version
 
-from policy.version import __version__
+from policy import __version__
 
 
 def test_version() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
+from policy import __version__
 from policy.commands import COMMANDS, parser_for
 from policy.commands.options import common
 from policy.commands.reading import REMAINDER, Arguments, CommandLineError, Option, Parser
 from policy.render.layout import USUAL, fit, listing, width
-from policy.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import marshal
 import os
 
-from policy import cache, host
+from policy import __version__, cache, host
 from policy.config.layers import LAYERS
 from policy.rules.decision import PlainChain
 from policy.rules.index import Search
 from policy.rules.plain import BUILT_IN, PlainRule, Setting
 from policy.seahash import seahash
-from policy.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs import frozen
 
+from policy import __version__
 from policy.config.cases import CASES, Case
 from policy.config.cluster import CLUSTER
 from policy.config.layers import DIRECTORIES, LAYERS, OUTLIVING, Layer, Source, host_file, table
@@ -20,7 +21,6 @@ from policy.rules.rule import RULES, TIMEOUT, Rule
 from policy.toml.diagnostic import Diagnostic, Location
 from policy.toml.document import locate, parsed, read
 from policy.toml.shapes import END, MOST, TEXT, Shape, gather, keyed, refined, refuse, shown
-from policy.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

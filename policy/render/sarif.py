@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from policy import __version__
 from policy.checks.codes import CODES
 from policy.escape import printable
 from policy.render.layout import json_text
 from policy.render.record import shorten
-from policy.version import __version__
 
 if TYPE_CHECKING:
     from policy.checks.codes import Code

@@ -2,7 +2,7 @@
 
 let
   project = (lib.importTOML ../../pyproject.toml).project;
-  version = builtins.head (builtins.match ".*__version__ = \"([^\"]+)\".*" (builtins.readFile ../../policy/version.py));
+  version = builtins.head (builtins.match ".*__version__ = \"([^\"]+)\".*" (builtins.readFile ../../policy/__init__.py));
 in
 python3Packages.buildPythonApplication {
   pname = project.name;
