@@ -73,7 +73,8 @@ def coverage(session: nox.Session) -> None:
     """The same, with coverage of the programs that they start too: two halves at a time, for tests mostly wait."""
     install(session, "test", package=False)
     session.install("-e", ".")  # what console scripts import must be what is measured
-    data = Path(session.create_tmp(), "data")
+    # Not `session.create_tmp`, which becomes TMPDIR: tests would work below this checkout and its environment.
+    data = Path(session.virtualenv.location, "measured")
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir()
     data.chmod(0o1777)  # some of the programs become other users, and write what they measured at their end
