@@ -68,8 +68,10 @@ for _ in range(count):
             os.mkdir(root + "/inside")
         except FileExistsError:
             seen += 1
+            open(root + "/met", "wb").close()
         else:
-            time.sleep(0.005 if broken else 0)
+            while broken and not os.path.exists(root + "/met"):
+                time.sleep(0.001)
             os.rmdir(root + "/inside")
 print(seen)
 """
