@@ -245,7 +245,12 @@ def _walk(
 
 
 def find(
-    wanted: Sequence[Sequence[Language]], refused: Sequence[Language], effort: Effort, *, path: bool
+    wanted: Sequence[Sequence[Language]],
+    refused: Sequence[Language],
+    effort: Effort,
+    *,
+    path: bool,
+    plain: Sequence[str] = (),
 ) -> str | None:
     """A short text, or path, that is in one language of each group and in none that is refused.
 
@@ -254,6 +259,7 @@ def find(
         refused: Languages.
         effort: What may be spent.
         path: Whether it is a path.
+        plain: What is best where it fits.
 
     Raises:
         TooMuchError: When that cannot be found out with a bounded effort.
@@ -265,7 +271,7 @@ def find(
     callers = {0, *(one.caller for one in asked)}  # the homes of others lie elsewhere
     refused = [one for one in refused if one.caller in callers]
     languages = list(dict.fromkeys([*asked, *refused]))
-    for guess in dict.fromkeys(language.guess() for language in asked):
+    for guess in dict.fromkeys([*plain, *(language.guess() for language in asked)]):
         effort.spend(len(guess) * len(languages))
         if (
             all(any(language.matches(guess) for language in group) for group in wanted)

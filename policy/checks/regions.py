@@ -15,8 +15,16 @@ from attrs import field, frozen
 
 from policy.checks.languages import Effort, Language, TooMuchError, find, homes, path_language, text_language
 from policy.rules import supposition
-from policy.rules.condition import Environ, EnvironmentKind, FlagCondition, PathCondition, Root, TextCondition
-from policy.rules.conditions import CONDITIONS, Combinator, asked
+from policy.rules.condition import (
+    Environ,
+    EnvironmentKind,
+    FlagCondition,
+    Interpreter,
+    PathCondition,
+    Root,
+    TextCondition,
+)
+from policy.rules.conditions import CONDITIONS, BaseInterpreter, Combinator, asked
 from policy.rules.decision_log import spelled
 from policy.rules.supposition import FACTS, HOME, PLAIN_HOME
 from policy.variables import FALSE, TRUE
@@ -181,7 +189,8 @@ class Solver:
             return self._path(condition, sets, {})
         if isinstance(condition, TextCondition):
             groups = [[text_language(pattern) for pattern in patterns] for patterns in inside]
-            text = find(groups, [text_language(pattern) for pattern in outside], self.effort, path=False)
+            refused = [text_language(pattern) for pattern in outside]
+            text = find(groups, refused, self.effort, path=False, plain=[condition.plain])
             return None if text is None else (text,)
         known = (True, False) if isinstance(condition, FlagCondition) else condition.fact.schema["enum"]
         fits = [one for one in known if one not in outside and all(one in values for values in inside)]
@@ -196,7 +205,7 @@ class Solver:
             return ((),)
         groups = [[_language(pattern, known) for pattern in patterns] for patterns in sets[0]]
         refused = [_language(pattern, known) for pattern in sets[1]]
-        one = find(groups, refused, self.effort, path=True)
+        one = find(groups, refused, self.effort, path=True, plain=[condition.plain] if condition.plain else [])
         if one is not None:
             return ((one,),)
         for some in range(1, 1 << max(0, len(groups) - 1)) if condition.spellings > 1 else ():
@@ -326,8 +335,9 @@ class Example:
 
     def turned(self) -> Example:
         """The same request, where the environment's path as spelled is the real one and the other way round."""
-        root = self.facts.get(Root.key)
-        return Example({**self.facts, Root.key: root[::-1]}) if isinstance(root, tuple) else self
+        root, known = self.facts.get(Root.key, ""), supposition.complete(self.facts)
+        follow = {key: known[key] for key in (Interpreter.key, BaseInterpreter.key)}  # from where it was spelled
+        return Example({**self.facts, **follow, Root.key: root[::-1]}) if isinstance(root, tuple) else self
 
     def whole(self, *asked: tuple[Asked, int]) -> Example:
         """The same request with all that is asked, so that `policy explain` looks at nothing of its machine.

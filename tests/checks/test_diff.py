@@ -107,7 +107,7 @@ def test_brute_force_for_long(seed: int, capsys: pytest.CaptureFixture[str]) -> 
     """The same for 2,000 edits, each asked 2,000 requests."""
     said = brute_force(seed, 200, 2_000)
     tell(capsys, "diff", seed, said)
-    assert said["not proven"] <= said["witnesses"] / 40
+    assert not said["not proven"]
 
 
 def _diff(old: list[Rule], new: list[Rule], **more: Any) -> Difference:

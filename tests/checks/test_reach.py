@@ -156,7 +156,7 @@ def test_brute_force_for_long(seed: int, capsys: pytest.CaptureFixture[str]) -> 
     """The same for 2,000 chains, each asked 2,000 requests."""
     said = brute_force(seed, 200, 2_000)
     tell(capsys, "reach", seed, said)
-    assert said["not proven"] <= said["rules"] / 100
+    assert not said["not proven"]
 
 
 def tell(capsys: pytest.CaptureFixture[str], what: str, seed: int, said: Counter[str]) -> None:
@@ -223,7 +223,9 @@ def test_brute_force_by_caller(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(200, 210))
 def test_brute_force_by_caller_for_long(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
     """The same for 2,000 chains, each asked 2,000 requests."""
-    tell(capsys, "callers", seed, brute_force_by_caller(seed, 200, 2_000))
+    said = brute_force_by_caller(seed, 200, 2_000)
+    tell(capsys, "callers", seed, said)
+    assert not said["not proven"]
 
 
 def test_no_home_matters() -> None:
