@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import start_new_thread
 
 from policy.locks import open_file as opening
 from policy.locks.backend import SLICE_SECONDS, Pause
@@ -16,6 +17,7 @@ from policy.locks.open_file import unforked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Generator
 
     from policy.locks.backend import Deadline, Steps
@@ -28,10 +30,12 @@ else:
     LOCK_SH = 1
 
 _POLL_SECONDS = 0.05  # where there is no queue, filelock's interval
+_LOCKED = b"0"  # what a child says that has the lock
 _CHILDREN = 3  # a child may be killed by a stray signal; beyond this many, children do not work here
 
 # Runs in the child, with -I and -S, in 7 ms. O_ASYNC makes the kernel kill it (SIGIO) when the parent's end of its
-# stdin closes, so that no killed parent leaves a waiter behind. It says 0, or the errno, and is gone.
+# stdin closes, so that no killed parent leaves a waiter behind. It gives its descriptors up and says 0, or says the
+# errno, and is gone.
 _CHILD = """
 import posix, sys, fcntl
 fcntl.fcntl(0, fcntl.F_SETOWN, posix.getpid())
@@ -47,6 +51,8 @@ try:
 except OSError as error:
     posix.write(1, b"%d" % error.errno)
 else:
+    for step in sys.argv[1:]:
+        posix.close(int(step.split(":")[0]))
     posix.write(1, b"0")
 posix._exit(0)
 """
@@ -90,8 +96,6 @@ def _in_thread(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool 
     Returns:
         None where no thread can be started, by RLIMIT_NPROC or pids.max.
     """
-    from _thread import start_new_thread
-
     failures: list[OSError] = []
     output, done = os.pipe()
     own = [(os.dup(descriptor), operation) for descriptor, operation in steps]
@@ -174,6 +178,14 @@ def _polling(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool]:
     return True
 
 
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    """Waits in a thread for a process that holds nothing any more: its end takes longer than the lock's hand-off."""
+    try:
+        start_new_thread(process.wait, ())
+    except RuntimeError:  # RLIMIT_NPROC or pids.max is reached, or the interpreter ends
+        process.wait()
+
+
 def children_work() -> bool:
     """Whether `sys.executable` is a Python to be started: not in a frozen program or a server that embeds Python."""
     if sys.platform == "win32" or getattr(sys, "frozen", False):
@@ -243,10 +255,13 @@ class Child:
 
     def end(self) -> None:
         """Ends the process, which takes it out of the queue, and leaves nothing of it."""
-        self._process.kill()
-        self._process.wait()
-        if not self._answer:
-            self.answered()
+        if self._answer == _LOCKED:
+            _reap(self._process)
+        else:
+            self._process.kill()
+            self._process.wait()
+            if not self._answer:
+                self.answered()
         os.close(self._lifeline)
         os.close(self.output)
 

@@ -3,8 +3,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +114,42 @@ with locks.hold([sys.argv[1]], timeout=100):
             time.sleep(0.01)
     assert waiter.stdout.readline() == "held\n"
     assert processes.end(waiter) == 0
+
+
+def children() -> list[int]:
+    """The children of this process, but for the one that lists them."""
+    listing = subprocess.run(["pgrep", "-P", str(os.getpid())], check=False, capture_output=True, text=True).stdout
+    return [pid for pid in map(int, listing.split()) if os.path.exists(f"/proc/{pid}/fd")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_child_that_lingers(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waited does not wait for the end of its child, which holds nothing by then and does not stay a zombie."""
+    stays = "import signal, time\nsignal.signal(signal.SIGIO, signal.SIG_IGN)\n"
+    monkeypatch.setattr(wait, "_CHILD", f"{stays}{wait._CHILD.rpartition('posix._exit')[0]}time.sleep(1000)\n")
+    holder = processes.holder(path)
+
+    def let_in() -> None:
+        while len(children()) < 2:  # the holder, and who waits for it
+            time.sleep(0.01)
+        processes.end(holder)
+
+    thread = threading.Thread(target=let_in)
+    thread.start()
+    held = hold.hold([path], timeout=1000)
+    thread.join()
+    (child,) = children()
+    opened = {os.readlink(f"/proc/{child}/fd/{number}") for number in os.listdir(f"/proc/{child}/fd")}
+    assert path not in opened
+    with pytest.raises(errors.LockTimeout):
+        hold.hold([path], timeout=0)
+    held.release()
+    hold.hold([path], timeout=0).release()
+    os.kill(child, signal.SIGKILL)
+    end = time.monotonic() + processes.PATIENCE
+    while os.path.exists(f"/proc/{child}") and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not os.path.exists(f"/proc/{child}")
 
 
 def running(pid: int) -> bool:
