@@ -100,7 +100,7 @@ def content(descriptor: int, most: int) -> bytes:
         OSError: It cannot be read.
     """
     parts = []
-    while most > 0 and (part := os.read(descriptor, min(most, 1 << 20))):
+    while most > 0 and (part := os.read(descriptor, min(most, 1 << 16))):
         parts.append(part)
         most -= len(part)
     return b"".join(parts)
