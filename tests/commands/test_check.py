@@ -15,7 +15,8 @@ import pytest
 from ruamel.yaml import YAML  # check-jsonschema brings it
 
 from policy.__main__ import main
-from tests.factories import CHECKOUT
+from tests.factories import CHECKOUT, alone, as_nobody, open_to_all
+from tests.requirements import need_root
 
 ROOT = Path(__file__).parents[2]
 # where the files of the user and of the system are looked for, on POSIX and on Windows
@@ -354,6 +355,21 @@ def test_fix(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert file.read_text(encoding="utf-8") == text.replace("timout", "timeout")
     assert main(["check", "--diff", "a.toml"]) == 0
     assert main(["check", "--fix", "-q", "a.toml"]) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs another user")
+@pytest.mark.parametrize("words", [["check", "--fix"], ["test", "--write"]], ids=" ".join)
+def test_a_file_that_cannot_be_written(here: Path, words: list[str]) -> None:
+    """A file of another user that is to be changed stays as it was, its folder too, and one line says so."""
+    need_root()
+    text = "# mine\ntimout = 60\n" if "--fix" in words else '[[rules]]\nlock = "both"\n'
+    _write(open_to_all(here) / "a.toml", text)
+    environ = {**alone(here), "PYTHONPATH": str(CHECKOUT)}
+    done = as_nobody("sys.exit(policy.__main__.main(sys.argv[1:]))", *words, "a.toml", environ=environ, cwd=here)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"policy: error: {here}/a.toml: cannot be written: Permission denied\n"
+    assert os.listdir(here) == ["a.toml"]
+    assert (here / "a.toml").read_text(encoding="utf-8") == text
 
 
 @pytest.mark.parametrize("option", ["--fix", "--diff"])

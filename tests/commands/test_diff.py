@@ -39,7 +39,8 @@ def committed(here: Path) -> Path:
     """A repository whose file has another rule than the commit."""
     (here / "lock-policy.toml").write_text(OLD, encoding="utf-8")
     who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-    for words in (["init", "-q"], ["add", "lock-policy.toml"], [*who, "commit", "-qm", "Rules"]):
+    factories.written(here / "folder" / "a", "")
+    for words in (["init", "-q"], ["add", "lock-policy.toml", "folder"], [*who, "commit", "-qm", "Rules"]):
         subprocess.run(["git", *words], cwd=here, check=True)
     (here / "lock-policy.toml").write_text(NEW, encoding="utf-8")
     return here
@@ -110,6 +111,7 @@ def test_new_file(committed: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["git:nope"], "nope: no such revision of the repository around"),
         (["git:--all"], "--all: no such revision of the repository around"),
         (["git:HEAD:away/x.toml", "lock-policy.toml"], "away: no such directory"),
+        (["git:HEAD:folder", "lock-policy.toml"], "folder: no file in HEAD"),
     ],
 )
 def test_usage(committed: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

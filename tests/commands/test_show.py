@@ -134,6 +134,25 @@ def test_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _shown(capsys, "--no-config").startswith("# No file applies here")
 
 
+def test_html(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page has the same rules in the same order, each with its origin."""
+    page = _shown(capsys, "--output-format", "html")
+    assert page.startswith("<!DOCTYPE html>")
+    rules = [page.index(f">{name}") for name in ("site (", "ci (lock-policy.toml:3)", "uv-only-global-locks")]
+    assert rules == sorted(rules)
+    assert f'title="{here}/lock-policy.toml:3"' in page
+
+
+def test_a_file_that_is_ignored(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that everyone can write has no rule in the text, and a warning says why; with -q there is none."""
+    (here / "lock-policy.toml").chmod(0o666)
+    for words, warnings in ((["show"], 1), (["show", "-q"], 0)):
+        assert main(words) == 0
+        out, err = capsys.readouterr()
+        assert '"ci"' not in out
+        assert err.count("is ignored: everyone can write it") == warnings
+
+
 def test_json(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The JSON has every setting and every rule with its origin, the built-in ones too."""
     record = json.loads(_shown(capsys, "--output-format", "json", "--timeout", "5"))

@@ -276,11 +276,12 @@ def test_write(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert file.read_text(encoding="utf-8") == text
 
 
-def test_write_into_pyproject(here: Path) -> None:
-    """In pyproject.toml the tests stand in our table."""
+def test_write_into_pyproject(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In pyproject.toml the tests stand in our table; with -q nothing is said of them."""
     file = here / "pyproject.toml"
     file.write_text('[[tool.lock-policy.rules]]\nname = "a\\"b"\nlock = "both"', encoding="utf-8")
-    assert main(["test", "--write", "--min-coverage", "100", "pyproject.toml"]) == 0
+    assert main(["test", "--write", "-q", "--min-coverage", "100", "pyproject.toml"]) == 0
+    assert capsys.readouterr().err == ""
     (test,) = tomllib.loads(file.read_text(encoding="utf-8"))["tool"]["lock-policy"]["tests"]
     assert test == {"name": 'a"b decides', "expect": {"lock": ["global", "local"], "rule": 'a"b'}}
 
