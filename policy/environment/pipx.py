@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 
 from policy.environment.change import Change, at
-from policy.environment.wrappers import options
+from policy.environment.wrappers import Words, options
 from policy.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from policy.environment.wrappers import Words
+    from collections.abc import Mapping
 
 _VALUED = ("backend", "index-url", "i", "pip-args", "P", "preinstall", "python", "r", "requirement", "spec", "suffix")
 _ONE = frozenset({"inject", "install", "pin", "reinstall", "runpip", "uninject", "uninstall", "unpin", "upgrade"})
@@ -43,26 +43,54 @@ def pipx(command: Words) -> Change:
             f"{operation} {arguments[0]}: cannot tell which name this has; name the environment: "
             f"policy run --python {os.path.join(home, 'NAME')} -- ..."
         )
-    root = os.path.join(home, name + given.get("suffix", ""))
+    root = os.path.join(home, _normal(name + given.get("suffix", "")))
     return Change(command, at(root, "application of pipx", command), operation)
+
+
+def is_application(root: str, environ: Mapping[str, str], cwd: str) -> bool:
+    """Whether an environment is one of pipx's, or would be once it is made.
+
+    Args:
+        root: Its root.
+        environ: Environment variables of a caller, with HOME.
+        cwd: Where the caller works.
+    """
+    if os.path.lexists(os.path.join(root, "pipx_metadata.json")):
+        return True
+    command = Words((), environ, cwd)
+    folders = {os.path.realpath(_venvs(home, command)) for home in _homes(environ) if home}
+    return os.path.realpath(os.path.dirname(root)) in folders
+
+
+def _homes(environ: Mapping[str, str]) -> tuple[str, str, str, str]:
+    """Where pipx keeps its things: as the caller says, as of old, as of now, and for all users."""
+    data = environ.get("XDG_DATA_HOME") or "~/.local/share"
+    shared = environ.get("PIPX_GLOBAL_HOME") or "/opt/pipx"
+    return environ.get("PIPX_HOME", ""), "~/.local/pipx", os.path.join(data, "pipx"), shared
+
+
+def _venvs(home: str, command: Words) -> str:
+    return command.path(os.path.join(home, "venvs"))
 
 
 def _home(given: dict[str, str], command: Words) -> str:
     """The folder of pipx's environments."""
-    environ = command.environ
+    named, old, new, shared = (_venvs(home, command) if home else "" for home in _homes(command.environ))
     if "global" in given:
-        return command.path(os.path.join(environ.get("PIPX_GLOBAL_HOME", "/opt/pipx"), "venvs"))
-    named = environ.get("PIPX_HOME")
-    if not named:
-        old = command.path("~/.local/pipx")
-        data = environ.get("XDG_DATA_HOME") or "~/.local/share"
-        named = old if os.path.isdir(old) else os.path.join(data, "pipx")
-    return command.path(os.path.join(named, "venvs"))
+        return shared
+    return named or (old if os.path.isdir(os.path.dirname(old)) else new)
 
 
 def _distribution(specifier: str) -> str:
-    """The normalised name (PEP 503) in a requirement; "" for a path or a URL."""
+    """The normalised name in a requirement; "" for a path or a URL."""
     import re
 
     found = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*?)\s*(\[[^\]]*\])?\s*([<>=!~].*)?", specifier)
-    return re.sub(r"[-_.]+", "-", found[1]).lower() if found else ""
+    return _normal(found[1]) if found else ""
+
+
+def _normal(name: str) -> str:
+    """A name as PEP 503 has it, by which pipx calls the folder of an application."""
+    import re
+
+    return re.sub(r"[-_.]+", "-", name).lower()

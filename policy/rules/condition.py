@@ -347,6 +347,27 @@ class ExternallyManaged(FlagCondition):
         return marker is not None
 
 
+class Pipx(FlagCondition):
+    """Whether pipx made the environment, or would make it there."""
+
+    key = "pipx"
+    plain: Any = False
+    help = (
+        "Whether the environment is an application of pipx: one with `pipx_metadata.json` in its root, or one below "
+        "`venvs` in a folder where this caller's pipx keeps applications, such as PIPX_HOME."
+    )
+    caller = True
+
+    def observe(self, request: Request) -> bool:
+        """Looks at the environment only where its folder has the name that pipx gives it."""
+        _, root, _, _, real = request.environment.settled
+        if "venvs" not in (os.path.basename(os.path.dirname(root)), os.path.basename(os.path.dirname(real))):
+            return False
+        from policy.environment.pipx import is_application
+
+        return is_application(root, {**request.caller.environ, "HOME": request.home}, request.caller.cwd)
+
+
 class Writable(FlagCondition):
     """Whether the lock file in the environment can be opened for writing."""
 
@@ -440,7 +461,15 @@ class Known(dict[str, Condition]):
 KNOWN = Known(
     {
         condition.key: condition
-        for condition in (Interpreter(), Root(), EnvironmentKind(), ExternallyManaged(), Writable(), Environ())
+        for condition in (
+            Interpreter(),
+            Root(),
+            EnvironmentKind(),
+            ExternallyManaged(),
+            Pipx(),
+            Writable(),
+            Environ(),
+        )
     }
 )
 

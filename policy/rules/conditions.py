@@ -222,6 +222,7 @@ CONDITIONS: dict[str, Condition] = {
         KNOWN["environment"],
         KNOWN["kind"],
         KNOWN["externally-managed"],
+        KNOWN["pipx"],
         KNOWN["writable"],
         Filesystem(),
         Host(),

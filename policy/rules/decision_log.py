@@ -6,7 +6,7 @@ Of an environment variable nothing is written but the answers to what rules ask 
 from __future__ import annotations
 
 from policy.errors import PolicyError
-from policy.rules.condition import Environ, Root, matches_text
+from policy.rules.condition import Environ, Pipx, Root, matches_text
 from policy.rules.conditions import CONDITIONS, Combinator
 from policy.rules.effect import effect, inside
 from policy.rules.excludes import excludes
@@ -118,5 +118,5 @@ def _asks(match: Match) -> Iterator[tuple[str, bool | str]]:
             for name, wanted in expected:
                 for ask in (wanted,) if isinstance(wanted, bool) else wanted:
                     yield name, ask
-        elif condition.is_path and any(pattern[:1] == "~" for pattern in expected):
+        elif isinstance(condition, Pipx) or (condition.is_path and any(pattern[:1] == "~" for pattern in expected)):
             yield OF_HOME, True

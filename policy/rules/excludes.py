@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from policy.rules.condition import KNOWN
 from policy.rules.hints import may_be_remote
 
 TYPE_CHECKING = False
@@ -72,18 +73,10 @@ def pipx(decision: Decision) -> Answer | None:
     held = "beside" in _purposes(decision)
     if held:
         return _answer("pipx", "this environment", "beside", excluded=True)
-    if not _is_pipx(decision):
+    if not KNOWN["pipx"].get(decision.request):
         return None
     because = "pipx locks a file beside its environments, which this plan does not hold"
     return _answer("pipx", "this environment", because, _toml(("beside", *decision.lock)), excluded=False)
-
-
-def _is_pipx(decision: Decision) -> bool:
-    """Whether an environment lies where pipx keeps its own."""
-    folder = os.path.dirname(decision.environment.root)
-    home = decision.request.caller.environ.get("PIPX_HOME")
-    named = home is not None and folder == os.path.join(home, "venvs")
-    return named or folder.endswith(("/pipx/venvs", "\\pipx\\venvs"))
 
 
 def other_hosts(decision: Decision) -> Answer:

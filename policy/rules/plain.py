@@ -191,7 +191,7 @@ BUILT_IN = (
     ),
     PlainRule(
         ("beside", "local"),
-        (("environment", ("~/.local/share/pipx/venvs/*", "~/.local/pipx/venvs/*")),),
+        (("pipx", True),),
         "pipx",
         reason="pipx locks its environments beside them",
     ),

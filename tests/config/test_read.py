@@ -359,7 +359,7 @@ def test_built_in() -> None:
         {"env": (("UV_ONLY_GLOBAL_LOCKS", True),)},
         {"externally-managed": True},
         {"writable": False},
-        {"environment": ("~/.local/share/pipx/venvs/*", "~/.local/pipx/venvs/*")},
+        {"pipx": True},
         {"kind": ("virtualenv", "target", "prefix")},
         {},
     ]

@@ -20,7 +20,6 @@ pytestmark = [pytest.mark.tools, pytest.mark.skipif(sys.platform != "linux", rea
 
 TOOLS = {"pipx": "pipx>=1.18", "poetry": "poetry>=2.2", "pdm": "pdm>=2.26", "hatch": "hatch>=1.16"}
 PATIENCE = 300
-BESIDE = '[[rules]]\nlock = ["beside", "local"]\n'
 
 
 def installed(name: str) -> Path:
@@ -105,6 +104,7 @@ class Desk:
 
 STEPS = {
     "pipx": (
+        "install --suffix=_Two tool",
         "install tool",
         "inject tool tiny",
         "runpip tool uninstall -y tiny",
@@ -157,19 +157,20 @@ def test_run(tmp_path: Path, tool: str) -> None:
         assert done.stdout.splitlines()[-1] == named
 
 
-@pytest.fixture
-def pipx(tmp_path: Path) -> Desk:
-    """A desk with pipx, and an application of it; every plan has a lock beside the environment."""
+@pytest.fixture(params=["home/share/pipx", "apps"])
+def pipx(tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
+    """A desk with pipx and an application of it, where pipx keeps them by itself and where PIPX_HOME says."""
     desk = Desk(tmp_path.resolve(), "pipx")
-    factories.written(desk.project / "lock-policy.toml", BESIDE)
-    done = desk.run(*desk.words("run", "--project", ".", "--", "pipx", "install", "tool"))
+    if request.param == "apps":
+        desk.environ["PIPX_HOME"] = str(desk.base / "apps")
+    done = desk.run(*desk.words("run", "--", "pipx", "install", "tool"))
     assert done.returncode == 0, done.stderr  # it did not wait for its own caller
     return desk
 
 
 def venvs(desk: Desk) -> Path:
     """The folder of pipx's environments."""
-    return desk.base / "home" / "share" / "pipx" / "venvs"
+    return Path(desk.environ.get("PIPX_HOME", desk.base / "home" / "share" / "pipx"), "venvs")
 
 
 @pytest.mark.slow
@@ -178,8 +179,8 @@ def test_pipx_waits(pipx: Desk) -> None:
     requirements.need(shutil.which("strace") is not None, "needs strace")
     root = venvs(pipx) / "tool"
     holder = subprocess.Popen(
-        pipx.words("run", "--project", ".", "--python", str(root), "--", "sh", "-c", "echo inside; cat"),
-        env=pipx.environ,
+        pipx.words("run", "--python", str(root), "--", "sh", "-c", "echo inside; cat"),
+        env={name: value for name, value in pipx.environ.items() if name != "PIPX_HOME"},  # nobody need know of it
         cwd=pipx.project,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -204,7 +205,7 @@ def test_pipx_waits(pipx: Desk) -> None:
     assert waiting.poll() is None
     assert pipx.environments() == before
     # and a pipx that is started by `policy run` keeps to its timeout, instead of leaving that to pipx
-    done = pipx.run(*pipx.words("run", "--project", ".", "--timeout", "0", "--", "pipx", "upgrade", "tool"))
+    done = pipx.run(*pipx.words("run", "--timeout", "0", "--", "pipx", "upgrade", "tool"))
     assert done.returncode == 124
     holder.communicate(timeout=processes.PATIENCE)
     assert waiting.wait(PATIENCE) == 0
@@ -213,7 +214,7 @@ def test_pipx_waits(pipx: Desk) -> None:
 
 @pytest.mark.slow
 def test_pipx_is_waited_for(pipx: Desk) -> None:
-    """While plain pipx works on an environment, `policy run` with a lock beside it does not get in."""
+    """While plain pipx makes an environment, `policy run` does not get in."""
     slow = real_uv.slow_project(pipx.base / "slow")
     with tarfile.open(pipx.base / "wheels" / "slow-1.0.tar.gz", "w:gz") as archive:
         archive.add(slow.path, "slow-1.0")  # by its name, as pipx builds a folder before it locks anything
@@ -224,9 +225,7 @@ def test_pipx_is_waited_for(pipx: Desk) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    contender = pipx.words(
-        "run", "--project", ".", "--python", str(venvs(pipx) / "slow"), "--timeout", "0", "--", "true"
-    )
+    contender = pipx.words("run", "--python", str(venvs(pipx) / "slow"), "--timeout", "0", "--", "true")
     try:
         slow.wait(running, PATIENCE)
         done = pipx.run(*contender)
@@ -241,8 +240,8 @@ def test_pipx_is_waited_for(pipx: Desk) -> None:
 @pytest.mark.slow
 def test_nested(pipx: Desk) -> None:
     """A pipx below a `policy run` that holds its lock is refused, instead of waiting forever for its own caller."""
-    inner = pipx.words("run", "--project", ".", "--", "pipx", "upgrade", "tool")
-    outer = pipx.words("run", "--project", ".", "--python", str(venvs(pipx) / "tool"), "--", *inner)
+    inner = pipx.words("run", "--", "pipx", "upgrade", "tool")
+    outer = pipx.words("run", "--python", str(venvs(pipx) / "tool"), "--", *inner)
     done = pipx.run(*outer)
     assert done.returncode == 125
     assert "and pipx would wait for it forever; start pipx without the outer `policy run`" in done.stderr

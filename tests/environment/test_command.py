@@ -55,6 +55,7 @@ if sys.platform == "win32":
         ("{other}/bin/python -m ensurepip", "other"),
         ("pipx install black", "home/.local/share/pipx/venvs/black"),
         ("pipx install --python 3.12 'Black_x[d]==24.1' --suffix @24", "home/.local/share/pipx/venvs/black-x@24"),
+        ("pipx install --suffix _Two black", "home/.local/share/pipx/venvs/black-two"),
         ("pipx inject black a b", "home/.local/share/pipx/venvs/black"),
         ("pipx runpip black install -U x", "home/.local/share/pipx/venvs/black"),
         ("conda install -p ../other x", "other"),

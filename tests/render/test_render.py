@@ -94,7 +94,7 @@ rules, in the order in which they were asked; the first whose conditions all hol
   no   read-only (built in): global
        x writable  wants false  saw true
   no   pipx (built in): beside and local
-       x environment  wants ~/.local/share/pipx/venvs/* or ~/.local/pipx/venvs/*  saw /srv/app/.venv
+       x pipx  wants true  saw false
   yes  environment (built in): local
        + kind  wants virtualenv or target or prefix  saw virtualenv
   not asked: default (built in)"""

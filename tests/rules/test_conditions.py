@@ -67,6 +67,7 @@ def test_all_of_the_design() -> None:
         "environment",
         "kind",
         "externally-managed",
+        "pipx",
         "writable",
         "filesystem",
         "platform",
@@ -84,7 +85,7 @@ def test_all_of_the_design() -> None:
 @pytest.mark.parametrize("key", SIMPLE)
 def test_asks_about(key: str) -> None:
     """A condition asks about the environment or about the caller, as the design says."""
-    assert CONDITIONS[key].caller is (key in {"project", "env", "user", "operation"})
+    assert CONDITIONS[key].caller is (key in {"pipx", "project", "env", "user", "operation"})
 
 
 @pytest.mark.parametrize("key", CONDITIONS)
@@ -207,6 +208,40 @@ def test_externally_managed_virtualenv(tmp_path: Path) -> None:
     assert not holds(match(externally_managed=True), Request(found, Caller({}, "/")))
     factories.written(library / "EXTERNALLY-MANAGED", "")
     assert holds(match(externally_managed=True), Request(found, Caller({}, "/")))
+
+
+@pytest.mark.parametrize(
+    ("root", "environ", "expected"),
+    [
+        ("/h/.local/share/pipx/venvs/black", {"HOME": "/h"}, True),
+        ("/h/.local/pipx/venvs/black", {"HOME": "/h"}, True),
+        ("/h/.local/pipx/venvs/black", {"HOME": "/g"}, False),
+        ("/h/data/pipx/venvs/black", {"HOME": "/h", "XDG_DATA_HOME": "/h/data"}, True),
+        ("/opt/pipx/venvs/black", {}, True),
+        ("/g/venvs/black", {"PIPX_GLOBAL_HOME": "/g"}, True),
+        ("/h/apps/venvs/black", {"PIPX_HOME": "~/apps", "HOME": "/h"}, True),
+        ("/w/apps/venvs/black", {"PIPX_HOME": "apps"}, True),
+        ("/apps/venvs/black", {}, False),
+        ("/apps/venvs/black", {"PIPX_HOME": ""}, False),
+        ("/apps/shared", {"PIPX_HOME": "/apps"}, False),
+        ("/apps/venvs/black/deeper", {"PIPX_HOME": "/apps"}, False),
+    ],
+)
+def test_pipx(root: str, environ: dict[str, str], *, expected: bool) -> None:
+    """Before it exists an application of pipx is told by where this caller's pipx would make it."""
+    assert holds(match(pipx=expected), factories.request(environ, root=root, cwd="/w"))
+
+
+def test_pipx_made(tmp_path: Path) -> None:
+    """What pipx made is told by the file that it leaves there, to callers without PIPX_HOME too, and through a link."""
+    root = factories.virtualenv(tmp_path / "apps" / "venvs" / "black")
+    link = tmp_path / "black"
+    link.symlink_to(root)
+    for spelling in (root, link):
+        assert holds(match(pipx=False), factories.request(root=str(spelling)))
+    factories.written(root / "pipx_metadata.json", "{}")
+    for spelling in (root, link):
+        assert holds(match(pipx=True), factories.request(root=str(spelling)))
 
 
 def test_writable(tmp_path: Path) -> None:
@@ -484,9 +519,11 @@ def test_asks_caller(table: object, expected: bool) -> None:
 @pytest.mark.parametrize("key", [key for key in SIMPLE if key != "env"])
 def test_assumed(key: str) -> None:
     """Any fact can be assumed; nothing is observed then."""
-    spelled = {"kind": "target", "externally-managed": "yes", "writable": "off"}.get(key, "/some/where")
+    spelled = {"kind": "target", "externally-managed": "yes", "pipx": "yes", "writable": "off"}.get(key, "/some/where")
     fact = CONDITIONS[key].assumed(spelled)
-    assert fact == {"kind": "target", "externally-managed": True, "writable": False}.get(key, "/some/where")
+    assert fact == {"kind": "target", "externally-managed": True, "pipx": True, "writable": False}.get(
+        key, "/some/where"
+    )
     asked = Request(factories.environment(), Caller({}, "/"), {key: fact})
     assert CONDITIONS[key].display((), CONDITIONS[key].get(asked)) == fact
 

@@ -40,6 +40,7 @@ def test_entry() -> None:
         "base_interpreter": ["/usr/bin/python3"],
         "kind": "virtualenv",
         "externally_managed": False,
+        "pipx": False,
         "writable": True,
         "filesystem": "ext4",
         "host": "h",
@@ -67,10 +68,11 @@ def test_no_values() -> None:
 
 
 def test_home() -> None:
-    """The home directory is written where a rule spells it with `~`."""
-    rules = (Rule("local", {"any": [{"environment": "~/x"}]}), Rule("global"))
-    assert facts(_request({"HOME": "/home/a"}), rules)["home"] == "/home/a"
-    assert list(spelled(rules)) == [""]
+    """The home directory is written where a rule spells it with `~`, or asks where pipx keeps its applications."""
+    for asks in ({"any": [{"environment": "~/x"}]}, {"pipx": True}):
+        rules = (Rule("local", asks), Rule("global"))
+        assert facts(_request({"HOME": "/home/a"}), rules)["home"] == "/home/a"
+        assert list(spelled(rules)) == [""]
 
 
 def test_observed_apart(monkeypatch: pytest.MonkeyPatch) -> None:

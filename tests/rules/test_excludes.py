@@ -114,7 +114,7 @@ def test_pipx() -> None:
     answer = answers(Entry("local"), environ=home, root="/p/venvs/black")["pipx, this environment"]
     assert (answer["excluded"], answer["remedy"]) == (False, 'lock = ["beside", "local"]')
     assert answers(Entry("beside"))["pipx, this environment"]["excluded"]
-    assert not answers(Entry("local"), root="/home/me/.local/share/pipx/venvs/x")["pipx, this environment"]["excluded"]
+    assert not answers(Entry("local"), root="/opt/pipx/venvs/x")["pipx, this environment"]["excluded"]
 
 
 def test_real_plan(tmp_path: Path) -> None:
