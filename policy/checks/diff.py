@@ -167,7 +167,7 @@ class _Search:
         for case in self._cases(one, other):
             wishes = [Wish(reach, number) for reach, number in zip(self._reaches, (one, other), strict=True)]
             try:
-                found = meet(wishes, case, Solver())
+                found = meet(wishes, case, Solver(tied=any(reach.tied for reach in self._reaches)))
             except TooMuchError:
                 proven = False
                 continue

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from policy.checks.languages import Effort, TooMuchError
-from policy.checks.regions import Asked, Example, Solver, formula
+from policy.checks.regions import OWN_HOME, Asked, Example, Solver, formula
 from policy.rules import globs, supposition
 from policy.rules.condition import ENVIRONMENT_KINDS, Environ, EnvironmentKind, PathCondition, TextCondition, holds
 from policy.rules.conditions import CONDITIONS, AllOf, AnyOf, asks_caller
+from policy.rules.decision_log import spelled
 from policy.rules.plain import BUILT_IN_LAYER
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ class Reach:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = rules
-        self._solver = Solver(Effort(len(rules)))
+        self.tied: bool = OWN_HOME in spelled(rules)
+        self._solver = Solver(Effort(len(rules)), tied=self.tied)
         self._asked: Asked | None = None
         self._answers: dict[int, Answer] = {}
         self._by_lock: dict[tuple[str, ...], list[int]] = {}  # the locks say who is kept out
@@ -249,7 +251,7 @@ class Reach:
         """The same for environments of some kinds, and other rules with some locks."""
         anybody = guess.anybody()
         other = self.decider(anybody)
-        if other != number and guess.kind in kinds and tuple(self.rules[other].lock) in locks:
+        if not self.tied and other != number and guess.kind in kinds and tuple(self.rules[other].lock) in locks:
             return Answer((guess, anybody), (other,))
         given = [formula(((EnvironmentKind.key, kinds),))]
         given += [formula(self.rules[one].match, positive=False, caller=2) for one in (number, *self._own_wish)]

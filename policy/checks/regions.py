@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 LANGUAGE_STEPS = 200  # what making the language of a pattern costs
 MOST_CHOICES = 100  # that depend on each other; each is one level deeper
+OWN_HOME = "HOME"
 MOST_UNSET = 20  # variables that an example unsets; where rules ask about more, few of those are set anywhere
 
 # which fact: its key, the variable of `env`, and whose it is (0: the environment's, so that callers share it)
@@ -110,10 +111,12 @@ class Solver:
 
     Args:
         effort: What may be spent; None: as much as one question may.
+        tied: Whether rules ask about the variable HOME, so that it must be what `~` stands for.
     """
 
-    def __init__(self, effort: Effort | None = None) -> None:
+    def __init__(self, effort: Effort | None = None, *, tied: bool = False) -> None:
         self.effort: Effort = effort or Effort()
+        self.tied: bool = tied
         self._known: dict[tuple[Variable, Sets], tuple[Any] | None] = {}
 
     def solve(self, formulas: Iterable[Formula], facts: Mapping[Variable, Sets] | None = None) -> Facts | None:
@@ -224,17 +227,26 @@ class Solver:
             if isinstance(FACTS[variable[0]], PathCondition) and any(map(_caller, _spelled(sets)))
         }
         patterns = {pattern for sets in at_home.values() for pattern in _spelled(sets)}
-        callers = sorted({_caller(pattern) for pattern in patterns} - {0})
-        if any((Environ.key, "HOME", caller) in wanted for caller in callers):
-            raise TooMuchError  # the same directory, asked about in two ways
-        for known in self._homes(patterns, callers, {}):
+        callers = {_caller(pattern) for pattern in patterns} - {0}
+        said: dict[int, Sets] = {}
+        if self.tied:
+            callers |= {1, *(whose for _, _, whose in wanted if whose)}
+            said = {
+                caller: wanted.get((Environ.key, OWN_HOME, caller), (frozenset(), frozenset())) for caller in callers
+            }
+        for known in self._homes(patterns, sorted(callers), said, {}):
             paths = {key: self._path(FACTS[key[0]], sets, known) for key, sets in at_home.items()}  # type: ignore[arg-type]  # as above
             if None not in paths.values():
                 found = {key: path[0] for key, path in paths.items() if path is not None}
-                return {**facts, **found, **{(HOME, "", caller): home for caller, home in known.items()}}
+                name = (Environ.key, OWN_HOME) if self.tied else (HOME, "")
+                return {**facts, **found, **{(*name, caller): home for caller, home in known.items()}}
+        if self.tied:
+            raise TooMuchError  # where HOME is unset or no path, others say where the home directory lies
         return None
 
-    def _homes(self, patterns: Iterable[Any], callers: Sequence[int], known: Homes) -> Iterator[Homes]:
+    def _homes(
+        self, patterns: Iterable[Any], callers: Sequence[int], said: Mapping[int, Sets], known: Homes
+    ) -> Iterator[Homes]:
         """Home directories of callers, so that what none of them allows none does."""
         if not callers:
             yield known
@@ -242,8 +254,13 @@ class Solver:
         first, *rest = callers
         languages = [_language(one, known) for one in patterns if _caller(one) in {0, *known}]
         languages += [path_language("~", home) for home in known.values()]
-        for home in homes(languages, self.effort):
-            yield from self._homes(patterns, rest, {**known, first: home})
+        inside, outside = said.get(first, ((), ()))
+        groups = [[language for value in values for language in _languages(value)] for values in inside]
+        refused = [language for value in outside for language in _languages(value)]
+        for home in homes([*languages, *(one for group in groups for one in group), *refused], self.effort):
+            fits = all(any(one.matches(home) for one in group) for group in groups)
+            if fits and not any(one.matches(home) for one in refused):
+                yield from self._homes(patterns, rest, said, {**known, first: home})
 
 
 def _spelled(sets: Sets) -> list[Any]:
@@ -347,8 +364,10 @@ class Example:
         """
         names = frozenset[str]().union(*(one.until(number) for one, number in asked))
         known = supposition.complete(self.facts)
-        facts = {key: known[key] for key in (*FACTS, HOME) if key in names and (key == HOME or FACTS[key].assumable)}
+        facts = {key: known[key] for key, one in FACTS.items() if key in names and one.assumable}
         variables, given = [one.variables(number) for one, number in asked], dict(known[Environ.key])
+        if HOME in names and OWN_HOME not in given:
+            facts[HOME] = known[HOME]
         many = max(map(len, variables)) > MOST_UNSET + len(given)
         unset = () if many else sorted({name for several in variables for name in several} - given.keys())
         return Example({**facts, **self.facts}, tuple(unset) if len(unset) <= MOST_UNSET else ())

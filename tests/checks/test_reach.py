@@ -277,6 +277,33 @@ def test_where_the_home_lies(matches: list[dict[str, Any]], home: str | None) ->
         assert complete(answer.examples[0].facts)[HOME] == home
 
 
+@pytest.mark.parametrize(
+    ("match", "home"),
+    [
+        ({"project": "~/work/**"}, "/x/x"),
+        ({"env": {"HOME": "/root"}, "environment": "~/w"}, "/root"),
+        ({"env": {"HOME": "/srv/a"}, "environment": "/srv/a/z/*"}, "/srv/a"),
+        ({"env": {"HOME": "/home/a"}, "environment": "~/z"}, None),
+    ],
+)
+def test_the_variable_of_the_home_directory(match: dict[str, Any], home: str | None) -> None:
+    """Where rules ask about HOME, it is what `~` stands for, in every example."""
+    reach = Reach([Rule("local", {"env": {"HOME": "/home/*"}}), Rule("global", match), Rule("global")])
+    answer = reach.of(1)
+    (example,) = reach.shown(1, answer)
+    homes = [word for word in example.options() if word.startswith("HOME=")]
+    assert answer.proven
+    assert answer.rules == (() if home else (0,))
+    assert homes == [f"HOME={home or '/home/a'}"]
+    assert "HOME" not in example.unset
+
+
+def test_the_user_database_knows_another_home() -> None:
+    """What a rule decides where HOME is unset depends on the machine, so that is not proven."""
+    reach = Reach([Rule("local", {"env": {"HOME": False}, "environment": "~/w"}), Rule("global")])
+    assert not reach.of(0).proven
+
+
 def test_not_proven(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a case is left open, that is said."""
     monkeypatch.setattr(reaching, "GUESSES", 0)
