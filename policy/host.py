@@ -10,7 +10,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     T = TypeVar("T")
 
@@ -122,6 +122,33 @@ def beginning(path: str, most: int) -> bytes:
         return content(descriptor, most)
     finally:
         os.close(descriptor)
+
+
+def of_others(path: str, most: int = 8 * 1024 * 1024) -> bytes:
+    """The beginning of a file of another program, b"" if it cannot be read: that program will say what is wrong.
+
+    Args:
+        path: The file.
+        most: How many bytes.
+    """
+    try:
+        return beginning(path, most)
+    except (OSError, ValueError):
+        return b""
+
+
+def toml_of_others(path: str) -> dict[str, Any]:
+    """A TOML file of another program, empty if it cannot be read.
+
+    Args:
+        path: The file.
+    """
+    import tomllib
+
+    try:
+        return tomllib.loads(of_others(path).decode())
+    except ValueError:
+        return {}
 
 
 def through(path: str, flags: int, look: Callable[[int], T]) -> T:

@@ -96,13 +96,7 @@ def interpreter_of(program: str, command: Words) -> tuple[str, str]:
         program: The script, absolute.
         command: The command that it belongs to.
     """
-    begin = b""
-    try:
-        with open(program, "rb") as file:
-            begin = file.read(_BEGIN)
-    except OSError:
-        pass  # executable and not readable: its place is left
-    path = _shebang(begin, command)
+    path = _shebang(host.of_others(program, _BEGIN), command)  # of what is not readable its place is left
     if path:
         return path, f"first line of {program}"
     for folder in dict.fromkeys((os.path.dirname(program), os.path.dirname(os.path.realpath(program)))):

@@ -120,10 +120,6 @@ def _workspace(folder: str, *, named: bool) -> str:
     for one in host.upward(folder):
         if any(os.path.isfile(os.path.join(one, name)) for name in ("pixi.toml", "mojoproject.toml")):
             return one
-        try:
-            with open(os.path.join(one, "pyproject.toml"), "rb") as file:
-                if b"[tool.pixi" in file.read():
-                    return one
-        except OSError:
-            pass
+        if b"[tool.pixi" in host.of_others(os.path.join(one, "pyproject.toml")):
+            return one
     return ""

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from policy.environment.discovery import Environment
     from policy.environment.wrappers import Words
 
-_LARGEST = 8 * 1024 * 1024
 _NAME = 42  # characters of a project's name that poetry takes
 _DIGEST = 8  # characters of a digest that poetry and hatch take
 
@@ -112,7 +111,7 @@ def _configured(own: str, folder: str, table: str, name: str, command: Words) ->
     """A setting of the project's file, else of the user's configuration; None where neither has it."""
     config = command.environ.get("XDG_CONFIG_HOME") or "~/.config"
     for path in (own, command.path(os.path.join(config, folder, "config.toml"))):
-        found = _in(_toml(path), table, name)
+        found = _in(host.toml_of_others(path), table, name)
         if found is not None:
             return found
     return None
@@ -136,7 +135,8 @@ def pdm(command: Words) -> Change:
         return Change(command, None, operation, uncertain="pdm finds no pyproject.toml here")
     if rest[0] == "venv":
         return _pdm_venv(root, rest[1:], command)
-    saved = environ.get("PDM_PYTHON") or _first_line(os.path.join(root, ".pdm-python"))
+    kept = host.of_others(os.path.join(root, ".pdm-python")).partition(b"\n")[0]
+    saved = environ.get("PDM_PYTHON") or os.fsdecode(kept).strip()
     if saved and os.path.isfile(os.path.join(root, saved)):
         found = of_interpreter(os.path.join(root, saved), "PDM_PYTHON or .pdm-python", command)
         return Change(command, found, operation, uncertain="" if found else f"{saved} would have to be executed")
@@ -212,8 +212,8 @@ def _hatch_environment(root: str, name: str, given: dict[str, str], command: Wor
     from hashlib import sha256
 
     environ = command.environ
-    envs = _in(_toml(os.path.join(root, "hatch.toml")), "envs") or _in(
-        _toml(os.path.join(root, "pyproject.toml")), "tool", "hatch", "envs"
+    envs = _in(host.toml_of_others(os.path.join(root, "hatch.toml")), "envs") or _in(
+        host.toml_of_others(os.path.join(root, "pyproject.toml")), "tool", "hatch", "envs"
     )
     path = environ.get("HATCH_ENV_TYPE_VIRTUAL_PATH") or _in(envs, name, "path")
     if isinstance(path, str):
@@ -224,7 +224,7 @@ def _hatch_environment(root: str, name: str, given: dict[str, str], command: Wor
     data = data or os.path.join(environ.get("XDG_DATA_HOME") or "~/.local/share", "hatch")
     config = given.get("config") or environ.get("HATCH_CONFIG")
     config = config or os.path.join(environ.get("XDG_CONFIG_HOME") or "~/.config", "hatch", "config.toml")
-    own = _in(_toml(command.path(config)), "dirs", "env", "virtual")
+    own = _in(host.toml_of_others(command.path(config)), "dirs", "env", "virtual")
     if isinstance(own, str):
         folder = os.path.normpath(os.path.join(root, os.path.expanduser(own)))
         if folder.startswith(os.path.join(root, "")):
@@ -243,20 +243,9 @@ def _encoded(digest: bytes) -> str:
 
 def _metadata(root: str, tool: str) -> str:
     """The name of a project."""
-    table = _toml(os.path.join(root, "pyproject.toml"))
+    table = host.toml_of_others(os.path.join(root, "pyproject.toml"))
     name = _in(table, "project", "name") or _in(table, "tool", tool, "name")
     return name if isinstance(name, str) else ""
-
-
-def _toml(path: str) -> dict[str, Any]:
-    """A TOML file, empty if it cannot be read: the tool itself will say what is wrong with it."""
-    import tomllib
-
-    try:
-        with open(path, "rb") as file:
-            return tomllib.loads(file.read(_LARGEST).decode())
-    except (OSError, ValueError):
-        return {}
 
 
 def _in(table: Any, *keys: str) -> Any:
@@ -264,14 +253,6 @@ def _in(table: Any, *keys: str) -> Any:
     for key in keys:
         table = table.get(key) if isinstance(table, dict) else None
     return table
-
-
-def _first_line(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.readline(4096).strip()
-    except OSError:
-        return ""
 
 
 def _beginning(path: str) -> list[str]:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from policy.uv.command import Command
 
-_LARGEST = 8 * 1024 * 1024
-
 
 # The keys of `[tool.uv]` that 0.7.13 knows, as its own message lists them.
 _KNOWN = frozenset(
@@ -44,24 +42,6 @@ _LATER = frozenset(
 _VENV_FILE = (0, 11, 31)  # the first for which a file named `.venv` leads to an environment
 
 
-def _read(path: str) -> bytes:
-    """The beginning of a regular file, b"" if it cannot be read."""
-    try:
-        return host.beginning(path, _LARGEST)
-    except (OSError, ValueError):
-        return b""
-
-
-def _table(path: str) -> dict[str, Any]:
-    """A TOML file, empty if it cannot be read: uv itself will say what is wrong with it."""
-    import tomllib
-
-    try:
-        return tomllib.loads(_read(path).decode())
-    except ValueError:
-        return {}
-
-
 def _uv(table: dict[str, Any]) -> dict[str, Any] | None:
     """`[tool.uv]`, None if there is none."""
     tool = table.get("tool")
@@ -81,9 +61,9 @@ def workspace(command: Command) -> str | None:
     root = host.nearest(os.path.abspath(command.project), "pyproject.toml")
     if not root:
         return None
-    content = _read(os.path.join(root, "pyproject.toml"))
+    content = host.of_others(os.path.join(root, "pyproject.toml"))
     if b"workspace" in content or b"managed" in content:
-        settings = _uv(_table(os.path.join(root, "pyproject.toml"))) or {}
+        settings = _uv(host.toml_of_others(os.path.join(root, "pyproject.toml"))) or {}
         if settings.get("managed") is False:
             return None
         if "workspace" in settings:  # an empty table makes a root too
@@ -94,9 +74,9 @@ def workspace(command: Command) -> str | None:
 def _above(root: str) -> str | None:
     """The root of the workspace that a project is a member of; the nearest pyproject.toml above it decides."""
     folder = host.nearest(os.path.dirname(root), "pyproject.toml")
-    if not folder or b"workspace" not in _read(os.path.join(folder, "pyproject.toml")):
+    if not folder or b"workspace" not in host.of_others(os.path.join(folder, "pyproject.toml")):
         return None
-    found = (_uv(_table(os.path.join(folder, "pyproject.toml"))) or {}).get("workspace")
+    found = (_uv(host.toml_of_others(os.path.join(folder, "pyproject.toml"))) or {}).get("workspace")
     if not isinstance(found, dict):
         return None
     path = os.path.relpath(root, folder)
@@ -147,13 +127,13 @@ def venv_file(folder: str) -> str:
     path = os.path.join(folder, ".venv")
     if not os.path.isfile(path):
         return ""
-    named = _read(path).decode("utf-8", "surrogateescape").strip()
+    named = host.of_others(path).decode("utf-8", "surrogateescape").strip()
     return os.path.join(folder, named) if named and "\n" not in named else ""
 
 
 def has_metadata(script: str) -> bool:
     """Whether a script has a block of metadata (PEP 723), which makes uv give it an environment of its own."""
-    content = _read(script)
+    content = host.of_others(script)
     return b"# /// script" in content and any(line.rstrip() == b"# /// script" for line in content.splitlines())
 
 
@@ -187,8 +167,8 @@ def odd_settings(command: Command) -> bool:
     for folder in host.upward(os.path.abspath(workspace(command) or command.project)):
         if os.path.isfile(os.path.join(folder, "uv.toml")):
             return False
-        content = _read(os.path.join(folder, "pyproject.toml"))
-        uv = _uv(_table(os.path.join(folder, "pyproject.toml"))) if b"uv" in content else None
+        content = host.of_others(os.path.join(folder, "pyproject.toml"))
+        uv = _uv(host.toml_of_others(os.path.join(folder, "pyproject.toml"))) if b"uv" in content else None
         if uv is not None:
             return not _KNOWN.issuperset(uv)
     return False
@@ -206,12 +186,12 @@ def _nearest(folder: str) -> dict[str, Any]:
 
 def _pip(path: str, *, own: bool) -> dict[str, Any] | None:
     """The `pip` table of a file of uv's, or of `[tool.uv]`; None if the file is none of uv's."""
-    content = _read(path)
+    content = host.of_others(path)
     if not content or (not own and b"uv" not in content):
         return None
     if b"pip" not in content and own:
         return {}
-    table = _table(path)
+    table = host.toml_of_others(path)
     if not own:
         uv = _uv(table)
         if uv is None or not (_KNOWN | _LATER).issuperset(uv):

@@ -140,3 +140,25 @@ def test_hatch_folder(work: Work) -> None:
     factories.written(config, '[dirs.env]\nvirtual = ".hatch"\n')
     assert work.root("hatch shell docs", HATCH_CONFIG=str(config)) == "project/.hatch/docs"
     assert work.root(f"hatch --config {config} shell") == "project/.hatch/app"
+
+
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("pixi install", "pyproject.toml"),
+        ("poetry install", "poetry.toml"),
+        ("poetry install", "config/pypoetry/config.toml"),
+        ("pdm install", ".pdm-python"),
+        ("hatch env create", "hatch.toml"),
+        ("hatch env create", "config/hatch/config.toml"),
+    ],
+)
+def test_named_pipe(work: Work, line: str, file: str) -> None:
+    """A named pipe in the place of a file of a tool counts as no file, and nobody waits for what comes through it."""
+    if file != "pyproject.toml":
+        factories.written(work.project / "pyproject.toml", '[project]\nname = "x"\n')
+    os.rename(work.near, work.base / "moved")
+    without = [work.root(line, XDG_CONFIG_HOME=str(work.project / "config"))]
+    (work.project / file).parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(work.project / file)
+    assert [work.root(line, XDG_CONFIG_HOME=str(work.project / "config"))] == without
