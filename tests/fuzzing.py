@@ -98,7 +98,7 @@ _made: list[str] = []
 
 def read_configuration(data: bytes) -> None:
     """A file is refused with faults that can be shown, or it decides and can be explained."""
-    from policy.config import compiled, layers, read
+    from policy.config import layers, loading, read
     from policy.config.layers import Source
     from policy.errors import ConfigError
     from policy.toml import document
@@ -118,7 +118,7 @@ def read_configuration(data: bytes) -> None:
             assert document.show(diagnostic).encode()
         return
     chain = read.chain([found])
-    kept = compiled.frozen(chain)
+    kept = loading.frozen(chain)
     assert marshal.loads(marshal.dumps(kept)) == kept  # what the cache keeps  # noqa: S302  (written here)
     _decide(chain)
 

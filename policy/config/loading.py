@@ -1,22 +1,31 @@
-"""Rules that are read once and decide often; changed files are noticed."""
+"""Rules that are read once and decide often; changed files are noticed.
+
+What reading gave is kept in the user's cache directory: importing attrs, a TOML reader and what reads with them costs
+more than everything else that `policy run` does.
+"""
 
 from __future__ import annotations
 
+import marshal
 import os
 
-from policy.config import compiled, layers
+from policy import __version__, cache, host
+from policy.config import layers
 from policy.errors import UsageError
-from policy.rules.plain import Setting
+from policy.rules.decision import PlainChain
+from policy.rules.index import Search
+from policy.rules.plain import BUILT_IN, PlainRule, Setting
+from policy.seahash import seahash
 from policy.variables import MAX_TIMEOUT, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from policy import host
     from policy.rules.chain import Chain
-    from policy.rules.decision import Decision, PlainChain
+    from policy.rules.decision import Decision
+    from policy.rules.index import Index
     from policy.rules.request import Caller, Request
 
 MANY = 64  # sets of files whose rules are remembered
@@ -66,7 +75,7 @@ class _Found:
     @property
     def holds(self) -> bool:
         """Whether the same search would come to the same now."""
-        return self._trail.holds() and not compiled.leads_out(self.chain.settings)
+        return self._trail.holds() and not leads_out(self.chain.settings)
 
 
 class Rules:
@@ -228,10 +237,10 @@ class Rules:
         found = layers.find(query)
         key = tuple(source.fingerprint for source in found)
         chain = self._compiled.get(key)
-        if chain is None or compiled.leads_out(chain.settings):
+        if chain is None or leads_out(chain.settings):
             if len(self._compiled) >= MANY:
                 self._compiled.clear()
-            chain = compiled.chain(found, query.environ)
+            chain = compiled(found, query.environ)
             if not query.trail.is_young:
                 self._compiled[key] = chain
         own = next((source for source in found if source.layer is layers.PROJECT), None)
@@ -279,3 +288,90 @@ class Rules:
 
 ADDRESS = frozenset({"service", "host", "port", "dbname", "user"})
 """The keys of `[cluster]` that say which server and which database; a service says all of that."""
+
+
+def compiled(sources: Sequence[layers.Source], environ: Mapping[str, str]) -> PlainChain:
+    """The chain of some files, kept in the user's cache directory until one of them changes.
+
+    Args:
+        sources: The files, the strongest first.
+        environ: Environment variables, which say where the cache directory is.
+
+    Raises:
+        ConfigError: With the faults of all files.
+    """
+    if not sources:
+        return PlainChain(BUILT_IN)
+
+    def make() -> Any:
+        from policy.config.read import load_chain
+
+        return frozen(load_chain(sources))
+
+    paths = "\0".join(source.path for source in sources)
+    name = f"rules-{seahash(paths.encode('utf-8', 'surrogateescape')):016x}"
+    # the version, because another one may have other built-in rules, or not be allowed by `required-version`
+    key = (__version__, *(source.fingerprint for source in sources))
+    young = host.is_young([source.identity for source in sources])
+    rules, kept, built = make() if young else cache.cached(name, key, make, environ)
+    settings = {key: Setting.of(plain) for key, plain in kept.items()}
+    if leads_out(settings):
+        rules, _, built = make()
+    thawed = Thawed(rules)
+    return PlainChain(thawed, settings, Search(thawed, built))
+
+
+def frozen(chain: Chain) -> tuple[tuple[bytes, ...], dict[str, tuple[Any, ...]], Index]:
+    """A chain as a cache file keeps it: its rules, its settings, its index.
+
+    Args:
+        chain: It.
+    """
+    from policy.rules.index import build
+    from policy.rules.rule import FIELDS
+
+    rules = tuple([marshal.dumps(tuple([getattr(rule, name) for name in FIELDS])) for rule in chain.rules])
+    return rules, {name: setting.plain for name, setting in chain.settings.items()}, build(chain.rules)
+
+
+def leads_out(settings: Mapping[str, Setting]) -> bool:
+    """Whether a link leads a directory for locks out of its folder, perhaps since the file was read.
+
+    Args:
+        settings: Those of a chain.
+    """
+    found = settings.get("global-dir")
+    while found:
+        if any(one.name == found.layer and one.directory == "inside" for one in layers.LAYERS):
+            folder = os.path.join(os.path.realpath(os.path.dirname(found.file)), "")
+            if not os.path.join(os.path.realpath(found.value), "").startswith(folder):
+                return True
+        found = found.weaker
+    return False
+
+
+class Thawed:
+    """Rules that are thawed when they are asked for: of ten thousand a decision looks at a few.
+
+    Args:
+        kept: The fields of each rule, as marshal writes them.
+    """
+
+    __slots__ = ("_kept", "_thawed")
+
+    def __init__(self, kept: Sequence[bytes]) -> None:
+        self._kept = kept
+        self._thawed: dict[int, PlainRule] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __iter__(self) -> Iterator[PlainRule]:
+        return map(self.__getitem__, range(len(self._kept)))
+
+    def __getitem__(self, number: int) -> PlainRule:
+        try:
+            return self._thawed[number]
+        except KeyError:
+            rule = self._thawed[number] = PlainRule(*marshal.loads(self._kept[number]))  # noqa: S302  (checked whole)
+            return rule

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from policy import host
-from policy.config import compiled, layers
+from policy.config import layers, loading
 from policy.config.loading import Rules, seconds
 from policy.errors import ConfigError, UsageError
 from policy.locks.file import FileLock
@@ -180,13 +180,13 @@ def test_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     factories.written(tmp_path / "lock-policy.toml", BOTH)
     settle()
     times: list[int] = []
-    chain = compiled.chain
+    chain = loading.compiled
 
     def counting(*arguments: Any) -> PlainChain:
         times.append(1)
         return chain(*arguments)
 
-    monkeypatch.setattr(compiled, "chain", counting)
+    monkeypatch.setattr(loading, "compiled", counting)
     rules = Rules()
     for _ in range(5):
         rules.decide(request(tmp_path))

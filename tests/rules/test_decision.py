@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.config import compiled
+from policy.config import loading
 from policy.config.loading import Rules
 from policy.render.record import record
 from policy.rules import index
@@ -179,8 +179,8 @@ def test_agrees_with_naive(
 
 def thawed(chain: Chain) -> PlainChain:
     """The slotted twin of a chain, as a cache file gives it back."""
-    kept, _, built = marshal.loads(marshal.dumps(compiled.frozen(chain)))  # noqa: S302  (written here)
-    rules = compiled.Rules(kept)
+    kept, _, built = marshal.loads(marshal.dumps(loading.frozen(chain)))  # noqa: S302  (written here)
+    rules = loading.Thawed(kept)
     return PlainChain(rules, {}, Search(rules, built))
 
 

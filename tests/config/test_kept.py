@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import policy
 from policy import cache, host
-from policy.config import compiled, layers, read
+from policy.config import layers, loading, read
 from policy.errors import ConfigError
 from tests import factories, requirements
 
@@ -65,7 +65,7 @@ class World:
         query = layers.Query(self.environ, "/", "/", config_file=str(self.file))
         (found,) = layers.find(query)
         found.layer = layers.layer(layer)
-        return compiled.chain([found], self.environ)
+        return loading.compiled([found], self.environ)
 
     def name(self) -> str:
         """The name of the first rule."""
@@ -101,7 +101,7 @@ def test_read_once(world: World) -> None:
 
 def test_nothing_is_kept_without_files(world: World) -> None:
     """Without a file there is nothing to read, and nothing is written."""
-    assert len(compiled.chain([], world.environ).rules) == 6
+    assert len(loading.compiled([], world.environ).rules) == 6
     assert world.kept == []
 
 
@@ -187,7 +187,7 @@ def test_another_version_reads_anew(world: World, monkeypatch: pytest.MonkeyPatc
     """After an upgrade nothing of the old release is used: not its built-in rules, not its answer to a file's wish."""
     world.write(f'required-version = "=={policy.__version__}"\n{ONE}')
     world.name()
-    monkeypatch.setattr(compiled, "__version__", "99")
+    monkeypatch.setattr(loading, "__version__", "99")
     monkeypatch.setattr(read, "__version__", "99")
     with pytest.raises(ConfigError, match="requires lock-policy"):
         world.name()
@@ -327,7 +327,7 @@ def test_the_project_itself_for_locks(world: World) -> None:
 
 HAMMER = """
 import sys
-from policy.config import compiled
+from policy.config import loading
 from policy.rules.decision import PlainChain
 from policy.config import layers
 environ = {"HOME": sys.argv[1], "XDG_CACHE_HOME": sys.argv[1]}
@@ -335,7 +335,7 @@ for number in range(int(sys.argv[3])):
     query = layers.Query(environ, "/", "/", config_file=sys.argv[2])
     (found,) = layers.find(query)
     found.layer = layers.LAYERS[(number + int(sys.argv[4])) % len(layers.LAYERS)]
-    program = compiled.chain([found], environ)
+    program = loading.compiled([found], environ)
     assert program.rules[0].name == "one", program.rules[0]
 """
 
@@ -356,7 +356,7 @@ def test_many_write_at_once(world: World) -> None:
 
 def test_rules_are_thawed_when_asked_for() -> None:
     """Of many rules only those that are looked at are made."""
-    rules = compiled.Rules([marshal.dumps((("local",), (), str(number))) for number in range(100)])
+    rules = loading.Thawed([marshal.dumps((("local",), (), str(number))) for number in range(100)])
     assert len(rules) == 100
     assert rules[7].name == "7"
     assert rules[7] is rules[7]
