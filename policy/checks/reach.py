@@ -231,8 +231,11 @@ class Reach:
         Returns:
             The requests and the other rule; None where all callers get the same.
         """
-        if not asks_caller(self.rules[number].match) or not (answer := self.of(number)).examples or answer.rules:
+        if not asks_caller(self.rules[number].match):
             return None
+        answer = self.of(number)
+        if not answer.decides:
+            return None if answer.proven else answer
         proven = True
         for kinds in KINDS:
             locks = {lock for lock, others in self._by_lock.items() if missing(kinds[0], number, others[0])}

@@ -117,19 +117,26 @@ class Solver:
     def __init__(self, effort: Effort | None = None, *, tied: bool = False) -> None:
         self.effort: Effort = effort or Effort()
         self.tied: bool = tied
+        self._open = False  # whether a case was left open
         self._known: dict[tuple[Variable, Sets], tuple[Any] | None] = {}
 
-    def solve(self, formulas: Iterable[Formula], facts: Mapping[Variable, Sets] | None = None) -> Facts | None:
+    def solve(self, formulas: Iterable[Formula]) -> Facts | None:
         """Facts of which all formulas are true, None where there are none.
 
         Args:
             formulas: They.
-            facts: For internal use: what is wanted so far.
 
         Raises:
             TooMuchError: When that cannot be found out with a bounded effort.
         """
-        wanted = dict(facts or {})
+        self._open = False
+        facts = self._cases(formulas, {})
+        if facts is None and self._open:
+            raise TooMuchError
+        return facts
+
+    def _cases(self, formulas: Iterable[Formula], so_far: Mapping[Variable, Sets]) -> Facts | None:
+        wanted = dict(so_far)
         choices = self._choices(formulas, wanted)
         if choices is None:
             return None
@@ -149,7 +156,7 @@ class Solver:
         first, *rest = open_
         others = [Node(options, every=False) for options in rest]
         for option in first:
-            found = self.solve([*others, option], wanted)
+            found = self._cases([*others, option], wanted)
             if found is not None:
                 return found
         return None
@@ -240,8 +247,7 @@ class Solver:
                 found = {key: path[0] for key, path in paths.items() if path is not None}
                 name = (Environ.key, OWN_HOME) if self.tied else (HOME, "")
                 return {**facts, **found, **{(*name, caller): home for caller, home in known.items()}}
-        if self.tied:
-            raise TooMuchError  # where HOME is unset or no path, others say where the home directory lies
+        self._open |= self.tied  # where HOME is unset or no path, others say where the home directory lies
         return None
 
     def _homes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,6 +41,7 @@ PATTERNS = [
     "/home/**",
     "/srv/a*",
 ]
+HOMES = ["/home/user", "/x"]
 TEXTS = ["a", "ab", "abc", "b", "x", "sync", ""]
 GLOBS = ["a*", "*b", "a", "ab", "?", "*", "[ab]*", "x", "sync", "*c"]
 VALUES = [None, "1", "TRUE", "0", "no", "maybe", "ab", ""]
@@ -83,7 +85,7 @@ def facts(rnd: random.Random) -> dict[str, Any]:
         **given,
         "kind": rnd.choice(KINDS),
         "env": tuple(variables.items()),
-        "home": rnd.choice(["/home/user", "/x"]),
+        "home": rnd.choice(HOMES),
     }
 
 
@@ -157,6 +159,27 @@ def test_brute_force_for_long(seed: int, capsys: pytest.CaptureFixture[str]) -> 
     said = brute_force(seed, 200, 2_000)
     tell(capsys, "reach", seed, said)
     assert not said["not proven"]
+
+
+FOLDERS = ["/", *("/" + "/".join(names) for length in (1, 2, 3) for names in product("ab", repeat=length))]
+ROUND_HOMES = {
+    "PATHS": [*FOLDERS, "/home/user", "/home/user/a", "/a/b/c", "/c/a"],
+    "HOMES": [*FOLDERS, "/home/user", "/a/b/c", "/a/a/a/a", "/c"],
+    "PATTERNS": [
+        *("~", "~/a", "~/*", "~/a/*", "~/**/b", "~/[!a]*"),
+        *("/a", "/a/*", "/[!a]*", "/a?*", "**/a", "**/[!a]*", "**/a?*", "/*/a", "/a/*/b", "/*/*", "/"),
+    ],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(400, 403))
+def test_brute_force_round_homes(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same where home directories lie above, below and beside what other patterns name."""
+    for name, values in ROUND_HOMES.items():
+        monkeypatch.setitem(globals(), name, values)
+    assert brute_force(seed, 40, 800)["planted and found"] == 40
+    assert brute_force_by_caller(seed, 30, 800)["flagged"]
 
 
 def tell(capsys: pytest.CaptureFixture[str], what: str, seed: int, said: Counter[str]) -> None:
@@ -299,9 +322,14 @@ def test_the_variable_of_the_home_directory(match: dict[str, Any], home: str | N
 
 
 def test_the_user_database_knows_another_home() -> None:
-    """What a rule decides where HOME is unset depends on the machine, so that is not proven."""
-    reach = Reach([Rule("local", {"env": {"HOME": False}, "environment": "~/w"}), Rule("global")])
+    """What a rule decides where HOME is unset depends on the machine, so that is not proven, unless it decides more."""
+    match = {"env": {"HOME": False}, "environment": "~/w"}
+    reach = Reach([Rule("local", match), Rule("global")])
     assert not reach.of(0).proven
+    answer = reach.by_caller(0, differs(list(reach.rules)))
+    assert answer is not None
+    assert not answer.proven
+    assert Reach([Rule("local", {"any": [match, {"host": "a"}]}), Rule("global")]).of(0).decides
 
 
 def test_not_proven(monkeypatch: pytest.MonkeyPatch) -> None:
