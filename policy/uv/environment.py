@@ -89,7 +89,7 @@ def _pip(command: Command) -> Environment | None:
     if isinstance(request, str):
         found = _requested(command, request, found_by)
     else:
-        found = _system(command) if system else _discovered(command)
+        found = _on_path(command) if system else _discovered(command)
     for kind, directory in directories.items():
         return into(found, directory, kind, f"--{kind}")
     return found
@@ -140,7 +140,7 @@ def _project(command: Command) -> Environment | None:
         if existing and _satisfied(command, existing):
             return existing
         # Virtual environments are passed over here, unless they are named.
-        return _requested(command, command.python, command.python_from) if command.python else _system(command)
+        return _requested(command, command.python, command.python_from) if command.python else _on_path(command)
     return _at(command, place, found_by)
 
 
@@ -208,7 +208,7 @@ def _discovered(command: Command) -> Environment | None:
         return found
     if conda and base and (active := _existing(command, conda, "CONDA_PREFIX")):
         return active
-    return _system(command) or found
+    return _on_path(command, "") or found
 
 
 def _by_file(command: Command) -> Environment | None:
@@ -232,8 +232,8 @@ def _is_base(prefix: str, environ: Mapping[str, str]) -> bool:
     return name is not None and name not in {prefix, os.path.basename(prefix)}
 
 
-def _system(command: Command) -> Environment | None:
-    """The first Python on PATH that is in no virtual environment."""
+def _on_path(command: Command, kind: str = "system") -> Environment | None:
+    """The first Python on PATH whose environment is of a kind; "" for any."""
     parent = command.environ.get("UV_INTERNAL__PARENT_INTERPRETER")
     # In uv's order: all names of a folder, then the next folder.
     for path in (*([parent] if parent else ()), *host.programs(_searched(command), "python", "python3")):
@@ -241,7 +241,7 @@ def _system(command: Command) -> Environment | None:
             found = find(path, environ=command.environ, cwd=command.cwd)
         except EnvironmentNotFound:
             continue  # uv goes on too if a program of that name does not answer
-        if found.kind == "system":
+        if kind in {"", found.kind}:
             return found.replace(found_by="PATH")
     return None
 
@@ -275,7 +275,7 @@ def _at(command: Command, root: str, found_by: str) -> Environment:
 
     def base() -> str:
         try:
-            wanted = _requested(command, command.python, command.python_from) if command.python else _system(command)
+            wanted = _requested(command, command.python, command.python_from) if command.python else _on_path(command)
         except EnvironmentNotFound:
             return ""
         return wanted.base_interpreter if wanted else ""

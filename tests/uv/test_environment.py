@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from policy.uv.environment import environment
-from tests import real_uv
+from tests import factories, real_uv
 from tests.uv.reading import parsed
 
 if TYPE_CHECKING:
@@ -41,6 +43,23 @@ def test_environment_that_does_not_exist_yet(tmp_path: Path) -> None:
         assert found, line
         assert (found.root, found.kind) == (str(project / ".venv"), "virtualenv")
         assert found.base_interpreter == os.path.realpath(base)
+
+
+@pytest.mark.parametrize("first", ["virtualenv", "system"])
+@pytest.mark.parametrize("line", ["pip uninstall nothing", "pip list", "run --no-project python -c pass"])
+def test_a_virtual_environment_on_path(tmp_path: Path, line: str, first: str) -> None:
+    """Nothing is active or near: uv works on the first Python on PATH; a system it does not change."""
+    folders = [str(factories.virtualenv(tmp_path / "env") / "bin"), os.path.dirname(real_uv.public_python())]
+    path = ":".join(folders if first == "virtualenv" else folders[::-1])
+    environ = real_uv.clean_environ(tmp_path / "home", PATH=path)
+    found = environment(parsed(f"uv {line}", environ, str(tmp_path)))
+    assert found
+    assert found.kind == first
+    words = [str(real_uv.installed()), "-v", *line.split()]
+    told = subprocess.run(words, env=environ, cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False).stderr
+    used = re.findall(r"Using Python \S+ (?:environment|interpreter) at: (\S+)", told)
+    assert len(used) == (0 if (line, first) == ("pip uninstall nothing", "system") else 1)
+    assert all(os.path.samefile(found.root, tmp_path / re.sub(r"/bin/python[\d.]*$", "", one)) for one in used)
 
 
 def test_nothing_is_found_where_uv_finds_nothing(tmp_path: Path) -> None:
