@@ -28,6 +28,7 @@ autoclass_content = "class"
 napoleon_google_docstring = True
 napoleon_use_ivar = True
 
+default_role = "code"  # single backquotes in docstrings
 smartquotes_action = "qe"  # quotes and dots; a dash would make another option of --no-config
 
 html_theme = "furo"
