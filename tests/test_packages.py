@@ -132,8 +132,9 @@ def test_nix_module_that_is_off(flake: Any) -> None:
 
 
 def test_conda() -> None:
-    """The conda recipe needs what pyproject.toml needs, and makes its commands."""
+    """The conda recipe is of this version, needs what pyproject.toml needs, and makes its commands."""
     recipe = YAML(typ="safe").load(ROOT / "recipes" / "conda" / "recipe.yaml")
+    assert recipe["context"] == {"version": __version__}
     wanted = {f"{one.name} {one.specifier}" for one in DEPENDENCIES} | {f"python {PROJECT['requires-python']}"}
     assert set(recipe["requirements"]["run"]) == wanted
     commands = {f"{name} = {target}" for name, target in PROJECT["scripts"].items()}
