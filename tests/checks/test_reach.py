@@ -274,7 +274,7 @@ def test_copies_at_home(match: dict[str, Any]) -> None:
 
 
 IN_A, IN_B = (["/[!a]*", "/a?*"], ["/[!b]*", "/b?*"])
-NO_A = ["**/[!a]*", "**/a?*"]
+NEITHER_X_NOR_B = ["**/[!xb]*", "**/[xb]?*", "/b", "**/b/*"]
 
 
 @pytest.mark.parametrize(
@@ -284,9 +284,14 @@ NO_A = ["**/[!a]*", "**/a?*"]
         ([{"environment": "~/**"}, {"environment": "/a/*"}], PLAIN_HOME),
         ([{"environment": IN_A}, {"environment": "~/w", "project": "~/w"}], "/a"),
         ([{"environment": IN_A}, {"project": IN_B}, {"environment": "~/w", "project": "~/w"}], None),
-        (
-            [{"environment": NO_A}, {"project": NO_A}, {"environment": "~"}, {"environment": "/a", "project": "~/a"}],
-            "/a/a",
+        (  # every such environment lies below /x
+            [
+                {"environment": NEITHER_X_NOR_B},
+                {"project": NEITHER_X_NOR_B},
+                {"environment": "~"},
+                {"environment": "**/b", "project": "~/b"},
+            ],
+            "/x/x",
         ),
     ],
 )
