@@ -207,7 +207,7 @@ def _walk(
     languages: Sequence[Language],
     begin: Place,
     effort: Effort,
-    fits: Callable[[tuple[int, ...]], bool] = lambda _masks: True,
+    promising: Callable[[tuple[int, ...]], bool] = lambda _masks: True,
 ) -> Iterator[tuple[Place, str]]:
     """Every state that can be reached, each with the shortest text that leads there.
 
@@ -215,7 +215,7 @@ def _walk(
         languages: Those that are followed.
         begin: Where to begin.
         effort: What may be spent.
-        fits: Whether the states of all languages may be looked at.
+        promising: Whether the states of all languages may lead to what is looked for.
     """
     alphabet = _alphabet(languages, path=begin[1] != TEXT)
     callers = {language.caller for language in languages} - {0}
@@ -237,11 +237,24 @@ def _walk(
                 moved = [language.step(mask, character) for language, mask in zip(languages, masks, strict=True)]
                 after.append(((tuple(moved), next_place), text + character))
         for state, longer in after:
-            if state not in known and fits(state[0]):
+            if state not in known and promising(state[0]):
                 if len(known) >= MOST_STATES:
                     raise TooMuchError
                 known.add(state)
                 queue.append((state, longer))
+
+
+def fits(text: str, wanted: Sequence[Sequence[Language]], refused: Sequence[Language]) -> bool:
+    """Whether a text is in one language of each group and in none that is refused.
+
+    Args:
+        text: It.
+        wanted: Groups of languages.
+        refused: Languages.
+    """
+    return all(any(one.matches(text) for one in group) for group in wanted) and not any(
+        one.matches(text) for one in refused
+    )
 
 
 def find(
@@ -273,29 +286,21 @@ def find(
     languages = list(dict.fromkeys([*asked, *refused]))
     for guess in dict.fromkeys([*plain, *(language.guess() for language in asked)]):
         effort.spend(len(guess) * len(languages))
-        if (
-            all(any(language.matches(guess) for language in group) for group in wanted)
-            and not any(language.matches(guess) for language in refused)
-            and not (path and normal(guess) != guess)
-        ):
+        if fits(guess, wanted, refused) and not (path and normal(guess) != guess):
             return guess
     number = {language: at for at, language in enumerate(languages)}
-    groups = [[(language, number[language]) for language in group] for group in wanted]
-    banned = [(language, number[language]) for language in refused]
+    groups = [[number[language] for language in group] for group in wanted]
+    banned = [number[language] for language in refused]
 
-    def fits(masks: tuple[int, ...]) -> bool:
-        return all(any(masks[at] for _, at in group) for group in groups) and not any(
-            masks[at] == MATCHED for _, at in banned
-        )
+    def promising(masks: tuple[int, ...]) -> bool:
+        return all(any(masks[at] for at in group) for group in groups) and all(masks[at] != MATCHED for at in banned)
 
     begin = tuple([language.start for language in languages]), BEGIN if path else TEXT
-    for (masks, place), text in _walk(languages, begin, effort, fits):
-        if (
-            (place in (NAME, TEXT) or text == "/")
-            and all(any(language.accepts(masks[at]) for language, at in group) for group in groups)
-            and not any(language.accepts(masks[at]) for language, at in banned)
-        ):
-            return text
+    for (masks, place), text in _walk(languages, begin, effort, promising):
+        if place in (NAME, TEXT) or text == "/":
+            taken = [language.accepts(mask) for language, mask in zip(languages, masks, strict=True)]
+            if all(any(taken[at] for at in group) for group in groups) and not any(taken[at] for at in banned):
+                return text
     return None
 
 

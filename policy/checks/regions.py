@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from policy.checks.languages import Effort, Language, TooMuchError, find, homes, path_language, text_language
+from policy.checks.languages import Effort, Language, TooMuchError, find, fits, homes, path_language, text_language
 from policy.rules import supposition
 from policy.rules.condition import (
     Environ,
@@ -203,8 +203,8 @@ class Solver:
             text = find(groups, refused, self.effort, path=False, plain=[condition.plain])
             return None if text is None else (text,)
         known = (True, False) if isinstance(condition, FlagCondition) else condition.fact.schema["enum"]
-        fits = [one for one in known if one not in outside and all(one in values for values in inside)]
-        return (condition.plain if condition.plain in fits else fits[0],) if fits else None
+        left = [one for one in known if one not in outside and all(one in values for values in inside)]
+        return (condition.plain if condition.plain in left else left[0],) if left else None
 
     def _path(self, condition: PathCondition, sets: Sets, known: Homes) -> tuple[Any] | None:
         """No spelling where there may be none; else one, or one as spelled and one without links.
@@ -247,7 +247,8 @@ class Solver:
                 found = {key: path[0] for key, path in paths.items() if path is not None}
                 name = (Environ.key, OWN_HOME) if self.tied else (HOME, "")
                 return {**facts, **found, **{(*name, caller): home for caller, home in known.items()}}
-        self._open |= self.tied  # where HOME is unset or no path, others say where the home directory lies
+        # where HOME is unset or no path, others say where the home directory lies; of two, not all pairs are tried
+        self._open |= self.tied or len(callers) > 1
         return None
 
     def _homes(
@@ -264,8 +265,7 @@ class Solver:
         groups = [[language for value in values for language in _languages(value)] for values in inside]
         refused = [language for value in outside for language in _languages(value)]
         for home in homes([*languages, *(one for group in groups for one in group), *refused], self.effort):
-            fits = all(any(one.matches(home) for one in group) for group in groups)
-            if fits and not any(one.matches(home) for one in refused):
+            if fits(home, groups, refused):
                 yield from self._homes(patterns, rest, said, {**known, first: home})
 
 
