@@ -17,7 +17,7 @@ from benchmarks import measure, scenarios
 from benchmarks.engines import missing
 from benchmarks.plot import Plot
 from benchmarks.report import Family, Row, Table
-from policy.locks.hold import hold
+from policy.locks.hold import Held, drive, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,7 +64,9 @@ def way(mode: str, root: str) -> Callable[[], Callable[[], object]]:
         kept = cluster_lock(root)
 
         def on_server() -> Callable[[], object]:
-            return hold([kept]).give_up
+            held = Held([kept])
+            drive(held, take(held))
+            return held.give_up
 
         return on_server
     if mode in {OURS, TIMED}:

@@ -1,16 +1,30 @@
-"""Holding lock files by their paths: what the tests of locks do most, in this process and in others."""
+"""Holding locks, and lock files by their paths: what the tests of locks do most, in this process and in others."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from policy.locks import hold as holding
 from policy.locks.file import FileLock
+from policy.locks.hold import Held, drive, drive_async, take
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
-    from policy.locks.hold import Held
+    from policy.locks.backend import Lock
+
+
+def taken(locks: Sequence[Lock], **options: Any) -> Held:
+    """Holds locks, with options of `take`."""
+    held = Held(locks)
+    drive(held, take(held, **options))
+    return held
+
+
+async def taken_async(locks: Sequence[Lock], **options: Any) -> Held:
+    """Holds locks while the event loop runs."""
+    held = Held(locks)
+    await drive_async(held, take(held, synchronous=False, **options))
+    return held
 
 
 def files(
@@ -24,11 +38,11 @@ def hold(
     paths: Iterable[str], *, near: Collection[str] = (), make: str = "", shared: bool = False, **options: Any
 ) -> Held:
     """Holds lock files."""
-    return holding.hold(files(paths, near=near, make=make, shared=shared), **options)
+    return taken(files(paths, near=near, make=make, shared=shared), **options)
 
 
 async def hold_async(
     paths: Iterable[str], *, near: Collection[str] = (), make: str = "", shared: bool = False, **options: Any
 ) -> Held:
     """Holds lock files while the event loop runs."""
-    return await holding.hold_async(files(paths, near=near, make=make, shared=shared), **options)
+    return await taken_async(files(paths, near=near, make=make, shared=shared), **options)

@@ -140,7 +140,7 @@ print(sum(results.get() for _ in racers))
 """
 _TAKE_FILES = {
     FILELOCK: (FILELOCK.take, "with take(path): pass"),
-    POLICY: ("from policy.locks import file, hold, wait", "hold.hold([file.FileLock('global', path)]).release()"),
+    POLICY: ("from policy.locks import wait; from tests import holding", "holding.hold([path]).release()"),
     FLOCK: ("", "subprocess.run(['flock', path, 'true'], check=True, stderr=subprocess.DEVNULL)"),
 }
 

@@ -31,7 +31,7 @@ _REPLACED = 1000  # times that a lock may be replaced under its waiters
 class Held:
     """Locks that are held until they are released.
 
-    Made by `hold`. A context manager; with `async with` too. In a forked child it is empty.
+    Filled by the steps of `take`. A context manager; with `async with` too. In a forked child it is empty.
 
     Args:
         locks: The locks of the plan, in the order in which they are taken.
@@ -169,53 +169,6 @@ def merged(marker: str, above: str) -> str:
     return ",".join(ours + more)
 
 
-def hold(
-    locks: Sequence[Lock],
-    *,
-    timeout: float | None = None,
-    environ: Mapping[str, str] | None = None,
-    waiting: Waiting | None = None,
-    disposable: bool = False,
-    reenter: bool = False,
-) -> Held:
-    """Takes locks, waiting for each.
-
-    Args:
-        locks: In the order in which they are taken, which must be the same for everybody.
-        timeout: Seconds to wait for all of them together; 0: not at all; None: forever.
-        environ: Where an ancestor's marker is looked for; None: locks of ancestors are not joined.
-        waiting: Called with a lock that is waited for and the seconds since the beginning, at once; and again after as
-            many seconds as it returns, None: not again.
-        disposable: True for a program that ends or execs if this fails: it may leave a blocked thread behind, which
-            is cheaper to wait with than a child.
-        reenter: Whether it counts who holds a lock: the same thread or task goes on instead of waiting for itself, and
-            a process that led to this one is not waited for.
-
-    Raises:
-        LockTimeout: Timed out waiting for one. None is held then.
-        LockUnavailable: One can never be taken, or cannot be trusted. None is held then.
-    """
-    held = Held(locks)
-    drive(held, take(held, timeout=timeout, environ=environ, waiting=waiting, disposable=disposable, reenter=reenter))
-    return held
-
-
-async def hold_async(
-    locks: Sequence[Lock],
-    *,
-    timeout: float | None = None,  # noqa: ASYNC109  (the deadline of `hold`, with its error)
-    environ: Mapping[str, str] | None = None,
-    waiting: Waiting | None = None,
-    reenter: bool = False,
-) -> Held:
-    """Takes locks as `hold` does, while the event loop runs; cancelling leaves nothing behind."""
-    held = Held(locks)
-    await drive_async(
-        held, take(held, timeout=timeout, environ=environ, waiting=waiting, synchronous=False, reenter=reenter)
-    )
-    return held
-
-
 def drive(held: Held, steps: Generator[Pause, None, T]) -> T:
     """Goes through steps in this thread; where they do not come to their end, nothing stays held.
 
@@ -261,19 +214,26 @@ def take(
     disposable: bool = False,
     reenter: bool = False,
 ) -> Generator[Pause, None, None]:
-    """The steps of `hold` and `hold_async`: takes one lock after the other, and yields whenever it must wait.
+    """The steps for `drive` and `drive_async`: takes one lock after the other, and yields whenever it must wait.
 
     A lock stands in `held` before it is attempted, so that the driver can give up all of them at any point.
 
     Args:
-        held: Takes its locks.
+        held: Takes its locks, in the order of which everybody takes them.
         start: When the waiting began, on the monotonic clock; None: now.
-        timeout: As for `hold`, like all that follow.
-        environ: Where an ancestor's marker is looked for.
-        waiting: Called with a lock that is waited for and the seconds since the beginning.
+        timeout: Seconds to wait for all of them together; 0: not at all; None: forever.
+        environ: Where an ancestor's marker is looked for; None: locks of ancestors are not joined.
+        waiting: Called with a lock that is waited for and the seconds since the beginning, at once; and again after as
+            many seconds as it returns, None: not again.
         synchronous: False where an event loop runs in this thread.
-        disposable: True for a program that ends or execs if this fails.
-        reenter: Whether it counts who holds a lock.
+        disposable: True for a program that ends or execs if this fails: it may leave a blocked thread behind, which
+            is cheaper to wait with than a child.
+        reenter: Whether it counts who holds a lock: the same thread or task goes on instead of waiting for itself, and
+            a process that led to this one is not waited for.
+
+    Raises:
+        LockTimeout: Timed out waiting for one.
+        LockUnavailable: One can never be taken, or cannot be trusted.
     """
     start = time.monotonic() if start is None else start
     deadline: Deadline | None = None

@@ -13,8 +13,9 @@ import pytest
 from policy.errors import LockLost, LockTimeout
 from policy.locks import journal
 from policy.locks.file import FileLock
-from policy.locks.hold import Held, hold
+from policy.locks.hold import Held
 from tests import factories, processes
+from tests.holding import taken
 from tests.running import Place, ended, wait_until
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def lock(folder: Path, name: str = "a.lock") -> FileLock:
 def test_events(tmp_path: Path) -> None:
     """A lock that is taken and released, with who, what and when."""
     log = tmp_path / "log"
-    with hold([lock(tmp_path)], environ={"LOCK_POLICY_LOG": str(log)}):
+    with taken([lock(tmp_path)], environ={"LOCK_POLICY_LOG": str(log)}):
         assert events(log) == ["acquired"]
     first, second = lines(log)
     assert second["event"] == "released"
@@ -61,7 +62,7 @@ def test_timeout(tmp_path: Path) -> None:
     holder = processes.holder(str(tmp_path / "b.lock"))
     try:
         with pytest.raises(LockTimeout):
-            hold([lock(tmp_path), lock(tmp_path, "b.lock")], timeout=0, environ={"LOCK_POLICY_LOG": str(log)})
+            taken([lock(tmp_path), lock(tmp_path, "b.lock")], timeout=0, environ={"LOCK_POLICY_LOG": str(log)})
     finally:
         processes.end(holder)
     seen = [(line["event"], os.path.basename(line["lock"])) for line in lines(log)]
@@ -71,7 +72,7 @@ def test_timeout(tmp_path: Path) -> None:
 def test_lost(tmp_path: Path) -> None:
     """A lock file that is deleted under its holder is a loss, then a release."""
     log = tmp_path / "log"
-    held = hold([lock(tmp_path)], environ={"LOCK_POLICY_LOG": str(log)})
+    held = taken([lock(tmp_path)], environ={"LOCK_POLICY_LOG": str(log)})
     (tmp_path / "a.lock").unlink()
     with pytest.raises(LockLost):
         held.release()
@@ -81,7 +82,7 @@ def test_lost(tmp_path: Path) -> None:
 def test_without(tmp_path: Path) -> None:
     """Without the variable, or with an empty one, nothing is written and nothing imported for it."""
     for environ in ({}, {"LOCK_POLICY_LOG": ""}):
-        held = hold([lock(tmp_path)], environ=environ)
+        held = taken([lock(tmp_path)], environ=environ)
         assert held.journal is None
         held.release()
     assert os.listdir(tmp_path) == ["a.lock"]
@@ -135,7 +136,7 @@ HOSTILE: dict[str, Callable[[Path], str]] = {
 def test_never_in_the_way(tmp_path: Path, kind: str) -> None:
     """Whatever the variable names, the lock is taken and released as without it."""
     path, file = HOSTILE[kind](tmp_path), str(tmp_path / "a.lock")
-    with hold([lock(tmp_path)], environ={"LOCK_POLICY_LOG": path}):
+    with taken([lock(tmp_path)], environ={"LOCK_POLICY_LOG": path}):
         assert processes.probe(file, near=[file])["outcome"] != "held"
     assert processes.probe(file, near=[file])["outcome"] == "held"
 
@@ -148,7 +149,7 @@ def test_full_pipe(tmp_path: Path) -> None:
     try:
         with pytest.raises(BlockingIOError):
             _ = [os.write(writing, b"x" * 4096) for _ in range(1000)]
-        hold([lock(tmp_path)], environ={"LOCK_POLICY_LOG": path}).release()
+        taken([lock(tmp_path)], environ={"LOCK_POLICY_LOG": path}).release()
     finally:
         os.close(reading)
         os.close(writing)

@@ -12,9 +12,9 @@ import pytest
 
 from policy.errors import LockLost, LockTimeout, LockUnavailable
 from policy.locks import strict_claims
-from policy.locks.hold import hold, hold_async
 from policy.locks.strict import StrictLock
 from tests import factories, processes, requirements
+from tests.holding import taken, taken_async
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,11 +39,11 @@ else:
 
 # One of ours: waits, and holds until its standard input ends.
 OURS = """
-from policy.locks.hold import hold
+from tests.holding import taken
 from policy.locks.strict import StrictLock
 os.umask(int(sys.argv[3], 8))
 try:
-    with hold([StrictLock(sys.argv[1])], timeout=float(sys.argv[2])):
+    with taken([StrictLock(sys.argv[1])], timeout=float(sys.argv[2])):
         print("held", flush=True)
         sys.stdin.read()
 except errors.PolicyError as error:
@@ -52,7 +52,7 @@ except errors.PolicyError as error:
 
 # Enters again and again. A witness of its own, which needs no lock of ours, sees two who are inside at once.
 WORKER = """
-from policy.locks.hold import hold
+from tests.holding import taken
 from policy.locks.strict import StrictLock
 from policy.locks import strict_claims
 root, count, broken = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -63,7 +63,7 @@ while not os.path.exists(root + "/go"):
     time.sleep(0.001)
 seen = 0
 for _ in range(count):
-    with hold([StrictLock(root)]):
+    with taken([StrictLock(root)]):
         try:
             os.mkdir(root + "/inside")
         except FileExistsError:
@@ -140,15 +140,15 @@ def test_filelock_keeps_us_out(root: str) -> None:
     other = processes.start(FILELOCK, beside(root))
     assert said(other) == "held"
     with pytest.raises(LockTimeout):
-        hold([StrictLock(root)], timeout=0)
+        taken([StrictLock(root)], timeout=0)
     assert processes.end(other) == 0
-    hold([StrictLock(root)], timeout=0).release()
+    taken([StrictLock(root)], timeout=0).release()
 
 
 def test_we_keep_filelock_out(root: str) -> None:
     """While we hold it, filelock itself does not get it; afterwards it does."""
     for word in ("busy", "held"):
-        kept = hold([StrictLock(root)], timeout=0) if word == "busy" else None
+        kept = taken([StrictLock(root)], timeout=0) if word == "busy" else None
         other = processes.start(FILELOCK, beside(root))
         assert said(other) == word
         processes.end(other)
@@ -160,7 +160,7 @@ def test_we_keep_filelock_out(root: str) -> None:
 def test_who_holds_it(root: str, held: subprocess.Popen[str]) -> None:
     """A timeout names the host, the process, the user, the command and since when, and says what to do if it died."""
     with pytest.raises(LockTimeout) as caught:
-        hold([StrictLock(root)], timeout=0.2)
+        taken([StrictLock(root)], timeout=0.2)
     text = str(caught.value)
     assert f"held by {os.uname().nodename}" in text
     assert f" pid {held.pid} (" in text
@@ -188,7 +188,7 @@ def test_waits_while_tasks_run(root: str, held: subprocess.Popen[str]) -> None:
 
     async def both() -> int:
         ticks = 0
-        waiting = asyncio.create_task(hold_async([StrictLock(root)]))
+        waiting = asyncio.create_task(taken_async([StrictLock(root)]))
         while ticks < 20:
             await asyncio.sleep(0.005)
             ticks += 1
@@ -196,7 +196,7 @@ def test_waits_while_tasks_run(root: str, held: subprocess.Popen[str]) -> None:
         await asyncio.wait([waiting])
         assert waiting.cancelled()
         processes.end(held)
-        kept = await hold_async([StrictLock(root)], timeout=processes.PATIENCE)
+        kept = await taken_async([StrictLock(root)], timeout=processes.PATIENCE)
         kept.release()
         return ticks
 
@@ -206,8 +206,8 @@ def test_waits_while_tasks_run(root: str, held: subprocess.Popen[str]) -> None:
 
 def test_enters_again(root: str) -> None:
     """The same thread takes it again without waiting for itself, and it stays held until the first gives it up."""
-    first = hold([StrictLock(root)], reenter=True, timeout=0)
-    second = hold([StrictLock(root)], reenter=True, timeout=0)
+    first = taken([StrictLock(root)], reenter=True, timeout=0)
+    second = taken([StrictLock(root)], reenter=True, timeout=0)
     second.release()
     assert len(records(root)) == 2
     first.release()
@@ -216,13 +216,13 @@ def test_enters_again(root: str) -> None:
 
 def test_readers_exclude_each_other(root: str) -> None:
     """Taken for reading it is exclusive all the same."""
-    with hold([StrictLock(root, shared=True)], timeout=0), pytest.raises(LockTimeout):
-        hold([StrictLock(root, shared=True)], timeout=0)
+    with taken([StrictLock(root, shared=True)], timeout=0), pytest.raises(LockTimeout):
+        taken([StrictLock(root, shared=True)], timeout=0)
 
 
 def test_a_fork_holds_nothing(root: str) -> None:
     """A forked child holds nothing, and its release leaves the parent's records."""
-    kept = hold([StrictLock(root)], timeout=0)
+    kept = taken([StrictLock(root)], timeout=0)
     child = os.fork()
     if not child:
         kept.release()
@@ -234,17 +234,17 @@ def test_a_fork_holds_nothing(root: str) -> None:
 
 def test_lost(root: str) -> None:
     """A lock that somebody broke is reported when it is released."""
-    kept = hold([StrictLock(root)], timeout=0)
+    kept = taken([StrictLock(root)], timeout=0)
     for owner in strict_claims.owners(beside(root)):
         strict_claims.remove(beside(root), owner)
     with pytest.raises(LockLost, match="strict"):
         kept.release()
-    hold([StrictLock(root)], timeout=0).release()
+    taken([StrictLock(root)], timeout=0).release()
 
 
 def test_joins(root: str) -> None:
     """A command that inherited the marker joins the lock; its release leaves the records, and an old marker is none."""
-    kept = hold([StrictLock(root)], timeout=0)
+    kept = taken([StrictLock(root)], timeout=0)
     marker = kept.marker
     assert marker.startswith("-1:strict:")
     nested = StrictLock(root)
@@ -258,7 +258,7 @@ def test_joins(root: str) -> None:
     assert not StrictLock(root).join("-1:strict:0123456789abcdef0123456789abcdef")
     kept.release()
     assert not StrictLock(root).join(marker)
-    with hold([StrictLock(root)], timeout=0):
+    with taken([StrictLock(root)], timeout=0):
         assert not StrictLock(root).join(marker)
 
 
@@ -303,11 +303,11 @@ def test_planted(root: str, tmp_path: Path, what: str) -> None:
     elif what == "text for the folder":
         factories.written(tmp_path / "my 環境" / f"{os.path.basename(path)}.filelock", "hello\n")
     else:
-        hold([StrictLock(root)], timeout=0).release()
+        taken([StrictLock(root)], timeout=0).release()
         factories.written(tmp_path / "my 環境" / f"{os.path.basename(path)}.filelock" / "claims" / "odd", "hello\n")
     lock = StrictLock(root)
     with pytest.raises(LockUnavailable) as caught:
-        hold([lock], timeout=10)
+        taken([lock], timeout=10)
     assert str(caught.value).startswith(f"{path}: cannot be locked: ")
     assert f"look at {path} and {path}.filelock" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -386,13 +386,13 @@ def test_old_filelock(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A release of filelock whose strict locks are not safe is refused, with the command that helps."""
     monkeypatch.setattr(filelock, "__version__", "4.2.0")
     with pytest.raises(LockUnavailable, match=r"filelock 4\.2\.0 is installed.*; pip install --upgrade"):
-        hold([StrictLock(root)], timeout=0)
+        taken([StrictLock(root)], timeout=0)
     assert StrictLock(root).is_held() is None
 
 
 def test_cannot_release(root: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Records that cannot be removed are told of, with the command that removes them, and nothing is raised."""
-    kept = hold([StrictLock(root)], timeout=0)
+    kept = taken([StrictLock(root)], timeout=0)
 
     def fail(lock: filelock.StrictSoftFileLock) -> None:
         raise OSError(5, f"{lock.lock_file}: Input/output error")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.errors import LockTimeout, LockUnavailable
-from policy.locks.hold import hold
 from policy.rules import gate as module
 from policy.rules.gate import gate
 from tests import processes
+from tests.holding import taken
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,7 @@ def test_looked_at_again(tmp_path: Path) -> None:
     begun = threading.Event()
 
     def wait() -> None:
-        done.append(hold([waiting], timeout=processes.PATIENCE, waiting=lambda *_: begun.set()))
+        done.append(taken([waiting], timeout=processes.PATIENCE, waiting=lambda *_: begun.set()))
 
     waiter = threading.Thread(target=wait)
     waiter.start()
@@ -73,6 +73,6 @@ def test_looked_at_again(tmp_path: Path) -> None:
     waiter.join()
     assert waiting == second
     with pytest.raises(LockTimeout):
-        hold([second], timeout=0)
-    hold([first], timeout=0).release()
+        taken([second], timeout=0)
+    taken([first], timeout=0).release()
     done[0].release()
