@@ -54,7 +54,7 @@ def main(arguments: Arguments) -> int:
         _fix(sources, arguments)
     report = check(sources, together=not arguments.files, notices=notices)
     if not report.complete and not arguments.quiet:
-        options.note("there are so many rules that not all of them were compared")
+        options.note("not every rule was proven: see the findings named not-proven")
     code = INVALID if report.count(ERROR) else 0
     if not code and arguments.strict and (report.count(WARNING) or not report.complete):
         code = FINDING

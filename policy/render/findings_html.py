@@ -25,7 +25,7 @@ def render(report: Report, summary: str) -> str:
     if files:
         body += ["<h2>Files that were checked</h2>", table(files, name="checks", head=("file", "layer"))]
     if not report.complete:
-        body.append('<p role="note"><b>note:</b> there are so many rules that not all of them were compared</p>')
+        body.append('<p role="note"><b>note:</b> not every rule was proven: see the findings named not-proven</p>')
     return page(summary, body)
 
 
