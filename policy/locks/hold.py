@@ -223,17 +223,10 @@ def take(
         start: When the waiting began, on the monotonic clock; None: now.
         timeout: Seconds to wait for all of them together; 0: not at all; None: forever.
         environ: Where an ancestor's marker is looked for; None: locks of ancestors are not joined.
-        waiting: Called with a lock that is waited for and the seconds since the beginning, at once; and again after as
-            many seconds as it returns, None: not again.
+        waiting: Called with a lock that is waited for and the seconds since the beginning; returns when to call again.
         synchronous: False where an event loop runs in this thread.
-        disposable: True for a program that ends or execs if this fails: it may leave a blocked thread behind, which
-            is cheaper to wait with than a child.
-        reenter: Whether it counts who holds a lock: the same thread or task goes on instead of waiting for itself, and
-            a process that led to this one is not waited for.
-
-    Raises:
-        LockTimeout: Timed out waiting for one.
-        LockUnavailable: One can never be taken, or cannot be trusted.
+        disposable: True for a program that ends or execs if this fails: it may leave a blocked thread behind.
+        reenter: Whether the same thread or task goes on instead of waiting for itself, and no ancestor is waited for.
     """
     start = time.monotonic() if start is None else start
     deadline: Deadline | None = None

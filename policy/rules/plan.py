@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from policy.locks.file import FileLock
+from policy.rules.condition import KNOWN
 from policy.rules.gate import default_directory, gate, is_read_only
 
 TYPE_CHECKING = False
@@ -87,7 +88,9 @@ def global_(request: Request, setting: Setting) -> tuple[Lock, ...]:
 def beside(request: Request, setting: Setting) -> tuple[Lock, ...]:
     """`<parent of root>/.<name of root>.lock`, which is pipx's own file: it outlives the environment."""
     del setting
-    above, name = os.path.split(request.environment.root)
+    environment = request.environment
+    # pipx knows no link to its environments
+    above, name = os.path.split(environment.settled[-1] if KNOWN["pipx"].get(request) else environment.root)
     words = "beside the environment; pipx takes the same file"
     return (FileLock("beside", os.path.join(above, f".{name}.lock"), near=True, words=words),)
 

@@ -145,6 +145,16 @@ def test_beside() -> None:
     assert plan("beside", "/v/black") == [("/v/.black.lock", "beside")]
 
 
+def test_beside_an_application_of_pipx(tmp_path: Path) -> None:
+    """A link to an application of pipx counts for what it leads to, since pipx locks the file beside that."""
+    root = factories.virtualenv(tmp_path / "apps" / "venvs" / "tool")
+    link = tmp_path / "link"
+    link.symlink_to(root)
+    assert plan("beside", str(link)) == [(f"{tmp_path}/.link.lock", "beside")]
+    factories.written(root / "pipx_metadata.json", "{}")
+    assert plan("beside", str(link)) == [(f"{root.parent}/.tool.lock", "beside")]
+
+
 def test_order() -> None:
     """Whatever the order of the locations, everybody takes the locks in the same one, each once."""
     one = plan("local+beside+global+local", "/v/black")
