@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from policy.checks import languages
 from policy.checks import reach as reaching
 from policy.checks.reach import Reach
 from policy.rules import condition, conditions
@@ -342,3 +343,16 @@ def test_not_proven(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reaching, "GUESSES", 0)
     rules = [Rule("local", {"host": "a*"}), Rule("both", {"any": [{"host": "ab"}]}), Rule("global")]
     assert Reach(rules).of(1).proven is False
+
+
+def test_not_proven_of_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same of what a rule changes for callers, and of whether others cover it."""
+    reach = Reach([Rule("global", {"environment": "~/w"}), Rule("global")])
+    assert reach.of(0).decides
+    assert reach.covered(0, [1])
+    monkeypatch.setattr(reaching, "GUESSES", 0)
+    answer = reach.by_caller(0, lambda *_asked: True)
+    assert answer is not None
+    assert not answer.proven
+    monkeypatch.setattr(languages, "MOST_STEPS", 0)
+    assert not Reach(reach.rules).covered(0, [1])
