@@ -24,6 +24,7 @@ import pytest
 from attrs import frozen
 
 from tests import requirements
+from tests.factories import COVERAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -230,6 +231,7 @@ def clean_environ(home: str | Path, **more: str) -> dict[str, str]:
         "XDG_CONFIG_HOME": str(home / "config"),
         "XDG_CONFIG_DIRS": str(home / "config-dirs"),
         "XDG_DATA_HOME": str(home / "data"),
+        **COVERAGE,
         "UV_CACHE_DIR": str(home / "uv-cache"),
         "UV_OFFLINE": "1",
         "UV_NO_INDEX": "1",
