@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from policy.environment.identity import Seen
     from policy.locks.backend import Deadline, Pause, Steps
 
+WORDS = "the gate: lock-policy takes it first"
 _MANY = 1024  # digests that are remembered
 _digests: dict[str, str] = {}
 
@@ -37,6 +38,7 @@ class GateLock(FileLock):
         make: The directory that is created where it is missing.
         level: How many callers above this one hold a lock of the same gate.
         seen: What `real_folder` has just said of the root.
+        words: What it is, for people who read a plan.
 
     Raises:
         LockUnavailable: The environment cannot be looked at.
@@ -44,14 +46,21 @@ class GateLock(FileLock):
 
     __slots__ = ("_directory", "_level", "_root", "_turn")
 
-    def __init__(self, directory: str, root: str, make: str = "", level: int = 0, *, seen: Seen | None = None) -> None:
+    def __init__(
+        self,
+        directory: str,
+        root: str,
+        make: str = "",
+        level: int = 0,
+        *,
+        seen: Seen | None = None,
+        words: str = WORDS,
+    ) -> None:
         self._directory = directory
         self._root = root
         self._level = level
         self._turn = OpenFile("")
-        super().__init__(
-            "gate", path(directory, root, level, seen), make=make, words="the gate: lock-policy takes it first"
-        )
+        super().__init__("gate", path(directory, root, level, seen), make=make, words=words)
 
     def attempt(self) -> bool:
         """Tries once; a reader only where no writer waits.
@@ -119,7 +128,9 @@ class GateLock(FileLock):
                 return lock
 
 
-def gate(root: str, directory: str | None, environ: Mapping[str, str], seen: Seen | None = None) -> GateLock:
+def gate(
+    root: str, directory: str | None, environ: Mapping[str, str], seen: Seen | None = None, words: str = WORDS
+) -> GateLock:
     """The gate of an environment.
 
     Args:
@@ -127,13 +138,14 @@ def gate(root: str, directory: str | None, environ: Mapping[str, str], seen: See
         directory: Where the administrator moved the gate; None: where it always is.
         environ: Environment variables; only Windows looks at them.
         seen: What `real_folder` has just said of the root.
+        words: What it is, for people who read a plan.
 
     Raises:
         LockUnavailable: The environment cannot be looked at.
     """
     default = default_directory(environ)
     make = default if sys.platform == "win32" and not directory else ""
-    return GateLock(directory or default, root, make, seen=seen)
+    return GateLock(directory or default, root, make, seen=seen, words=words)
 
 
 def path(directory: str, root: str, level: int = 0, seen: Seen | None = None) -> str:

@@ -46,7 +46,8 @@ def plan(locations: Sequence[str], request: Request, setting: Setting) -> tuple[
         found[gate(environment.root, directory, environ, environment.seen)] = None
         if environment.again:
             around = os.path.dirname(os.path.dirname(environment.interpreter))
-            found[gate(around, directory, environ)] = None
+            words = "the gate of the folder around the interpreter, which may become an environment"
+            found[gate(around, directory, environ, words=words)] = None
     return tuple(sorted(found, key=_place))
 
 

@@ -170,3 +170,17 @@ def test_read_only_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     assert locations.plan(("global",), asked, settings("")) == (FileLock("gate", factories.gate("/e")),)
     moved = {"gate-dir": "/run/gate"}.get
     assert [lock.purpose for lock in locations.plan(("local",), asked, moved)] == ["gate", "local"]
+
+
+def test_interpreter_in_a_begun_root(tmp_path: Path) -> None:
+    """Where an environment may be being made around the interpreter, both gates are held, and one says why."""
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(os.path.realpath(sys.executable))
+    found = find(str(python), environ={}, cwd="/")
+    gates = [
+        lock for lock in locations.plan(["global"], Request(found, Caller({})), settings("")) if "gate" in lock.purpose
+    ]
+    words = {lock.name: str(lock) for lock in gates}
+    assert "may become an environment" in words.pop(factories.gate(tmp_path / "env"))
+    assert words.keys() == {factories.gate(found.root)}
