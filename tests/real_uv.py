@@ -105,7 +105,7 @@ def _install(requirement: str, cache: Path) -> str:
 
 
 def tools(*requirements_: str) -> Path:
-    """A folder of programs from PyPI, installed if they are not there yet.
+    """A folder of programs from PyPI, installed if they are not there yet; apart, for prek takes a uv beside it.
 
     The test skips where pip cannot install them.
 
@@ -113,8 +113,8 @@ def tools(*requirements_: str) -> Path:
         requirements_: The distributions.
     """
     cache = _cache()
-    root = cache / "tools"
-    marker = root / "-".join(requirements_)
+    root = cache / "-".join(("tools", *requirements_))
+    marker = root / "complete"
     with _locked(cache / "tools.lock"):
         if not marker.exists():
             virtualenv(root, sys.executable)
