@@ -28,6 +28,7 @@ pytestmark = pytest.mark.browser
 SITE = factories.CHECKOUT / "docs" / "_build" / "html"
 PARTS = SITE / "_static" / "playground"
 FAULTY = 'timout = 60\n\n[[rules]]\nname = "é\u202e<b>"\nlock = "globl"\nmatch.operatoin = "x"\n'
+FOLDER = "/home/you/project"  # of the rules in the playground
 DEAD = '[[rules]]\nlock = "local"\n\n[[rules]]\nlock = "beside"\nmatch.kind = "target"\n'
 RULES = '[[rules]]\nname = "store"\nmatch.interpreter = "/nix/store/*"\nlock = "global"\n'
 READY = "document.querySelector('#tried')?.dataset.state === 'ready'"
@@ -95,10 +96,10 @@ def plan(page: Browser) -> list[str]:
 
 
 def printed(tmp_path: Path, rules: str) -> str:
-    """What `policy check` prints about rules, stderr first."""
+    """What `policy check` prints about rules, stderr first, as if they lay where the playground has them."""
     (tmp_path / "lock-policy.toml").write_text(rules, encoding="utf-8")
     done = factories.policy("check", "lock-policy.toml", environ=factories.alone(tmp_path), cwd=tmp_path)
-    return done.stderr + done.stdout
+    return (done.stderr + done.stdout).replace(str(tmp_path), FOLDER)
 
 
 def test_the_wheel_is_unchanged() -> None:
