@@ -177,12 +177,12 @@ def _wildcards(effort: Effort) -> tuple[list[Row], Table]:
         for _ in range(60):  # a pattern that was asked often becomes a regular expression
             program.decide(Request(one, caller))
         base = {"decide": program.decide, "Request": Request, "caller": caller, "environment": one}
-        names = {**base, "several": itertools.cycle([engines.environment(folder) for folder in folders])}
+        names = {**base, "made": engines.environment, "several": itertools.cycle(folders)}
         paths = itertools.cycle([engines.interpreter(folder) for folder in folders])
         times = measure.calls(
             {
                 OURS: ("decide(Request(environment, caller))", base),
-                OURS_NEW: ("decide(Request(next(several), caller))", names),
+                OURS_NEW: ("decide(Request(made(next(several)), caller))", names),
                 LOOP: ("loop(next(paths))", {"loop": loop, "paths": paths}),
             },
             dataclasses.replace(effort, rounds=min(effort.rounds, 15)),

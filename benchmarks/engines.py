@@ -87,10 +87,10 @@ def _ours(number: int) -> Engine:
 
 def _ours_new(number: int) -> Engine:
     found = _ours(number)
-    several = itertools.cycle([environment(root) for root in scenarios.others(number)])
+    several = itertools.cycle(scenarios.others(number))
     return Engine(
-        "decide(Request(next(several), caller))",
-        {**found.names, "next": next, "several": several},
+        "decide(Request(environment(next(several)), caller))",  # made anew, for one that is kept knows its links
+        {**found.names, "environment": environment, "next": next, "several": several},
         found.answer,
     )
 
