@@ -251,8 +251,8 @@ def test_queue(host: Host, running: subprocess.Popen[str]) -> None:
     try:
         for options in ((), ("--shared",), ("--timeout", "50"), ("-q",)):
             waiting.append(host.place.start(host.place.words("true", options=options)))
-            wait_until(lambda: len(queue(host)) == len(waiting), "it is not listed")
-            assert queue(host)[-1] == (waiting[-1].pid, options == ("--shared",))
+            last = waiting[-1].pid, options == ("--shared",)
+            wait_until(lambda: queue(host)[len(waiting) - 1 :] == [last], "it is not listed as the last one")  # noqa: B023  (called at once)
         ended(running)
         for process in waiting:
             assert process.wait(factories.PATIENCE) == 0
