@@ -59,10 +59,9 @@ def _others() -> list[Code]:
     from policy.checks.codes import Code
     from policy.commands.cluster import CODES as EXAMINED
     from policy.commands.health.finding import CODES as ILLS
-    from policy.rules.hints import HINTS
+    from policy.rules.hints import meanings
 
-    hints = {hint.__name__.replace("_", "-"): (hint.__doc__ or "").partition("\n")[0] for hint in HINTS}
-    named = (("doctor", ILLS), ("cluster status", EXAMINED), ("explain", hints))
+    named = (("doctor", ILLS), ("cluster status", EXAMINED), ("explain", meanings()))
     return [Code(name, "", text, "", origin=origin) for origin, codes in named for name, text in codes.items()]
 
 

@@ -137,6 +137,11 @@ HINTS: tuple[Callable[[Decision, Trace], str | None], ...] = (
 IN_RUN = (local_system, no_boolean, private_temporary_directory, remote, no_readers)
 
 
+def meanings() -> dict[str, str]:
+    """What each hint is given for, by its name."""
+    return {hint.__name__.replace("_", "-"): (hint.__doc__ or "").partition("\n")[0] for hint in HINTS}
+
+
 def hints(decision: Decision, trace: Trace) -> list[str]:
     """Every hint that applies, one sentence each, and the command that says more.
 
