@@ -393,8 +393,8 @@ def test_prune(host: Host) -> None:
     assert host.states("--prune")[taken] == "removed"
 
 
-def test_prune_of_an_environment(host: Host) -> None:
-    """With ENV --prune takes uv's own `.lock` away, too, unless somebody holds it; without ENV it stays."""
+def left_while_held(host: Host) -> str:
+    """The environment's `.lock`, which nobody holds any more; while somebody did, --prune left it."""
     need_proc()
     lock = host.place.lock
     holder = processes.holder(lock)
@@ -402,6 +402,12 @@ def test_prune_of_an_environment(host: Host) -> None:
         assert host.states("--prune", str(host.place.root))[lock] == "locked"
     finally:
         processes.end(holder)
+    return lock
+
+
+def test_prune_of_an_environment(host: Host) -> None:
+    """With ENV --prune takes uv's own `.lock` away, too, unless somebody holds it; without ENV it stays."""
+    lock = left_while_held(host)
     host.states("--prune")
     assert os.path.exists(lock)
     assert host.states("--prune", str(host.place.root))[lock] == "removed"
@@ -410,14 +416,8 @@ def test_prune_of_an_environment(host: Host) -> None:
 
 def test_prune_of_an_environment_that_is_locked_elsewhere(host: Host) -> None:
     """What uv left behind goes, too, where the rule locks only outside of the environment, as in an image."""
-    need_proc()
     factories.written(host.place.directory / "lock-policy.toml", '[[rules]]\nlock = "global"\n')
-    lock = host.place.lock
-    holder = processes.holder(lock)
-    try:
-        assert host.states("--prune", str(host.place.root))[lock] == "locked"
-    finally:
-        processes.end(holder)
+    lock = left_while_held(host)
     assert lock not in host.states(str(host.place.root))
     assert host.states("--prune", str(host.place.root))[lock] == "removed"
     assert not os.path.exists(lock)
