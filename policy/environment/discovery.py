@@ -308,9 +308,9 @@ class _Search:
         """What is meant; where one look fails, what the next one says, for it may be being made or removed."""
         try:
             return self._meant(value, found_by)
-        except EnvironmentNotFound as error:
-            if isinstance(error, NoAnswer):
-                raise
+        except NoAnswer:
+            raise
+        except EnvironmentNotFound:
             return self._meant(value, found_by)
 
     def _meant(self, value: str, found_by: str) -> Environment:
