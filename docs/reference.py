@@ -23,7 +23,7 @@ from policy.manual import EXIT_CODES, RUN_EXIT_CODES
 from policy.render.effective import written
 from policy.rules import globs
 from policy.rules.conditions import CONDITIONS, Combinator, toml
-from policy.rules.hints import HINTS
+from policy.rules.hints import meanings
 from policy.rules.rule import KEYS as RULE_KEYS
 from policy.rules.shapes import PATHS, TEXTS
 from policy.rules.supposition import DEFAULTS
@@ -84,7 +84,7 @@ def page() -> str:
         _table(
             "Hints of `policy explain`",
             ("hint", "given for"),
-            [(f"`{hint.__name__.replace('_', '-')}`", (hint.__doc__ or "").partition("\n")[0]) for hint in HINTS],
+            [(f"`{hint}`", text) for hint, text in meanings().items()],
         ),
         _outputs(),
         _exit_codes(),
@@ -178,11 +178,11 @@ def _built_in() -> str:
 def _tests() -> str:
     expected = EXPECT.schema["properties"]
     intro = (
-        "`[[tests]]` have a `name`, the facts that are `given`, and the result to `expect`: "
+        "Each of the `[[tests]]` has a `name`, the facts that are `given`, and the result to `expect`: "
         + " and ".join(f"`{name}` ({_type(schema)})" for name, schema in expected.items())
         + ". They run against the rules of their own file, which the built-in ones follow. Nothing of this machine is "
-        "looked at: a fact that is not given has the value below. Of an interpreter and a root, the missing one "
-        "given follows from the other as in a virtual environment; a system interpreter is its own base, and so is the "
+        "looked at: a fact that is not given has the value below. Where only an interpreter or only a root is given, "
+        "the other follows from it, as in a virtual environment. A system interpreter is its own base, and so is the "
         "one that stands behind `--target` and `--prefix`. `~` is `home`."
     )
     rows = [(f"`{key}`", _type(EVERY_FACT.schema["properties"][key]), _fact(value)) for key, value in DEFAULTS.items()]

@@ -17,7 +17,7 @@ def arguments(parser: Parser) -> None:
     named = f"{', '.join(SHELLS[:-1])} or {SHELLS[-1]}"
     parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=named)
     parser.add_argument(
-        "folder", metavar="DIR", nargs="?", help="of `policy shims`; default: the one that it writes to"
+        "folder", metavar="DIR", nargs="?", help="where the shims are; default: where `policy shims` writes them"
     )
 
 
