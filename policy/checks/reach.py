@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from heapq import merge
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from policy.rules.request import Request
     from policy.rules.rule import Rule
 
-    Anchor = tuple[str, str, str]  # a fact, the variable of `env`, and a text that stands in it
+    Anchor = tuple[str, str, Any]  # a fact, the variable of `env`, and a text that stands in it; or a match table alone
 
 KINDS = (tuple(kind for kind in ENVIRONMENT_KINDS if kind != "system"), ("system",))  # uv locks these in different ways
 GUESSES = 60  # rules that a guess may have to escape; people's need two or three
@@ -130,19 +130,18 @@ class Reach:
         # a built-in rule about the caller is a caller's own wish, and no difference that a file makes
         own = [number for number, rule in enumerate(rules) if rule.layer == BUILT_IN_LAYER and asks_caller(rule.match)]
         self._own_wish = frozenset(own)
-        self._others: list[int] = []
         # for each fact and each length: rules by a text of that length that stands in the fact where they hold
         self._anchored: dict[tuple[str, str], dict[int, dict[str, list[int]]]] = {}
+        self._tables: dict[Match, list[int]] = {}  # the others, by a match table that holds where they do
         anchors = [_anchors(rule.match) for rule in rules]
         shared = Counter(anchor for several in anchors for one in several for anchor in one)
         for number, several in enumerate(anchors):
             self._by_lock.setdefault(tuple(rules[number].lock), []).append(number)
-            rarest = min(several, key=lambda one: sum(map(shared.__getitem__, one)), default=frozenset())
-            for key, name, text in rarest:
-                lengths = self._anchored.setdefault((key, name), {})
-                lengths.setdefault(len(text), {}).setdefault(text, []).append(number)
-            if not rarest:
-                self._others.append(number)
+            rarest = min(several, key=lambda one: sum(shared[at] if at[0] else len(rules) for at in one))
+            for key, name, wanted in rarest:
+                lengths = self._anchored.setdefault((key, name), {}) if key else {}
+                texts = lengths.setdefault(len(wanted), {}) if key else self._tables
+                texts.setdefault(wanted, []).append(number)
 
     def decider(self, example: Example) -> int:
         """Which rule decides a request.
@@ -151,9 +150,17 @@ class Reach:
             example: It.
         """
         request = supposition.request(example.facts)
-        found = next((one for one in sorted(self._near(request)) if holds(self.rules[one].match, request)), None)
-        before = self._others if found is None else self._others[: bisect_left(self._others, found)]
-        return next((one for one in before if holds(self.rules[one].match, request)), found)  # type: ignore[return-value]  # the last rule holds
+
+        def first(numbers: Sequence[int], otherwise: int) -> int:
+            return next((one for one in numbers if holds(self.rules[one].match, request)), otherwise)
+
+        found = first(sorted(self._near(request)), len(self.rules))
+        for table, numbers in self._tables.items():  # in the order of their first rules
+            if numbers[0] > found:
+                break
+            if holds(table, request):
+                found = first(numbers[: bisect_left(numbers, found)], found)
+        return found
 
     def _near(self, request: Request) -> set[int]:
         """The rules of which an anchor stands in a fact of a request."""
@@ -272,7 +279,7 @@ ANCHORED = tuple(key for key, one in CONDITIONS.items() if isinstance(one, (Path
 
 
 def _anchors(match: Match) -> list[frozenset[Anchor]]:
-    """Texts of which one must stand in a fact for a match table to hold, in several ways."""
+    """Texts of which one must stand in a fact for a match table to hold, in several ways; else the table itself."""
     found: list[frozenset[Anchor]] = []
     for key, expected in match:
         condition = CONDITIONS[key]
@@ -283,12 +290,10 @@ def _anchors(match: Match) -> list[frozenset[Anchor]]:
         elif key in ANCHORED:
             found.append(frozenset((key, "", _literal(pattern, path=condition.is_path)) for pattern in expected))
         elif isinstance(condition, AnyOf):
-            tables = [_anchors(table) for table in expected]
-            if all(tables):
-                found.append(frozenset().union(*(several[0] for several in tables)))
+            found.append(frozenset().union(*(_anchors(table)[0] for table in expected)))
         elif isinstance(condition, AllOf):
             found += [one for table in expected for one in _anchors(table)]
-    return [one for one in found if one]
+    return [one for one in found if one] or [frozenset({("", "", match)})]
 
 
 def _literal(pattern: str, *, path: bool = False) -> str:

@@ -337,6 +337,25 @@ def test_many_homes_and_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert tried < 40 * number
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("last", ['{{ not.host = "b" }}', '{{ kind = "target", writable = false }}'])
+def test_nothing_anchors_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str) -> None:
+    """Many rules that share a question which has no text to look up are not tried one by one for each other."""
+    tried = 0
+    holds = condition.holds
+
+    def held(*asked: Any) -> bool:
+        nonlocal tried
+        tried += 1
+        return holds(*asked)
+
+    monkeypatch.setattr("policy.checks.reach.holds", held)
+    match = f'match.any = [{{{{ env.A{{0}} = "x" }}}}, {{{{ host = "h{{0}}" }}}}, {last}]'
+    rules = [f'[[rules]]\nlock = "global"\n{match.format(number)}\n' for number in range(400)]
+    assert _report(tmp_path, "".join(rules)).rules == 400
+    assert tried < 40 * len(rules)
+
+
 def test_places_lie_in_the_table(tmp_path: Path) -> None:
     """In pyproject.toml a warning points into our table."""
     file = tmp_path / "pyproject.toml"
