@@ -499,7 +499,7 @@ def test_a_new_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "only the system file may hold gate-dir" in messages
     assert "only the system file may hold mandatory rules" in messages
     assert main(["check", "--help"]) == 0
-    assert "file|project|team|user|system" in capsys.readouterr().out
+    assert "|".join(one.name for one in sources.LAYERS) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("variables", [{}, {"XDG_CONFIG_HOME": "/cfg", "XDG_CONFIG_DIRS": "/a:/b"}])

@@ -9,7 +9,7 @@ import pytest
 
 from policy import __version__
 from policy.config import read
-from policy.config.layers import SYSTEM, TABLE, Source
+from policy.config.layers import LAYERS, SYSTEM, TABLE, Source
 from policy.config.read import BUILT_IN
 from policy.config.schema import file_schema
 from policy.errors import ConfigError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     pytest.skip("needs POSIX paths", allow_module_level=True)
 
-LAYERS = ("file", "project", "user", "system")
+NAMES = [layer.name for layer in LAYERS]
 
 
 def told(error: ConfigError) -> list[str]:
@@ -84,8 +84,9 @@ def test_design_example(tmp_path: Path) -> None:
         ("env", (("CI", True),)),
         ("any", ((("environment", ("/builds/**",)),), (("filesystem", ("overlay", "tmpfs")),))),
     )
+    stronger = NAMES[: NAMES.index("user")]
     assert got.settings == {
-        "global-dir": Setting("/var/lock/lock-policy", file, 2, "user", ("file", "project", "user", "built-in")),
+        "global-dir": Setting("/var/lock/lock-policy", file, 2, "user", (*stronger, "user", "built-in")),
         "timeout": Setting(60, file, 3, "user"),
     }
     assert [(test.name, test.line) for test in got.tests] == [("in the store", 17)]
@@ -195,7 +196,7 @@ def test_very_many_faults(tmp_path: Path) -> None:
         ("[[rules]]\nlock = 'local'\nmatch.env = {}", "3:13: must not be empty"),
     ],
 )
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", NAMES)
 def test_fault(tmp_path: Path, text: str, message: str, layer: str) -> None:
     """Each fault is reported once, whichever layer the file is of."""
     (diagnostic,) = diagnostics(tmp_path, text, layer)

@@ -17,7 +17,7 @@ from policy.environment import writability
 from policy.environment.discovery import Environment
 from policy.errors import ConfigError
 from policy.rules import conditions, trace
-from policy.rules.condition import ENVIRONMENT_KINDS, holds
+from policy.rules.condition import ENVIRONMENT_KINDS, FlagCondition, holds
 from policy.rules.conditions import CONDITIONS, Combinator
 from policy.rules.match import match_shape
 from policy.rules.request import Caller, Request
@@ -519,11 +519,11 @@ def test_asks_caller(table: object, expected: bool) -> None:
 @pytest.mark.parametrize("key", [key for key in SIMPLE if key != "env"])
 def test_assumed(key: str) -> None:
     """Any fact can be assumed; nothing is observed then."""
-    spelled = {"kind": "target", "externally-managed": "yes", "pipx": "yes", "writable": "off"}.get(key, "/some/where")
+    spelled, expected = {"kind": ("target", "target"), "writable": ("off", False)}.get(key, ("/some/where",) * 2)
+    if isinstance(CONDITIONS[key], FlagCondition) and key != "writable":
+        spelled, expected = "yes", True
     fact = CONDITIONS[key].assumed(spelled)
-    assert fact == {"kind": "target", "externally-managed": True, "pipx": True, "writable": False}.get(
-        key, "/some/where"
-    )
+    assert fact == expected
     asked = Request(factories.environment(), Caller({}, "/"), {key: fact})
     assert CONDITIONS[key].display((), CONDITIONS[key].get(asked)) == fact
 

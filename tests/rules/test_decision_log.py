@@ -34,7 +34,7 @@ def test_entry() -> None:
     written = json.loads(json.dumps(entry(decision)))
     assert written["rule"] == {"name": "a", "file": "/f.toml", "line": 3, "layer": "project", "lock": ["local"]}
     assert written["effect"]["lock"] == {"gate": None, "local": True}
-    assert written["facts"] == {
+    expected = {
         "interpreter": ["/e/bin/python"],
         "environment": ["/e"],
         "base_interpreter": ["/usr/bin/python3"],
@@ -50,6 +50,7 @@ def test_entry() -> None:
         "platform": sys.platform,
         "env": {},
     }
+    assert {name: written["facts"][name] for name in expected} == expected
     assert [lock["purpose"] for lock in written["plan"]] == ["gate", "local"]
     assert "uv (this environment)" in written["excluded"]
 
