@@ -25,7 +25,7 @@ FAMILIES = {
     "starts": starting.run,
     "decisions": deciding.run,
     "locks": locking.run,
-    "contests": contending.run,
+    "contention": contending.run,
     "servers": cluster.run,
     "memory": memory.run,
     "operations": operations.run,

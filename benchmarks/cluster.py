@@ -11,7 +11,7 @@ from benchmarks import contending, measure, scenarios
 from benchmarks.engines import missing
 from benchmarks.locking import BARE, bare
 from benchmarks.plot import Plot
-from benchmarks.report import Family, Row, Table, ratio, told
+from benchmarks.report import Family, Row, Table, display, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,10 +40,10 @@ def run(effort: Effort, folder: str, absent: list[str]) -> Family:
         os.environ.update(address)
         servers.wait_until(server.is_old, "the server stays young")
         rows, table, plot = _cycles(effort, project)
-        more, contest = _contest(effort, project, address)
+        more, contention = _contention(effort, project, address)
         for name in address:
             del os.environ[name]
-    return Family(TITLE, [*rows, more], [table, contest], [plot])
+    return Family(TITLE, [*rows, more], [table, contention], [plot])
 
 
 def _cycles(effort: Effort, project: scenarios.Project) -> tuple[list[Row], Table, Plot]:
@@ -63,7 +63,7 @@ def _cycles(effort: Effort, project: scenarios.Project) -> tuple[list[Row], Tabl
         )
     table = Table("A lock on a server and its release, uncontended", ("lock", "µs", f"against {BARE}"))
     for name, samples in sorted(times.items(), key=lambda item: item[1].median):
-        table.lines.append((name, told(samples), f"{samples.against(times[BARE]):,.0f}"))
+        table.lines.append((name, display(samples), f"{samples.against(times[BARE]):,.0f}"))
     table.notes.append("The server runs on this machine; a network adds its round trips: five for a new connection.")
     rows = [ratio(f"{name}, against {BARE}", times[name], times[BARE], None) for name in (NEW, KEPT)]
     plot = Plot(
@@ -76,9 +76,9 @@ def _cycles(effort: Effort, project: scenarios.Project) -> tuple[list[Row], Tabl
     return rows, table, plot
 
 
-def _contest(effort: Effort, project: scenarios.Project, address: Mapping[str, str]) -> tuple[Row, Table]:
+def _contention(effort: Effort, project: scenarios.Project, address: Mapping[str, str]) -> tuple[Row, Table]:
     found: dict[str, list[contending.Queue]] = {contending.FLOCK: [], contending.CLUSTER: []}
-    for _ in range(effort.contests):
+    for _ in range(effort.contentions):
         for mode, several in found.items():
             several.extend(contending.queues(mode, project, effort.queues, address, contending.LONGER))
     table = Table(

@@ -196,8 +196,8 @@ def run(effort: Effort, folder: str, absent: list[str]) -> Family:
     modes = [mode for mode, module in MODES.items() if not (module and missing(module))]
     absent += [f"{mode}: not installed here" for mode in MODES if mode not in modes]
     found: dict[str, list[Queue]] = {mode: [] for mode in modes}
-    for at in range(effort.contests):
-        measure.progress(f"contention, round {at + 1} of {effort.contests}")
+    for at in range(effort.contentions):
+        measure.progress(f"contention, round {at + 1} of {effort.contentions}")
         for mode in modes:
             found[mode] += queues(mode, project, effort.queues)
     table = Table(
@@ -212,7 +212,7 @@ def run(effort: Effort, folder: str, absent: list[str]) -> Family:
         numbers = (hand_off[mode], all_of_them[len(all_of_them) * 9 // 10], longest[mode])
         table.lines.append((mode, *(f"{seconds * 1e3:,.2f}" for seconds in numbers)))
     table.notes.append(
-        f"All wait before the lock is released, then each holds it for {HOLD * 1e3:.0f} ms; {effort.contests} times "
+        f"All wait before the lock is released, then each holds it for {HOLD * 1e3:.0f} ms; {effort.contentions} times "
         f"{effort.queues} queues of each lock, in turns. The wait of the last one counts from the first release; the "
         "median of all queues."
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from benchmarks import engines, measure, scenarios
 from benchmarks.engines import ENGINES, IF, IF_NEW, LOOP, OURS, OURS_NEW, PEERS
 from benchmarks.plot import Plot
-from benchmarks.report import Family, Row, Table, ratio, told
+from benchmarks.report import Family, Row, Table, display, ratio
 from policy.config.loading import Rules
 from policy.rules.request import Caller, Request
 
@@ -72,7 +72,7 @@ def run(effort: Effort, folder: str, absent: list[str]) -> Family:
 
 
 def _cell(found: dict[str, Samples], name: str) -> str:
-    return told(found[name]) if name in found else "-"
+    return display(found[name]) if name in found else "-"
 
 
 def _timed(
@@ -193,5 +193,5 @@ def _wildcards(effort: Effort) -> tuple[list[Row], Table]:
             ),
             ratio(f"the same of {shown}, {ANEW}", times[OURS_NEW], times[LOOP], 1.0),
         ]
-        table.lines += [(shown, name, told(samples)) for name, samples in times.items()]
+        table.lines += [(shown, name, display(samples)) for name, samples in times.items()]
     return rows, table

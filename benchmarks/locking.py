@@ -9,7 +9,7 @@ import policy
 from benchmarks import measure, scenarios
 from benchmarks.engines import environment, missing
 from benchmarks.plot import Plot
-from benchmarks.report import Family, Table, ratio, told
+from benchmarks.report import Family, Table, display, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +102,7 @@ def run(effort: Effort, folder: str, absent: list[str]) -> Family:
     )
     for name, samples in sorted(times.items(), key=lambda item: item[1].median):
         reused = f"{samples.against(times[REUSED]):.2f}" if REUSED in times else "-"
-        table.lines.append((name, told(samples), f"{samples.against(times[BARE]):.2f}", reused))
+        table.lines.append((name, display(samples), f"{samples.against(times[BARE]):.2f}", reused))
     table.notes.append(
         f"µs, median of {effort.rounds} rounds taken in turns, the least in brackets; decision and gate included."
     )

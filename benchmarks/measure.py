@@ -1,4 +1,4 @@
-"""Timing contestants against each other: in turns, so that whatever else the machine does falls on all of them."""
+"""Timing subjects against each other: in turns, so that whatever else the machine does falls on all of them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Effort:
     """How long to measure."""
 
     rounds: int  # of what takes microseconds
-    batch: float  # seconds that one contestant runs in one round, at least one call
+    batch: float  # seconds that one subject runs in one round, at least one call
     starts: int  # rounds of process starts
-    contests: int  # rounds of contention
+    contentions: int  # rounds of contention
     queues: int  # in each
     sizes: tuple[int, ...]  # numbers of rules
 
@@ -40,8 +40,8 @@ class Effort:
         return self.sizes[-1]
 
 
-FULL = Effort(rounds=41, batch=0.005, starts=41, contests=3, queues=4, sizes=(5, 100, 1_000, 10_000))
-QUICK = Effort(rounds=3, batch=0.0002, starts=2, contests=1, queues=1, sizes=(5, 100))
+FULL = Effort(rounds=41, batch=0.005, starts=41, contentions=3, queues=4, sizes=(5, 100, 1_000, 10_000))
+QUICK = Effort(rounds=3, batch=0.0002, starts=2, contentions=1, queues=1, sizes=(5, 100))
 
 
 @dataclass(frozen=True)

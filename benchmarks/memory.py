@@ -19,7 +19,7 @@ from benchmarks.starting import WRAPPER
 if TYPE_CHECKING:
     from benchmarks.measure import Effort
 
-PATIENCE = 10.0  # seconds for a program to reach its command
+TIMEOUT = 10.0  # seconds for a program to reach its command
 PROC = "/proc"
 
 
@@ -48,7 +48,7 @@ def footprint(command: list[str], project: scenarios.Project) -> tuple[int, int]
     """How many processes there are while `sleep` runs, and how many KiB they have together."""
     with subprocess.Popen(command, env=dict(project.environ), cwd=project.directory, start_new_session=True) as process:
         try:
-            end = time.monotonic() + PATIENCE
+            end = time.monotonic() + TIMEOUT
             while "sleep" not in map(_name, _family(process.pid)):
                 if time.monotonic() > end:
                     raise RuntimeError(f"{' '.join(command)} starts no sleep")

@@ -15,7 +15,7 @@ import timeit
 
 from benchmarks import measure, scenarios
 from benchmarks.measure import Effort, Start
-from benchmarks.report import Family, Row, Table, ratio, told
+from benchmarks.report import Family, Row, Table, display, ratio
 from benchmarks.starting import PASS
 
 POLICY = [sys.executable, "-m", "policy"]
@@ -138,7 +138,7 @@ def _shims(effort: Effort, folder: str) -> tuple[list[Row], Table]:
     times = measure.starts(commands, effort.starts)
     table = Table("A shim in front of a program that does nothing", ("program", "ms", f"against {PASS}"))
     for name, samples in times.items():
-        table.lines.append((name, told(samples, 1e3), f"{samples.against(times[PASS]):.2f}"))
+        table.lines.append((name, display(samples, 1e3), f"{samples.against(times[PASS]):.2f}"))
     rows = [
         ratio(f"{name}, against {PASS}", times[name], times[PASS], 2.5)
         for name in ("a shim, `pip list`", "a shim, `pip install x`")

@@ -55,7 +55,7 @@ class Family:
     plots: list[plot.Plot] = field(default_factory=list)
 
 
-def told(samples: Samples, unit: float = 1e6) -> str:
+def display(samples: Samples, unit: float = 1e6) -> str:
     """The median, and the least in brackets."""
     return f"{_digits(samples.median * unit)} ({_digits(samples.least * unit)})"
 
@@ -124,9 +124,10 @@ def close(text: str) -> str:
 def _head(run: Run, effort: Effort) -> str:
     return (
         f"Measured by `nox -s bench` in {run.minutes} on {run.date}: {run.described}. Only the ratios mean much on "
-        f"another machine: each is of one run, in which the contestants took turns in a new order each time "
-        f"({effort.rounds} rounds of what takes microseconds, {effort.starts} of process starts, {effort.contests} of "
-        f"contention), and is the median of the rounds' ratios; of two sizes it is that of their minima. {met(run)}"
+        f"another machine: each is of one run, in which the subjects took turns in a new order each time "
+        f"({effort.rounds} rounds of what takes microseconds, {effort.starts} of process starts, "
+        f"{effort.contentions} of contention), and is the median of the rounds' ratios; of two sizes it is that of "
+        f"their minima. {met(run)}"
     )
 
 

@@ -11,7 +11,7 @@ from benchmarks import measure, scenarios
 from benchmarks.engines import missing
 from benchmarks.measure import Effort, Samples, Start
 from benchmarks.plot import Plot
-from benchmarks.report import Family, Row, Table, ratio, told
+from benchmarks.report import Family, Row, Table, display, ratio
 
 PASS = "`python -c pass`"
 READER = "`policy run --shared -- true`"
@@ -69,7 +69,7 @@ def run(effort: Effort, folder: str, absent: list[str]) -> Family:
     times = measure.starts(commands, effort.starts)
     table = Table("Process starts", ("program", "ms", f"against {PASS}"))
     for name, samples in times.items():
-        table.lines.append((name, told(samples, 1e3), f"{samples.against(times[PASS]):.2f}"))
+        table.lines.append((name, display(samples, 1e3), f"{samples.against(times[PASS]):.2f}"))
     for name, seconds in cold.items():
         table.lines.append((f"{name}, after a change of the file", f"{seconds * 1e3:,.0f}", ""))
     table.notes.append(

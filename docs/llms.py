@@ -10,7 +10,7 @@ DOCS = Path(__file__).parent
 SUMMARY = """\
 > Rules in TOML decide which locks a Python environment gets. The command `policy` explains them, and holds them while a
 > command runs; `import policy` does the same for a block of Python."""
-KINDS = {
+SECTIONS = {
     "Learn": ("tutorial.md", "playground.md"),
     "How to": ("how-to/*.md",),
     "Reference": ("reference.md", "api.md"),
@@ -21,7 +21,7 @@ KINDS = {
 def text() -> str:
     """The whole file: what this is, then each page with its address below the site and its title."""
     parts = ["# lock-policy", SUMMARY]
-    for kind, patterns in KINDS.items():
+    for kind, patterns in SECTIONS.items():
         pages = [page for pattern in patterns for page in sorted(DOCS.glob(pattern))]
         lines = [f"- [{_title(page)}]({page.relative_to(DOCS).with_suffix('.html').as_posix()})" for page in pages]
         parts.append("\n".join([f"## {kind}", "", *lines]))

@@ -27,7 +27,7 @@ from benchmarks.plot import Plot
 from benchmarks.report import Family, Row, markdown
 from tests import exclusion_cases, hostile_cases, promises, real_uv, servers, suites
 from tests.outcomes import Case, Effort, NotHere
-from tests.subjects import CONTESTANTS, FILELOCK, FLOCK, UV, Contestant, Stage
+from tests.subjects import FILELOCK, FLOCK, SUBJECTS, UV, Stage, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,7 +55,7 @@ INTRODUCTION = """\
 What is said here was seen in one run of `{command}` on {date}, in {minutes}: {machine}. Times depend
 on the machine, so there are counts and ratios only. {sysctl}
 
-Each contestant starts the same program while it holds the lock of an environment: uv by `uv pip install --dry-run` of
+Each subject starts the same program while it holds the lock of an environment: uv by `uv pip install --dry-run` of
 a source tree whose build runs it, `flock(1)` as `flock FILE PROGRAM`, filelock as `with FileLock(FILE):
 subprocess.run(PROGRAM)`, lock-policy as `policy run -- PROGRAM`, or `policy.lock()` where one process takes the lock
 again and again or forks. FILE is the file that uv locks, as far as its name can be known. *Excludes*: a second one
@@ -134,31 +134,31 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def cell(case: Case, contestant: Contestant, effort: Effort) -> str:
-    """Lets a contestant run on a stage of its own."""
-    if contestant is FLOCK and not shutil.which("flock"):
+def cell(case: Case, subject: Subject, effort: Effort) -> str:
+    """Lets a subject run on a stage of its own."""
+    if subject is FLOCK and not shutil.which("flock"):
         return NOT_HERE
     with Stage() as stage:
         try:
-            seen = case(contestant, stage, effort)
+            seen = case(subject, stage, effort)
         except NotHere:
             seen = NOT_HERE
         except Exception as error:  # noqa: BLE001  (whatever it is, it is shown, and the page has its other cells)
             seen = f"failed: {type(error).__name__}"
             suites.say(f"  {error!r}")
-    suites.say(f"  {contestant.name}: {seen}")
+    suites.say(f"  {subject.name}: {seen}")
     return seen
 
 
 def tables(effort: Effort) -> list[str]:
     """A table for each group of cases."""
     parts = []
-    heads = [f"{one.name} {_release(one)}".strip() for one in CONTESTANTS]
+    heads = [f"{one.name} {_release(one)}".strip() for one in SUBJECTS]
     for title, (note, cases) in GROUPS.items():
         rows = []
         for name, case in cases.items():
             suites.say(name)
-            rows.append([name, *(cell(case, contestant, effort) for contestant in CONTESTANTS)])
+            rows.append([name, *(cell(case, subject, effort) for subject in SUBJECTS)])
         parts += [f"## {title}", *([note] if note else []), markdown(["", *heads], rows, right=False)]
     return parts
 
@@ -175,12 +175,12 @@ def control(effort: Effort) -> str:
     )
 
 
-def _release(contestant: Contestant) -> str:
-    if contestant is UV:
+def _release(subject: Subject) -> str:
+    if subject is UV:
         return subprocess.run(
             [real_uv.installed(), "--version"], check=True, capture_output=True, text=True
         ).stdout.split()[1]
-    if contestant is FILELOCK:
+    if subject is FILELOCK:
         return importlib.metadata.version("filelock")
     return ""
 
@@ -221,9 +221,9 @@ def share(parts: Sequence[str]) -> list[Plot]:
     """A plot of what lock-policy and its peers get beside three real uv, read from the table."""
     row = re.search(r"^\| three beside three real uv.*$", "\n".join(parts), re.MULTILINE)
     found = re.findall(r"\((\d+) %\)", row[0]) if row else []
-    if len(found) != len(CONTESTANTS):
+    if len(found) != len(SUBJECTS):
         return []
-    values = {one.name: float(number) for one, number in zip(CONTESTANTS, found, strict=True)}
+    values = {one.name: float(number) for one, number in zip(SUBJECTS, found, strict=True)}
     title = "Beside three real uv: three others' share of the lock"
     return [Plot("share", title, "% of acquisitions", values, ours=["lock-policy"], better="50 is fair")]
 

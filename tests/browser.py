@@ -11,7 +11,7 @@ import tempfile
 import time
 from typing import Any, Self
 
-from tests.factories import PATIENCE
+from tests.factories import TIMEOUT
 from tests.requirements import need
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -62,7 +62,7 @@ class Browser:
     def __exit__(self, *error: object) -> None:
         try:
             self.call("Browser.close")
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT)
         finally:
             self._process.kill()
             self._process.wait()
@@ -129,7 +129,7 @@ class Browser:
         Args:
             expression: Of JavaScript.
         """
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while not self.evaluate(f"Boolean({expression})"):
             assert time.monotonic() < end, f"never true: {expression}"
             time.sleep(0.02)
@@ -181,7 +181,7 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._received:
-            assert select.select([self._read], [], [], PATIENCE)[0], "Chromium does not answer"
+            assert select.select([self._read], [], [], TIMEOUT)[0], "Chromium does not answer"
             found = os.read(self._read, 1 << 20)
             assert found, "Chromium has ended"
             self._received += found

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests import real_uv
 from tests.exclusion import violations
 from tests.outcomes import Case, Effort, count, entered, is_free, queued, speaks_of_locks
-from tests.subjects import NOTHING, PATIENCE, POLICY, UV, Contestant, Place, Stage, closing
+from tests.subjects import NOTHING, POLICY, TIMEOUT, UV, Place, Stage, Subject, closing
 
 NO_LIBRARY = "-"
 
@@ -31,16 +31,16 @@ for turn in range(int(number)):
 """
 
 
-def overlaps(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def overlaps(subject: Subject, stage: Stage, effort: Effort) -> str:
     """How often somebody came in while another was inside, each of them with a spelling of its own."""
     place = stage.virtualenv()
     root = Path(place.root)
     (root.parent / "link").symlink_to(root.name)
     spellings = [place.root, f"{root.parent}/link", f"{root}/bin/..", f"{root.parent}//env"]
     places = [Place(f"{name}/bin/python", f"{name}/.lock", name) for name in spellings]
-    runs = effort.acquisitions if contestant.take else effort.starts
+    runs = effort.acquisitions if subject.take else effort.starts
     workers = [
-        _worker(stage, contestant, places[at % len(places)], f"worker{at}", runs=runs, seconds=0.001)
+        _worker(stage, subject, places[at % len(places)], f"worker{at}", runs=runs, seconds=0.001)
         for at in range(effort.processes)
     ]
     for worker in workers:
@@ -48,13 +48,13 @@ def overlaps(contestant: Contestant, stage: Stage, effort: Effort) -> str:
     lines = stage.log.read_text().splitlines()
     done = sum(line.startswith("L") for line in lines)
     if done != runs * effort.processes:
-        raise AssertionError(f"{contestant.name} was inside {done} times, not {runs * effort.processes}")
+        raise AssertionError(f"{subject.name} was inside {done} times, not {runs * effort.processes}")
     return f"{sum('entered while' in fault for fault in violations(lines)):,} of {done:,}"
 
 
 def _worker(
     stage: Stage,
-    contestant: Contestant,
+    subject: Subject,
     place: Place,
     name: str,
     *,
@@ -63,11 +63,11 @@ def _worker(
     end: float | None = None,
 ) -> threading.Thread:
     """Takes a lock again and again: in one process where there is a library, by starting a program where not."""
-    if contestant.take:
-        code = [real_uv.public_python(), "-c", _LOOP.format(take=contestant.take), contestant.path(place)]
+    if subject.take:
+        code = [real_uv.public_python(), "-c", _LOOP.format(take=subject.take), subject.path(place)]
         commands = [[*code, str(stage.log), name, str(runs), str(seconds)]]
     else:
-        commands = [stage.command(contestant, place)] * runs
+        commands = [stage.command(subject, place)] * runs
 
     def work() -> None:
         if sys.platform == "win32":
@@ -96,12 +96,12 @@ def _worker(
     return thread
 
 
-def wrapper_killed(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def wrapper_killed(subject: Subject, stage: Stage, effort: Effort) -> str:
     """Whether the lock lasts as long as what runs under it, when the process that was started is killed alone."""
     place = stage.virtualenv()
 
     def keeps() -> bool:
-        running = entered(stage, contestant, place)
+        running = entered(stage, subject, place)
         running.process.kill()
         running.process.wait()
         os.kill(running.program, 0)  # raises unless it goes on
@@ -112,12 +112,12 @@ def wrapper_killed(contestant: Contestant, stage: Stage, effort: Effort) -> str:
     return f"kept {count(effort.times, keeps)}"
 
 
-def holder_killed(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def holder_killed(subject: Subject, stage: Stage, effort: Effort) -> str:
     """Whether the lock is free within a second when all that belongs to its holder is killed."""
     place = stage.virtualenv()
 
     def frees() -> bool:
-        entered(stage, contestant, place).kill()
+        entered(stage, subject, place).kill()
         return is_free(place.file, 1)
 
     return f"free {count(effort.times, frees)}"
@@ -156,24 +156,24 @@ sleep 1000
 """
 
 
-def fork_ends(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def fork_ends(subject: Subject, stage: Stage, effort: Effort) -> str:
     """Whether a holder still has the lock when a child that it forked has released and ended."""
-    return _forked(contestant, stage, effort, "ends", "still held", wanted=False)
+    return _forked(subject, stage, effort, "ends", "still held", wanted=False)
 
 
-def fork_lives(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def fork_lives(subject: Subject, stage: Stage, effort: Effort) -> str:
     """Whether the lock of a killed holder is free while a child that it forked lives on."""
-    return _forked(contestant, stage, effort, "lives", "free", wanted=True)
+    return _forked(subject, stage, effort, "lives", "free", wanted=True)
 
 
-def _forked(contestant: Contestant, stage: Stage, effort: Effort, child: str, told: str, *, wanted: bool) -> str:
-    if contestant is UV:
+def _forked(subject: Subject, stage: Stage, effort: Effort, child: str, told: str, *, wanted: bool) -> str:
+    if subject is UV:
         return NO_LIBRARY
     place = stage.virtualenv()
     command = ["sh", "-c", _FORK_IN_SHELL, place.file, child]
-    if contestant.take:
-        code = _FORK.format(take=contestant.take)
-        command = [real_uv.public_python(), "-c", code, contestant.path(place), child]
+    if subject.take:
+        code = _FORK.format(take=subject.take)
+        command = [real_uv.public_python(), "-c", code, subject.path(place), child]
 
     def once() -> bool:
         if sys.platform == "win32":
@@ -220,7 +220,7 @@ while True:
 HOLDERS = 4
 
 
-def saturated(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def saturated(subject: Subject, stage: Stage, effort: Effort) -> str:
     """Whether a waiter gets in within 10 s behind four who never leave the lock alone, and after how many others."""
     place = stage.virtualenv()
     counter = stage.directory / "count"
@@ -232,7 +232,7 @@ def saturated(contestant: Contestant, stage: Stage, effort: Effort) -> str:
             time.sleep(0.01)
         for _ in range(effort.times):
             before = counter.stat().st_size
-            running = stage.start(contestant, place)
+            running = stage.start(subject, place)
             if running.enters(10):
                 others.append(counter.stat().st_size - before)
             running.kill()
@@ -244,7 +244,7 @@ def saturated(contestant: Contestant, stage: Stage, effort: Effort) -> str:
     return f"{len(others)} of {effort.times}{behind}"
 
 
-def share(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def share(subject: Subject, stage: Stage, effort: Effort) -> str:
     """Which part of the acquisitions three get beside three real uv, all of whom hold as long as they are inside."""
     place = stage.virtualenv()
     end = time.monotonic() + effort.seconds
@@ -252,7 +252,7 @@ def share(contestant: Contestant, stage: Stage, effort: Effort) -> str:
     workers = [
         _worker(stage, one, place, f"{side}{at}", runs=endless if one.take else 500, seconds=0.1, end=end)
         for at in range(3)
-        for side, one in (("ours", contestant), ("uv", UV))
+        for side, one in (("ours", subject), ("uv", UV))
     ]
     for worker in workers:
         worker.join()
@@ -261,13 +261,13 @@ def share(contestant: Contestant, stage: Stage, effort: Effort) -> str:
     return f"{ours} of {ours + theirs} ({100 * ours // max(1, ours + theirs)} %)"
 
 
-def timed_out(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def timed_out(subject: Subject, stage: Stage, effort: Effort) -> str:
     """What a waiter with a timeout of one second does, and whether it names who holds the lock."""
     del effort
     place = stage.virtualenv()
-    first = entered(stage, contestant, place)
-    second = stage.start(contestant, place, timeout=1)
-    ran = second.enters(PATIENCE)
+    first = entered(stage, subject, place)
+    second = stage.start(subject, place, timeout=1)
+    ran = second.enters(TIMEOUT)
     code = second.end()
     named = str(first.process.pid) in second.said
     does = "**runs unlocked**" if ran else "does not run"
@@ -277,13 +277,13 @@ def timed_out(contestant: Contestant, stage: Stage, effort: Effort) -> str:
 # Lost files
 
 
-def deleted(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def deleted(subject: Subject, stage: Stage, effort: Effort) -> str:
     """Whether a holder sees at the end that its lock file was deleted."""
     place = stage.virtualenv()
-    if contestant is not POLICY:
-        return f"noticed {count(effort.times, lambda: _notices(stage, contestant, place))}"
-    beside = Contestant(POLICY.name, lambda *what: closing(POLICY.command(*what)), POLICY.files)
-    ways = {"run --close": beside, "run": contestant}
+    if subject is not POLICY:
+        return f"noticed {count(effort.times, lambda: _notices(stage, subject, place))}"
+    beside = Subject(POLICY.name, lambda *what: closing(POLICY.command(*what)), POLICY.files)
+    ways = {"run --close": beside, "run": subject}
     seen = [f"`{way}` {count(effort.times, lambda: _notices(stage, one, place))}" for way, one in ways.items()]  # noqa: B023  (called at once)
     code = "import os, sys, policy\nwith policy.lock(sys.argv[1]) as held:\n    os.unlink(held.locks[-1].name)"
     command = [real_uv.public_python(), "-c", code, place.root]
@@ -295,29 +295,29 @@ def deleted(contestant: Contestant, stage: Stage, effort: Effort) -> str:
     return f"noticed: `lock()` {count(effort.times, raises)}, {', '.join(seen)}"
 
 
-def _notices(stage: Stage, contestant: Contestant, place: Place) -> bool:
-    running = entered(stage, contestant, place)
+def _notices(stage: Stage, subject: Subject, place: Place) -> bool:
+    running = entered(stage, subject, place)
     os.unlink(place.file)
     return bool(running.end()) or speaks_of_locks(running)
 
 
-def deleted_under_waiter(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def deleted_under_waiter(subject: Subject, stage: Stage, effort: Effort) -> str:
     """Whether a waiter and a newcomer are inside at once after the file that is waited for was deleted."""
     place = stage.virtualenv()
 
     def twice() -> bool:
-        first = entered(stage, contestant, place)
-        waiter = queued(stage, contestant, place, first)
+        first = entered(stage, subject, place)
+        waiter = queued(stage, subject, place, first)
         os.unlink(place.file)
-        newcomer = stage.start(contestant, place)
+        newcomer = stage.start(subject, place)
         newcomer.enters(first.long)
         first.end()
         both = waiter.enters(first.long) and newcomer.inside
         for one in (waiter, newcomer):
             one.go()
         for one in (waiter, newcomer):
-            if not one.enters(PATIENCE):
-                raise AssertionError(f"{contestant.name} was not served: {one.said}")
+            if not one.enters(TIMEOUT):
+                raise AssertionError(f"{subject.name} was not served: {one.said}")
         return both
 
     return f"two inside {count(max(1, effort.times // 2), twice)}"

@@ -20,7 +20,7 @@ PROGRAM = [sys.executable, "-m", "policy"]
 Run: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 
 NOBODY = 65534  # a user that owns nothing
-PATIENCE = 60  # seconds after which a test counts as hung
+TIMEOUT = 60  # seconds after which a test counts as hung
 # What lets coverage measure the programs that a test starts with variables of its own; empty unless it measures.
 COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 UNMEASURED = dict.fromkeys(COVERAGE, "")  # for tests of what a program imports, or of interrupts at any moment
@@ -151,7 +151,7 @@ def policy(
         env={"PYTHONPATH": str(CHECKOUT), **COVERAGE, **environ},
         cwd=cwd,
         check=False,
-        **{"encoding": "utf-8", "timeout": PATIENCE, **options},
+        **{"encoding": "utf-8", "timeout": TIMEOUT, **options},
     )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-PATIENCE = 30
+TIMEOUT = 30
 """Seconds of the processor after which one input counts as hung. Nothing takes a third of that."""
 
 MEMORY = 100
@@ -209,7 +209,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 
 
 @contextlib.contextmanager
-def in_time(seconds: float = PATIENCE) -> Iterator[None]:
+def in_time(seconds: float = TIMEOUT) -> Iterator[None]:
     """Ends what hangs with an error, however busy the machine is; where there is no such alarm it hangs."""
     if sys.platform == "win32":
         yield

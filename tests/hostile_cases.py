@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests import processes, real_uv
-from tests.outcomes import Case, Effort, Meeting, NotHere, is_free, meet
-from tests.subjects import FILELOCK, FLOCK, PATIENCE, POLICY, UV, Contestant, Place, Stage
+from tests.outcomes import Case, Effort, NotHere, Outcome, is_free, meet
+from tests.subjects import FILELOCK, FLOCK, POLICY, TIMEOUT, UV, Place, Stage, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ ANNA, BEN, CLEO, DAVE = processes.ANNA, processes.BEN, processes.CLEO, processes
 # Hostile files
 
 
-def _hostile(contestant: Contestant, stage: Stage, put: Callable[[Path, Path], None]) -> tuple[Meeting, bool, str]:
+def _hostile(subject: Subject, stage: Stage, put: Callable[[Path, Path], None]) -> tuple[Outcome, bool, str]:
     """Lets a user lock where another one has put something; answers what came of it, of the victim's lock and file."""
     place = stage.system()
     victim = stage.directory / "victim"
@@ -34,13 +34,13 @@ def _hostile(contestant: Contestant, stage: Stage, put: Callable[[Path, Path], N
         raise NotImplementedError
     os.chown(victim, ANNA, ANNA)
     followed: list[bool] = []
-    for file in contestant.files(place, stage.environ()):
+    for file in subject.files(place, stage.environ()):
         stage.remove_later(file)  # the gate lies in /tmp
         put(Path(file), victim)
     before = _state(victim)
-    meeting = meet(stage, contestant, place, user=ANNA, beside=lambda: followed.append(not is_free(str(victim))))
+    outcome = meet(stage, subject, place, user=ANNA, beside=lambda: followed.append(not is_free(str(victim))))
     changed = "**changed**" if _state(victim) != before else "unchanged"
-    return meeting, any(followed), changed
+    return outcome, any(followed), changed
 
 
 def _link(path: Path, target: Path) -> None:
@@ -61,31 +61,31 @@ def _state(path: Path) -> tuple[bytes, int, int]:
     return path.read_bytes(), stat.S_IMODE(seen.st_mode), seen.st_mtime_ns
 
 
-def symlink(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def symlink(subject: Subject, stage: Stage, effort: Effort) -> str:
     """A symlink to a victim's file stands in place of the lock file."""
     del effort
-    meeting, followed, victim = _hostile(contestant, stage, _link)
-    return f"{'**followed**' if followed else 'not followed'}, victim {victim}; {meeting}"
+    outcome, followed, victim = _hostile(subject, stage, _link)
+    return f"{'**followed**' if followed else 'not followed'}, victim {victim}; {outcome}"
 
 
-def dangling(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def dangling(subject: Subject, stage: Stage, effort: Effort) -> str:
     """A symlink leads to a file that does not exist, in a folder where the victim may write."""
     del effort
     target = stage.directory / "victims"
     target.mkdir()
     target.chmod(0o777)
-    meeting, _, _ = _hostile(contestant, stage, lambda path, _: _link(path, target / "new"))
-    return f"{'**file made there**' if (target / 'new').exists() else 'no file made'}; {meeting}"
+    outcome, _, _ = _hostile(subject, stage, lambda path, _: _link(path, target / "new"))
+    return f"{'**file made there**' if (target / 'new').exists() else 'no file made'}; {outcome}"
 
 
-def hard_link(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def hard_link(subject: Subject, stage: Stage, effort: Effort) -> str:
     """A hard link to a victim's file stands in place of the lock file."""
     del effort
-    meeting, taken, victim = _hostile(contestant, stage, lambda path, victim: path.hardlink_to(victim))
-    return f"{'**locked**' if taken else 'not locked'}, victim {victim}; {meeting}"
+    outcome, taken, victim = _hostile(subject, stage, lambda path, victim: path.hardlink_to(victim))
+    return f"{'**locked**' if taken else 'not locked'}, victim {victim}; {outcome}"
 
 
-def fifo(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def fifo(subject: Subject, stage: Stage, effort: Effort) -> str:
     """A FIFO stands in place of the lock file."""
     del effort
 
@@ -96,10 +96,10 @@ def fifo(contestant: Contestant, stage: Stage, effort: Effort) -> str:
         path.chmod(0o666)
         os.chown(path, BEN, BEN)
 
-    return str(_hostile(contestant, stage, put)[0])
+    return str(_hostile(subject, stage, put)[0])
 
 
-def anothers(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def anothers(subject: Subject, stage: Stage, effort: Effort) -> str:
     """The lock file is another user's, for that one alone."""
     del effort
 
@@ -110,7 +110,7 @@ def anothers(contestant: Contestant, stage: Stage, effort: Effort) -> str:
         path.chmod(0o600)
         os.chown(path, BEN, BEN)
 
-    return str(_hostile(contestant, stage, put)[0])
+    return str(_hostile(subject, stage, put)[0])
 
 
 _RACE = """
@@ -140,18 +140,18 @@ print(sum(results.get() for _ in racers))
 """
 _TAKE_FILES = {
     FILELOCK: (FILELOCK.take, "with take(path): pass"),
-    POLICY: ("from policy.locks import wait; from tests import holding", "holding.hold([path]).release()"),
+    POLICY: ("from policy.locks import wait; from tests import acquiring", "acquiring.hold([path]).release()"),
     FLOCK: ("", "subprocess.run(['flock', path, 'true'], check=True, stderr=subprocess.DEVNULL)"),
 }
 
 
-def first_creation(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def first_creation(subject: Subject, stage: Stage, effort: Effort) -> str:
     """How often one of four users with four umasks is refused when all make a lock file at the same time."""
     needs_users()
     users = (ANNA, BEN, CLEO, DAVE)
-    if contestant is UV:
+    if subject is UV:
         return _race_of_uv(stage, users, max(1, effort.races // 20))
-    take, once = _TAKE_FILES[contestant]
+    take, once = _TAKE_FILES[subject]
     code = _RACE.format(take=take, once=once)
     words = [real_uv.public_python(), "-c", code, str(stage.shared), str(effort.races), *map(str, users)]
     refused = subprocess.run(words, env=stage.environ(), check=True, capture_output=True, text=True, timeout=600).stdout
@@ -186,7 +186,7 @@ def _race_of_uv(stage: Stage, users: Sequence[int], races: int) -> str:
 # Where no lock is possible
 
 
-def read_only(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def read_only(subject: Subject, stage: Stage, effort: Effort) -> str:
     """The environment is a read-only mount."""
     del effort
     place = stage.virtualenv()
@@ -196,10 +196,10 @@ def read_only(contestant: Contestant, stage: Stage, effort: Effort) -> str:
         or subprocess.run(["mount", "-o", "remount,ro,bind", here], check=False).returncode
     ):
         raise NotHere
-    return str(meet(stage, contestant, Place(f"{here}/bin/python", f"{here}/.lock", str(here))))
+    return str(meet(stage, subject, Place(f"{here}/bin/python", f"{here}/.lock", str(here))))
 
 
-def no_inodes(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def no_inodes(subject: Subject, stage: Stage, effort: Effort) -> str:
     """The environment is on a tmpfs that has neither blocks nor inodes left."""
     del effort
     small = stage.directory / "small"
@@ -217,10 +217,10 @@ def no_inodes(contestant: Contestant, stage: Stage, effort: Effort) -> str:
             (small / str(number)).touch()
     except OSError:
         pass
-    return str(meet(stage, contestant, place))
+    return str(meet(stage, subject, place))
 
 
-def no_flock(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def no_flock(subject: Subject, stage: Stage, effort: Effort) -> str:
     """Every flock fails with ENOSYS, as on a file system without it."""
     del effort
     if not shutil.which("strace"):
@@ -229,16 +229,16 @@ def no_flock(contestant: Contestant, stage: Stage, effort: Effort) -> str:
     failing = ["-P", place.file, "-e", "trace=flock", "-e", "inject=flock:error=ENOSYS"]
     injected = ["strace", "-f", "-qq", "-o", "/dev/null", *failing]
     plain: list[bool] = []
-    meeting = meet(stage, contestant, place, wrapper=injected, beside=lambda: plain.append(is_free(place.file)))
-    if meeting.second != "inside" and any(plain):
-        return f"excludes its own kind, **not uv**, {'says so' if meeting.said else 'silent'}"
-    return str(meeting)
+    outcome = meet(stage, subject, place, wrapper=injected, beside=lambda: plain.append(is_free(place.file)))
+    if outcome.second != "inside" and any(plain):
+        return f"excludes its own kind, **not uv**, {'says so' if outcome.said else 'silent'}"
+    return str(outcome)
 
 
 LIMITS = (4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 
 
-def descriptors(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def descriptors(subject: Subject, stage: Stage, effort: Effort) -> str:
     """How often the program runs with the lock, without it, or not, under several limits of descriptors."""
     del effort
     if not shutil.which("prlimit"):
@@ -246,8 +246,8 @@ def descriptors(contestant: Contestant, stage: Stage, effort: Effort) -> str:
     place = stage.virtualenv()
     seen = {"locked": 0, "**unlocked**": 0, "refused": 0}
     for limit in LIMITS:
-        running = stage.start(contestant, place, wrapper=["prlimit", f"--nofile={limit}:{limit}"])
-        if running.enters(PATIENCE):
+        running = stage.start(subject, place, wrapper=["prlimit", f"--nofile={limit}:{limit}"])
+        if running.enters(TIMEOUT):
             seen["**unlocked**" if is_free(place.file) else "locked"] += 1
         else:
             seen["refused"] += 1
@@ -259,31 +259,31 @@ def descriptors(contestant: Contestant, stage: Stage, effort: Effort) -> str:
 # Who calls the same environment by another name
 
 
-def temporary_directories(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def temporary_directories(subject: Subject, stage: Stage, effort: Effort) -> str:
     """Two shells with different `TMPDIR` and one system interpreter."""
     del effort
     other = stage.directory / "other-tmp"
     other.mkdir()
     place = stage.system()
     stage.with_default_directory(place)
-    return str(meet(stage, contestant, place, environ={"TMPDIR": str(other)}))
+    return str(meet(stage, subject, place, environ={"TMPDIR": str(other)}))
 
 
-def spellings(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def spellings(subject: Subject, stage: Stage, effort: Effort) -> str:
     """One says `python3`, the other `python3.N`, of the same system interpreter."""
     del effort
     place = stage.system()
     other = Place(os.path.realpath(place.interpreter), place.file, place.root)
-    return str(meet(stage, contestant, place, other=other))
+    return str(meet(stage, subject, place, other=other))
 
 
-def real_uv_beside(contestant: Contestant, stage: Stage, effort: Effort) -> str:
+def real_uv_beside(subject: Subject, stage: Stage, effort: Effort) -> str:
     """A real uv comes, spelled `python3.N`, while the lock of the system interpreter `python3` is held."""
     del effort
     place = stage.system()
     other = Place(os.path.realpath(place.interpreter), place.file, place.root)
-    meeting = meet(stage, contestant, place, other=other, rival=UV)
-    return "uv kept out" if meeting.second == "waited" else "**uv inside**"
+    outcome = meet(stage, subject, place, other=other, rival=UV)
+    return "uv kept out" if outcome.second == "waited" else "**uv inside**"
 
 
 HOSTILE_FILES: dict[str, Case] = {

@@ -1,4 +1,4 @@
-"""Two contestants at one place: what became of each; and what the cases of docs/reliability.md have in common."""
+"""Two subjects at one place: what became of each; and what the cases of docs/reliability.md have in common."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from tests.subjects import PATIENCE, Contestant, Place, Running, Stage
+from tests.subjects import TIMEOUT, Place, Running, Stage, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ class Effort:
 
 
 @frozen
-class Meeting:
+class Outcome:
     """What came of two who lock the same place.
 
     Args:
@@ -70,21 +70,21 @@ class Meeting:
 
 def meet(  # noqa: PLR0913  (most are left out)
     stage: Stage,
-    contestant: Contestant,
+    subject: Subject,
     place: Place,
     *,
     other: Place | None = None,
-    rival: Contestant | None = None,
+    rival: Subject | None = None,
     user: int | None = None,
     wrapper: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
     beside: Callable[[], None] = lambda: None,
-) -> Meeting:
+) -> Outcome:
     """Lets one get inside, and another one try while it is there.
 
     Args:
         stage: Where.
-        contestant: Who.
+        subject: Who.
         place: What the first locks.
         other: What the second locks; None: the same.
         rival: Who the second is; None: the same.
@@ -93,24 +93,24 @@ def meet(  # noqa: PLR0913  (most are left out)
         environ: Variables on top, of the second.
         beside: Called while the first is inside.
     """
-    first = stage.start(contestant, place, user=user, wrapper=wrapper)
-    if not first.enters(PATIENCE):
+    first = stage.start(subject, place, user=user, wrapper=wrapper)
+    if not first.enters(TIMEOUT):
         code = first.process.poll()
-        return Meeting("hung" if code is None else "refused", "", code, speaks_of_locks(first))
+        return Outcome("hung" if code is None else "refused", "", code, speaks_of_locks(first))
     beside()
-    second = stage.start(rival or contestant, other or place, user=user, wrapper=wrapper, environ=environ)
+    second = stage.start(rival or subject, other or place, user=user, wrapper=wrapper, environ=environ)
     came = "inside" if second.enters(first.long) else "waited"
     if came == "waited" and second.process.poll() is not None:
         came = "refused"
     code = first.end()
-    if came == "waited" and not second.enters(PATIENCE):
-        raise AssertionError(f"{contestant.name} did not get in after the first had left: {second.said}")
+    if came == "waited" and not second.enters(TIMEOUT):
+        raise AssertionError(f"{subject.name} did not get in after the first had left: {second.said}")
     second.end()
-    return Meeting("inside", came, code, speaks_of_locks(first))
+    return Outcome("inside", came, code, speaks_of_locks(first))
 
 
 def speaks_of_locks(running: Running) -> bool:
-    """Whether a contestant has written something about locks to stderr."""
+    """Whether a subject has written something about locks to stderr."""
     return "lock" in running.said.lower()
 
 
@@ -139,24 +139,24 @@ def is_free(path: str, seconds: float = 0) -> bool:
         os.close(descriptor)
 
 
-def entered(stage: Stage, contestant: Contestant, place: Place) -> Running:
-    """A contestant that is inside."""
-    running = stage.start(contestant, place)
-    if not running.enters(PATIENCE):
-        raise AssertionError(f"{contestant.name} did not get in: {running.said}")
+def entered(stage: Stage, subject: Subject, place: Place) -> Running:
+    """A subject that is inside."""
+    running = stage.start(subject, place)
+    if not running.enters(TIMEOUT):
+        raise AssertionError(f"{subject.name} did not get in: {running.said}")
     return running
 
 
-def queued(stage: Stage, contestant: Contestant, place: Place, first: Running) -> Running:
-    """A contestant that waits for who is inside."""
-    running = stage.start(contestant, place)
+def queued(stage: Stage, subject: Subject, place: Place, first: Running) -> Running:
+    """A subject that waits for who is inside."""
+    running = stage.start(subject, place)
     if running.enters(first.long):
-        raise AssertionError(f"{contestant.name} let two in")
+        raise AssertionError(f"{subject.name} let two in")
     return running
 
 
-Case = Callable[[Contestant, Stage, Effort], str]
-"""Lets a contestant run, and answers what was seen; raises NotHere."""
+Case = Callable[[Subject, Stage, Effort], str]
+"""Lets a subject run, and answers what was seen; raises NotHere."""
 
 
 def count(times: int, happens: Callable[[], bool]) -> str:

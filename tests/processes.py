@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 ANNA, BEN, CLEO, DAVE = 65011, 65012, 65013, 65014  # users without an entry anywhere
-PATIENCE = 60  # seconds after which a test counts as hung; no test waits for this
+TIMEOUT = 60  # seconds after which a test counts as hung; no test waits for this
 
 # Becomes another user only when all is imported: the user may not be able to read this Python, or this checkout.
 _PRELUDE = """
@@ -27,7 +27,7 @@ import asyncio, json, os, pwd, selectors, shlex, shutil, signal, subprocess, sys
 from policy import errors
 from filelock import StrictSoftFileLock
 from policy.locks import file, holders, open_file, strict_claims, wait
-from tests import holding as locks
+from tests import acquiring as locks
 "".encode("unicode_escape")
 if user := int(os.environ.pop("LOCK_POLICY_TEST_USER", "0")):
     os.setgroups([])
@@ -92,7 +92,7 @@ def probe(
         wrapper: A command that runs the process, such as strace with its options.
         timeout: Seconds that it waits.
         preexec: Called in the process before its program begins.
-        **options: Further ones of `holding.hold`.
+        **options: Further ones of `acquiring.hold`.
     """
     words = [*wrapper, *command(PROBE, path, json.dumps({"timeout": timeout, **options}))]
     result = subprocess.run(
@@ -100,7 +100,7 @@ def probe(
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         umask=umask,
         cwd="/",
         env=environment(user),
@@ -140,13 +140,13 @@ def holder(*paths: str, user: int | None = None) -> subprocess.Popen[str]:
 
 def end(process: subprocess.Popen[str]) -> int:
     """Lets a process come to its end, and answers its exit code."""
-    process.communicate(timeout=PATIENCE)
+    process.communicate(timeout=TIMEOUT)
     return process.returncode
 
 
 def waits_in_kernel(process: subprocess.Popen[Any]) -> bool:
     """Whether a process blocks in flock, as /proc/locks shows it: `1: -> FLOCK ADVISORY WRITE PID ...`."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT
     while time.monotonic() < until and process.poll() is None:
         lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
         if any("->" in line and f" {process.pid} " in line for line in lines):

@@ -110,7 +110,7 @@ class Place:
         """Runs any command line here, to its end."""
         if not {"stdout", "stderr", "capture_output"} & more.keys():
             more["capture_output"] = True
-        options = {"text": True, "timeout": factories.PATIENCE, "env": self.environ, **more}
+        options = {"text": True, "timeout": factories.TIMEOUT, "env": self.environ, **more}
         return subprocess.run(words, cwd=self.directory, check=False, **options)
 
     def start(self, words: list[str], **more: Any) -> subprocess.Popen[str]:
@@ -124,7 +124,7 @@ class Place:
         return bool(processes.probe(path, near=[path])["outcome"] == "held")
 
 
-def wait_until(condition: Any, what: str, seconds: float = factories.PATIENCE) -> None:
+def wait_until(condition: Any, what: str, seconds: float = factories.TIMEOUT) -> None:
     """Waits for something that is bound to happen."""
     until = time.monotonic() + seconds
     while not condition():
@@ -178,7 +178,7 @@ class Terminal:
 
     def read(self, pattern: str) -> re.Match[str]:
         """Waits until the terminal shows something."""
-        until = time.monotonic() + factories.PATIENCE
+        until = time.monotonic() + factories.TIMEOUT
         while not (found := re.search(pattern, self.seen)):
             assert time.monotonic() < until, self.seen
             if select.select([self._master], [], [], 0.1)[0]:
@@ -205,7 +205,7 @@ class Terminal:
         """What the shell tells next: `stopped`, or `ended` and the exit code."""
         text = b""
         while not text.endswith(b"\n"):
-            assert select.select([self._report], [], [], factories.PATIENCE)[0], self.drain()
+            assert select.select([self._report], [], [], factories.TIMEOUT)[0], self.drain()
             text += os.read(self._report, 1)
         return text.decode().strip()
 

@@ -28,7 +28,7 @@ if sys.platform == "win32":
     pytest.skip("needs POSIX processes", allow_module_level=True)
 
 DATABASE = ROLE = "lock_policy"
-PATIENCE = 30  # seconds after which a server counts as hung
+TIMEOUT = 30  # seconds after which a server counts as hung
 LOOPBACK = "127.0.0.1"
 LEASE, MARGIN = 3, 1  # seconds: as short as keepalives, which count whole seconds, allow
 
@@ -63,7 +63,7 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def wait_until(condition: Any, what: str, seconds: float = PATIENCE) -> None:
+def wait_until(condition: Any, what: str, seconds: float = TIMEOUT) -> None:
     """Waits for something that is bound to happen."""
     until = time.monotonic() + seconds
     while not condition():
@@ -99,7 +99,7 @@ class Process:
         if self.running.poll() is None:
             self.running.send_signal(number)
         try:
-            self.running.wait(PATIENCE)
+            self.running.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self.running.kill()
             self.running.wait()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Self
 
-PATIENCE = 10.0  # seconds in which who is going to be inside is, on a busy machine too; later it hangs
+TIMEOUT = 10.0  # seconds in which who is going to be inside is, on a busy machine too; later it hangs
 FAREWELL = 60.0  # seconds in which a program ends that was told to go
 
 _INSIDE = """\
@@ -78,7 +78,7 @@ class Place:
 
 
 class Stage:
-    """A folder of its own for one contestant in one case, where every user can get; use it in a `with`.
+    """A folder of its own for one subject in one case, where every user can get; use it in a `with`.
 
     Attributes:
         directory: The folder.
@@ -145,7 +145,7 @@ class Stage:
         return bool(mounted)
 
     def virtualenv(self, root: Path | None = None) -> Place:
-        """A new virtual environment, which all contestants lock by its own `.lock`."""
+        """A new virtual environment, which all subjects lock by its own `.lock`."""
         root = root or self.directory / "env"
         interpreter = real_uv.virtualenv(root)
         return Place(str(interpreter), str(root / ".lock"), str(root))
@@ -181,14 +181,14 @@ class Stage:
         files = POLICY.files(place, self.environ())
         self._elsewhere += [path for path in files if os.path.basename(path).startswith("lock-policy-")]
 
-    def command(self, contestant: Contestant, place: Place, timeout: float | None = None) -> list[str]:
-        """The command line with which a contestant runs the stage's program; each has a source tree of its own."""
+    def command(self, subject: Subject, place: Place, timeout: float | None = None) -> list[str]:
+        """The command line with which a subject runs the stage's program; each has a source tree of its own."""
         source = self._folder(f"source{len(list(self.directory.glob('source*')))}", 0o777)
         (source / "pyproject.toml").write_text(_PROJECT, encoding="ascii")
         (source / "staged_backend.py").write_text(_BACKEND, encoding="ascii")
         # A shell starts the program, so that a program is left where the wrapper, or what it became, is killed.
         program = ["sh", "-c", 'sh "$0"; exit $?', str(self._program)]
-        return contestant.command(place, program, str(source), timeout)
+        return subject.command(place, program, str(source), timeout)
 
     def variables(self, name: str, seconds: float | None = None) -> dict[str, str]:
         """Variables for a run of the stage's program.
@@ -207,7 +207,7 @@ class Stage:
 
     def start(
         self,
-        contestant: Contestant,
+        subject: Subject,
         place: Place,
         *,
         timeout: float | None = None,
@@ -215,28 +215,28 @@ class Stage:
         wrapper: Sequence[str] = (),
         environ: Mapping[str, str] | None = None,
     ) -> Running:
-        """Lets a contestant lock a place and run the stage's program.
+        """Lets a subject lock a place and run the stage's program.
 
         Args:
-            contestant: Which.
+            subject: Which.
             place: What it locks.
             timeout: Its timeout in seconds; None: what it does by itself.
             user: Whose process; None: ours.
-            wrapper: A command that runs the contestant, such as strace with its options.
+            wrapper: A command that runs the subject, such as strace with its options.
             environ: Variables on top.
         """
         name = f"run{len(self._started)}"
         variables = {**self.variables(name), **(environ or {})}
         if timeout is not None:
             variables["UV_LOCK_TIMEOUT"] = f"{timeout:.0f}"
-        command = [*wrapper, *self.command(contestant, place, timeout)]
+        command = [*wrapper, *self.command(subject, place, timeout)]
         running = Running(self._files, name, command, variables, user)
         self._started.append(running)
         return running
 
 
 class Running:
-    """A contestant at work.
+    """A subject at work.
 
     Args:
         files: The folder by which the stage's program is spoken with.
@@ -318,7 +318,7 @@ class Running:
 
 
 @frozen
-class Contestant:
+class Subject:
     """A way to lock an environment.
 
     Args:
@@ -394,9 +394,9 @@ def closing(command: list[str]) -> list[str]:
     return [*command[:end], "--close", *command[end:]]
 
 
-UV = Contestant("uv", _uv, _uv_files)
-FLOCK = Contestant("`flock(1)`", _flock, _its_file)
-FILELOCK = Contestant("filelock", _filelock, _its_file, "from filelock import FileLock as take")
-POLICY = Contestant("lock-policy", _policy, _policy_files, "from policy import lock as take", asks_root=True)
-NOTHING = Contestant("nothing", lambda place, program, source, timeout: program, _its_file)  # noqa: ARG005  (shows that overlaps are seen)
-CONTESTANTS = (UV, FLOCK, FILELOCK, POLICY)
+UV = Subject("uv", _uv, _uv_files)
+FLOCK = Subject("`flock(1)`", _flock, _its_file)
+FILELOCK = Subject("filelock", _filelock, _its_file, "from filelock import FileLock as take")
+POLICY = Subject("lock-policy", _policy, _policy_files, "from policy import lock as take", asks_root=True)
+NOTHING = Subject("nothing", lambda place, program, source, timeout: program, _its_file)  # noqa: ARG005  (shows that overlaps are seen)
+SUBJECTS = (UV, FLOCK, FILELOCK, POLICY)

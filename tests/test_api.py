@@ -381,8 +381,8 @@ def test_exclusion(root: Path, environ: dict[str, str], location: str) -> None:
     thread = threading.Thread(target=work)
     thread.start()
     for worker in workers:
-        assert worker.communicate(timeout=factories.PATIENCE)[0] == "done\n"
-    thread.join(factories.PATIENCE)
+        assert worker.communicate(timeout=factories.TIMEOUT)[0] == "done\n"
+    thread.join(factories.TIMEOUT)
     assert counter.read_text(encoding="utf-8") == "150"
 
 

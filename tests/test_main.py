@@ -301,7 +301,7 @@ def test_interrupted(tmp_path: Path, root: Path) -> None:
         )
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=factories.PATIENCE)
+        _, stderr = process.communicate(timeout=factories.TIMEOUT)
     finally:
         processes.end(holder)
     assert process.returncode == 130

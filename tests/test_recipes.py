@@ -89,7 +89,7 @@ class Copy:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=factories.PATIENCE,
+            timeout=factories.TIMEOUT,
         )
         assert done.returncode == code, done.stdout
         return done.stdout

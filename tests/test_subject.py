@@ -168,7 +168,7 @@ def test_the_environment_of_the_command_is_held(place: Place, words: tuple[str, 
             done = place.policy("run", "--timeout", "0", "--", program, *words[1:], stdin=subprocess.DEVNULL)
             assert (done.returncode == 124) is (code == 124), done.stderr
         finally:
-            holder.communicate(timeout=factories.PATIENCE)
+            holder.communicate(timeout=factories.TIMEOUT)
 
 
 def test_the_command_keeps_others_out(place: Place) -> None:
@@ -178,7 +178,7 @@ def test_the_command_keeps_others_out(place: Place) -> None:
         assert place.policy("run", "--python", place.other, "--timeout", "0", "--", "true").returncode == 124
         assert place.policy("run", "--python", place.near, "--timeout", "0", "--", "true").returncode == 0
     finally:
-        holder.communicate(timeout=factories.PATIENCE)
+        holder.communicate(timeout=factories.TIMEOUT)
 
 
 def test_explain_a_command(place: Place) -> None:

@@ -120,7 +120,7 @@ def test_alive(place: Place) -> None:
     assert "still runs on this host; end it first" in done.stderr
     assert len(claims.records(place.root)) == 2
     os.kill(pid, signal.SIGTERM)
-    process.communicate(timeout=processes.PATIENCE)
+    process.communicate(timeout=processes.TIMEOUT)
     assert claims.records(place.root) == []
 
 
@@ -143,7 +143,7 @@ def test_while_somebody_waits(place: Place) -> None:
     assert waiter.stderr is not None
     assert f"`policy locks --break {place.root}` removes the lock" in waiter.stderr.readline()
     assert broken(place, "--yes").returncode == 0
-    assert waiter.communicate(timeout=processes.PATIENCE)[0] == "inside\n"
+    assert waiter.communicate(timeout=processes.TIMEOUT)[0] == "inside\n"
     assert waiter.returncode == 0
     assert claims.records(place.root) == []
 
@@ -173,12 +173,12 @@ def test_two_breakers(place: Place) -> None:
         assert waiter.stderr is not None
         waiter.stderr.readline()
         breakers = [place.start(words) for _ in range(2)]
-        codes = {(breaker.communicate(timeout=processes.PATIENCE), breaker.returncode)[1] for breaker in breakers}
+        codes = {(breaker.communicate(timeout=processes.TIMEOUT), breaker.returncode)[1] for breaker in breakers}
         assert codes <= {0, 1}  # 1: the waiter is inside by then, and runs
         assert 0 in codes
         assert line(waiter) == "inside"
         assert len(claims.records(place.root)) == 2
-        waiter.communicate(timeout=processes.PATIENCE)
+        waiter.communicate(timeout=processes.TIMEOUT)
         assert (waiter.returncode, claims.records(place.root)) == (0, [])
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.commands import child
+from tests import acquiring as hold
 from tests import factories, requirements
-from tests import holding as hold
 from tests.running import LISTENER, PYTHON, Place, ended, killed, line, state, wait_until
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Listening:
     def end(self) -> tuple[list[str], int]:
         """Sends the signal that the command ends with; answers what it told, and the parent's exit code."""
         self.parent.send_signal(signal.SIGUSR2)
-        told, _ = self.parent.communicate(timeout=factories.PATIENCE)
+        told, _ = self.parent.communicate(timeout=factories.TIMEOUT)
         return told.splitlines(), self.parent.returncode
 
 
@@ -94,7 +94,7 @@ def test_signals_from_the_very_beginning(place: Place) -> None:
         try:
             time.sleep(delay)
             parent.terminate()
-            parent.communicate(timeout=factories.PATIENCE)
+            parent.communicate(timeout=factories.TIMEOUT)
             assert parent.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)
         finally:
             ended(parent)
@@ -122,7 +122,7 @@ def test_released_when_reaped(place: Place) -> None:
         assert line(parent) == "asked"
         assert not place.is_free()
         assert parent.poll() is None
-        parent.communicate("\n", timeout=factories.PATIENCE)
+        parent.communicate("\n", timeout=factories.TIMEOUT)
         assert parent.returncode == 5
         assert place.is_free()
     finally:
@@ -140,7 +140,7 @@ def test_stopped_command_is_waited_for(place: Place) -> None:
         assert parent.poll() is None
         assert not place.is_free()
         os.kill(pid, signal.SIGCONT)
-        parent.communicate(timeout=factories.PATIENCE)
+        parent.communicate(timeout=factories.TIMEOUT)
         assert parent.returncode == 6
     finally:
         ended(parent)
@@ -172,7 +172,7 @@ def test_command_of_another_user(place: Place) -> None:
         assert parent.stderr is not None
         assert "SIGTERM cannot be sent on to process" in parent.stderr.readline()
         assert not place.is_free()
-        parent.communicate("\n", timeout=factories.PATIENCE)
+        parent.communicate("\n", timeout=factories.TIMEOUT)
         assert parent.returncode == 4
     finally:
         ended(parent)
@@ -186,7 +186,7 @@ def test_no_lock_in_the_command(place: Place) -> None:
     pid = 0
     try:
         pid = int(line(parent))
-        parent.communicate(timeout=factories.PATIENCE)
+        parent.communicate(timeout=factories.TIMEOUT)
         assert (parent.returncode, state(pid) in {"S", "R", ""}) == (0, True)
         assert place.is_free()
     finally:

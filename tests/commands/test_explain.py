@@ -184,7 +184,7 @@ def on_terminal(*arguments: str | Path, environ: dict[str, str], cwd: Path) -> s
             break
         output += part
     os.close(ours)
-    assert process.wait(factories.PATIENCE) == 0
+    assert process.wait(factories.TIMEOUT) == 0
     return output.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
 
 

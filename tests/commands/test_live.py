@@ -104,7 +104,7 @@ def test_lines(place: Place, processes: list[subprocess.Popen[str]]) -> None:
     second.stdin = None
     until(watcher, "free ", place.lock)
     watcher.send_signal(signal.SIGINT)
-    _, stderr = watcher.communicate(timeout=factories.PATIENCE)
+    _, stderr = watcher.communicate(timeout=factories.TIMEOUT)
     assert (watcher.returncode, stderr) == (0, "")
 
 

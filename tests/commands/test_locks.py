@@ -109,7 +109,7 @@ def test_held_local_lock(host: Host, running: subprocess.Popen[str]) -> None:
     (holder,) = row["holders"]
     assert holder.keys() == HOLDER_KEYS
     assert (holder["pid"], holder["command"]) == (running.pid, "sleep 60")
-    assert abs(holder["since"] - time.time()) < factories.PATIENCE
+    assert abs(holder["since"] - time.time()) < factories.TIMEOUT
 
 
 def test_held_global_lock(host: Host) -> None:
@@ -255,7 +255,7 @@ def test_queue(host: Host, running: subprocess.Popen[str]) -> None:
             wait_until(lambda: queue(host)[len(waiting) - 1 :] == [last], "it is not listed as the last one")  # noqa: B023  (called at once)
         ended(running)
         for process in waiting:
-            assert process.wait(factories.PATIENCE) == 0
+            assert process.wait(factories.TIMEOUT) == 0
     finally:
         ended(*waiting)
 

@@ -148,14 +148,14 @@ def test_prune_turns(host: Host) -> None:
         host.text(root, "--prune")
         assert os.path.exists(turn(gate))  # the one who waits has it
         second = waits()
-        holder.communicate("\n", timeout=factories.PATIENCE)
+        holder.communicate("\n", timeout=factories.TIMEOUT)
         assert first.stdout is not None
         assert first.stdout.readline() == "in\n"
         assert host.place.run("true", options=("--timeout", "0")).returncode == 124
-        first.communicate("\n", timeout=factories.PATIENCE)
+        first.communicate("\n", timeout=factories.TIMEOUT)
         assert second.stdout is not None
         assert second.stdout.readline() == "in\n"
-        second.communicate("\n", timeout=factories.PATIENCE)
+        second.communicate("\n", timeout=factories.TIMEOUT)
     finally:
         ended(holder, *waiters)
     assert os.path.exists(turn(gate))

@@ -59,7 +59,7 @@ def test_looks_when_it_holds_the_lock(place: Place) -> None:
         (place.directory / "made").touch()
     finally:
         processes.end(holder)
-    out, errors = waiting.communicate(timeout=factories.PATIENCE)
+    out, errors = waiting.communicate(timeout=factories.TIMEOUT)
     assert (waiting.returncode, out) == (0, ""), errors
 
 
@@ -87,7 +87,7 @@ def test_many_at_once(place: Place) -> None:
     words = ["once", "--python", str(place.root), "--unless", "made/done", "--", "sh", "-c", MAKE]
     running = [place.start([*factories.PROGRAM, *words]) for _ in range(8)]
     for process in running:
-        _, errors = process.communicate(timeout=factories.PATIENCE)
+        _, errors = process.communicate(timeout=factories.TIMEOUT)
         assert process.returncode == 0, errors
     assert (place.directory / "log").read_text() == "made\n"
     assert os.path.exists(place.directory / "made" / "done")

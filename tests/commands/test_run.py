@@ -262,7 +262,7 @@ def witness(place: Place, mode: str = "exec", options: tuple[str, ...] = (), **m
     """What a command was given, and the pid of what was started."""
     told = place.directory / "told.json"
     running = place.start(place.words(PYTHON, "-c", WITNESS, told, mode=mode, options=options), **more)
-    _, said = running.communicate(timeout=factories.PATIENCE)
+    _, said = running.communicate(timeout=factories.TIMEOUT)
     assert (running.returncode, said) == (0, "")
     return json.loads(told.read_text()), running.pid
 
@@ -346,7 +346,7 @@ def test_lock_is_held_while_the_command_runs(place: Place) -> None:
             assert running.stdout is not None
             assert running.stdout.readline() == "go\n"
             assert not place.is_free()
-            running.communicate("\n", timeout=factories.PATIENCE)
+            running.communicate("\n", timeout=factories.TIMEOUT)
         finally:
             ended(running)
         assert place.is_free()

@@ -348,7 +348,7 @@ def test_many_write_at_once(world: World) -> None:
         for number in range(3)
     ]
     for process in running:
-        _, said = process.communicate(timeout=factories.PATIENCE)
+        _, said = process.communicate(timeout=factories.TIMEOUT)
         assert process.returncode == 0, said
     folder = world.directory / "lock-policy"
     assert [path.name.partition("-")[0] for path in folder.iterdir()] == ["rules"]

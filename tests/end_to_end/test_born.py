@@ -16,7 +16,7 @@ from tests import factories, real_uv, requirements
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="Linux's programs")]
 
-PATIENCE = 120
+TIMEOUT = 120
 CALLERS, ROUNDS = 4, 8
 ONCE = 24
 
@@ -71,7 +71,7 @@ def contend(directory: Path, environ: Mapping[str, str], words: Sequence[str], w
     for _ in range(ROUNDS):
         running = [start(directory, environ, *words, wrapper=wrapper) for _ in range(CALLERS)]
         for process in running:
-            _, errors = process.communicate(timeout=PATIENCE)
+            _, errors = process.communicate(timeout=TIMEOUT)
             assert process.returncode == 0, errors
 
 
@@ -116,7 +116,7 @@ def test_once(directory: Path, environ: Mapping[str, str]) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     requirements.need("ptrace" not in done.stderr, f"needs a strace that may trace: {done.stderr.strip()}")
     assert (directory / "codes").read_text(encoding="utf-8").split() == ["0"] * ONCE, done.stderr
@@ -136,9 +136,9 @@ def test_replacing_the_environment_loses_no_lock(directory: Path, environ: Mappi
         ("run", "--close", "--", "/usr/bin/python3", "-m", "venv", "--clear", "--without-pip", ".venv"),
     ):
         process = start(directory, environ, *words)
-        out, errors = process.communicate(timeout=PATIENCE)
+        out, errors = process.communicate(timeout=TIMEOUT)
         assert (process.returncode, out, errors) == (0, "", "")
     # A command that does not make it anew has lost its lock.
     process = start(directory, environ, "run", "--close", "--python", ".venv", "--", "rm", ".venv/.lock")
-    assert "deleted or replaced" in process.communicate(timeout=PATIENCE)[1]
+    assert "deleted or replaced" in process.communicate(timeout=TIMEOUT)[1]
     assert process.returncode == 125

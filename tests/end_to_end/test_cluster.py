@@ -200,7 +200,7 @@ def kill_holders(team: Team, kills: int, options: Sequence[str] = ()) -> tuple[i
             killed += 1
         time.sleep(0.005)
     for process in contenders:
-        process.wait(factories.PATIENCE)
+        process.wait(factories.TIMEOUT)
     return killed, sum(1 for line in team.lines() if line.startswith("overlap"))
 
 
@@ -249,7 +249,7 @@ def test_stopped_holder_and_guard(team: Team) -> None:
     assert second.poll() is None
     assert "second" not in team.lines()
     os.kill(first.pid, signal.SIGTERM)
-    assert first.wait(factories.PATIENCE) == 128 + signal.SIGTERM
+    assert first.wait(factories.TIMEOUT) == 128 + signal.SIGTERM
     team.wait_for("second")
 
 
@@ -264,7 +264,7 @@ def test_holder_that_is_cut_off(tmp_path: Path, times: int) -> None:
             servers.wait_until(team.server.waiters, "the second does not queue")
             one.cut()
             team.wait_for(f"second-{number}", 3)
-            assert first.wait(factories.PATIENCE) == 125
+            assert first.wait(factories.TIMEOUT) == 125
             one.mend()
             assert first.stderr is not None
             assert "the lock was lost" in first.stderr.read()
@@ -272,7 +272,7 @@ def test_holder_that_is_cut_off(tmp_path: Path, times: int) -> None:
             assert f"first-{number}" not in lines[lines.index(f"second-{number}") :]
             for pid in _tree(second.pid)[1:]:
                 running.killed(pid)
-            second.wait(factories.PATIENCE)
+            second.wait(factories.TIMEOUT)
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.soak)])
@@ -310,7 +310,7 @@ def test_waiter_that_is_cut_off(tmp_path: Path, mended: bool) -> None:
             two.mend()
             servers.wait_until(lambda: team.server.waiters() == 2, "the second does not queue again")
         else:
-            _, told = second.communicate(timeout=factories.PATIENCE)
+            _, told = second.communicate(timeout=factories.TIMEOUT)
             assert second.returncode == 125, told
             waited, failed = told.splitlines()
             assert waited.startswith(f"policy: waiting for {KEY} (")
@@ -337,7 +337,7 @@ def test_waiter_that_is_cut_off_when_it_is_served(tmp_path: Path) -> None:
         two.cut()
         first.send_signal(signal.SIGTERM)
         team.wait_for("third", 3)
-        assert second.wait(factories.PATIENCE) == 125
+        assert second.wait(factories.TIMEOUT) == 125
         assert "second" not in team.lines()
         third.send_signal(signal.SIGTERM)
         servers.wait_until(lambda: not team.server.sessions(), "something is left")
@@ -355,7 +355,7 @@ def test_server_that_restarts(tmp_path: Path, number: int) -> None:
             second = team.journal("second")
             servers.wait_until(server.waiters, "the second does not queue")
             server.restart(number)
-            assert first.wait(factories.PATIENCE) == 125
+            assert first.wait(factories.TIMEOUT) == 125
             team.wait_for("second")
             assert server.is_old()
             assert second.poll() is None
@@ -383,7 +383,7 @@ def test_promotion_of_a_synchronous_standby(tmp_path: Path) -> None:
             team.configure()
             second = team.journal("second")
             team.wait_for("second", 3)
-            assert first.wait(factories.PATIENCE) == 125
+            assert first.wait(factories.TIMEOUT) == 125
             assert second.poll() is None
             lines = team.lines()
             assert "first" not in lines[lines.index("second") :]
@@ -432,7 +432,7 @@ def test_two_hosts_beside_bare_uv(team: Team) -> None:
         ]
         team.running += begun[6:]
         for process in begun:
-            _, told = process.communicate(timeout=2 * factories.PATIENCE)
+            _, told = process.communicate(timeout=2 * factories.TIMEOUT)
             assert process.returncode == 0, told
     inside = [line.split()[0] for line in team.lines()]
     assert inside == ["in", "out"] * (9 * rounds)
@@ -444,7 +444,7 @@ def test_all_that_the_command_started_is_stopped(team: Team) -> None:
     first = team.start("sh", "-c", daemon, JOURNAL)
     team.wait_for("daemon", 2)
     team.server.sql("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
-    assert first.wait(factories.PATIENCE) == 125
+    assert first.wait(factories.TIMEOUT) == 125
     count = team.lines().count("daemon")
     time.sleep(0.3)
     assert team.lines().count("daemon") == count
@@ -455,7 +455,7 @@ def test_who_waits_is_told(team: Team) -> None:
     first = team.journal("first")
     team.wait_for("first")
     late = team.start("true", options=["--timeout", "3"])
-    _, told = late.communicate(timeout=factories.PATIENCE)
+    _, told = late.communicate(timeout=factories.TIMEOUT)
     assert late.returncode == 124
     who = f"held by {os.uname().nodename} pid {first.pid} ({_user()}, "
     assert "waiting for team:app (" in told
@@ -492,7 +492,7 @@ def test_nested_run_joins(team: Team) -> None:
     closing = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
     for words in (inner, [sys.executable, "-c", closing, *inner]):
         outer = team.start(*words)
-        out, told = outer.communicate(timeout=factories.PATIENCE)
+        out, told = outer.communicate(timeout=factories.TIMEOUT)
         assert (outer.returncode, out) == (0, "joined\n"), told
     servers.wait_until(lambda: not team.server.holders(), "the lock is kept")
 
@@ -509,13 +509,13 @@ def test_readers_of_several_hosts(team: Team) -> None:
     for reader in (one, two):
         assert "writer" not in team.lines()
         reader.send_signal(signal.SIGTERM)
-        reader.wait(factories.PATIENCE)
+        reader.wait(factories.TIMEOUT)
     team.wait_for("writer")
     writer.send_signal(signal.SIGTERM)
-    writer.wait(factories.PATIENCE)
+    writer.wait(factories.TIMEOUT)
     inner = [sys.executable, "-m", "policy", "run", "--python", str(team.root), "--", "true"]
     outer = team.start(*inner, options=["--shared"])
-    _, told = outer.communicate(timeout=factories.PATIENCE)
+    _, told = outer.communicate(timeout=factories.TIMEOUT)
     assert outer.returncode == 125, told
 
 
@@ -523,7 +523,7 @@ def test_exit_code_and_signals(team: Team) -> None:
     """The command's own exit code, 128+N for its signal, and signals sent to the guard reach it."""
     for words, code in ((["sh", "-c", "exit 7"], 7), (["sh", "-c", "kill -9 $$"], 137), (["/nowhere"], 127)):
         process = team.start(*words)
-        process.communicate(timeout=factories.PATIENCE)
+        process.communicate(timeout=factories.TIMEOUT)
         assert process.returncode == code
     process = team.start(sys.executable, "-c", running.LISTENER)
     assert process.stdout is not None
@@ -531,7 +531,7 @@ def test_exit_code_and_signals(team: Team) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR2):
         process.send_signal(number)
         assert process.stdout.readline() == f"got {number}\n"
-    assert process.wait(factories.PATIENCE) == 0
+    assert process.wait(factories.TIMEOUT) == 0
 
 
 @pytest.mark.parametrize("fault", ["password", "database", "port", "host", "service", "certificate", "extra"])
@@ -568,7 +568,7 @@ def test_the_command_is_given_no_secret(team: Team) -> None:
     """The password stands neither in the command line nor in the variables of what runs under the lock."""
     show = "cat /proc/self/environ /proc/self/cmdline /proc/$PPID/environ /proc/$PPID/cmdline"
     process = team.start("sh", "-c", show)
-    out, told = process.communicate(timeout=factories.PATIENCE)
+    out, told = process.communicate(timeout=factories.TIMEOUT)
     assert process.returncode == 0
     assert "LOCK_POLICY_HELD" in out
     assert team.server.password not in out + told
@@ -625,5 +625,5 @@ except policy.LockLost as error:
     time.sleep(2 * servers.LEASE)
     assert team.server.holders() == 1
     team.server.sql("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
-    out, _ = process.communicate("\n", timeout=factories.PATIENCE)
+    out, _ = process.communicate("\n", timeout=factories.TIMEOUT)
     assert out.startswith("lost True True\nteam:app")

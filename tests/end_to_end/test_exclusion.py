@@ -32,7 +32,7 @@ def finish(arena: Arena, workers: list[subprocess.Popen[str]]) -> None:
     """Lets all begin at once, waits until they have done their work, and wants them to have done it well."""
     arena.go()
     for worker in workers:
-        worker.communicate(timeout=10 * processes.PATIENCE)
+        worker.communicate(timeout=10 * processes.TIMEOUT)
     assert [worker.returncode for worker in workers] == [0] * len(workers)
 
 

@@ -105,7 +105,7 @@ def test_named_creation_fails(folder: str, call: str) -> None:
         text=True,
         check=True,
         cwd="/",
-        timeout=processes.PATIENCE,
+        timeout=processes.TIMEOUT,
         env=processes.environment(),
     )
     assert '"outcome": "held"' in result.stdout or f'"errno": {errno.EIO}' in result.stdout
@@ -176,7 +176,7 @@ def test_few_descriptors(folder: str, count: int) -> None:
 
     def outcome(options: str) -> str:
         process = processes.start(DESCRIPTORS, path, str(count), options)
-        text, _ = process.communicate(timeout=processes.PATIENCE)
+        text, _ = process.communicate(timeout=processes.TIMEOUT)
         assert process.returncode == 0
         return text.strip()
 

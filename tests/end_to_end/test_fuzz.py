@@ -19,7 +19,7 @@ from policy.rules.rule import KEYS as RULE_KEYS
 from policy.toml.shapes import MOST
 from tests import fuzzing
 from tests.factories import UNMEASURED, policy
-from tests.fuzzing import MEMORY, PATIENCE, REPOSITORY, TARGETS, in_time
+from tests.fuzzing import MEMORY, REPOSITORY, TARGETS, TIMEOUT, in_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,7 +193,7 @@ def test_largest(name: str) -> None:
         capture_output=True,
         cwd=REPOSITORY,
         env={**os.environ, **UNMEASURED},  # coverage would count as its memory and as its time
-        timeout=10 * PATIENCE,
+        timeout=10 * TIMEOUT,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
@@ -267,7 +267,7 @@ def test_fuzzer_notices(fault: str, told: str, tmp_path_factory: pytest.TempPath
         text=True,
         cwd=REPOSITORY,
         env={**os.environ, "TMPDIR": str(folder)},
-        timeout=4 * PATIENCE,
+        timeout=4 * TIMEOUT,
         check=False,
     )
     assert done.returncode != 0

@@ -59,7 +59,7 @@ class Inside:
         """Lets it come to its end."""
         if self.caller.build:
             self.caller.build.proceed()
-        _, errors = self.process.communicate(timeout=processes.PATIENCE)
+        _, errors = self.process.communicate(timeout=processes.TIMEOUT)
         assert self.process.returncode == 0, errors
 
 
@@ -86,7 +86,7 @@ def contender(world: World, caller: Caller) -> int:
         capture_output=True,
         text=True,
         check=False,
-        timeout=processes.PATIENCE,
+        timeout=processes.TIMEOUT,
     )
     assert done.returncode in (0, 124, 125), done.stderr
     assert "Traceback" not in done.stderr
@@ -165,7 +165,7 @@ class Program:
 
     def end(self) -> None:
         """Waits for its end."""
-        self.process.communicate(timeout=processes.PATIENCE)
+        self.process.communicate(timeout=processes.TIMEOUT)
         assert self.process.returncode == 0
 
 

@@ -151,7 +151,7 @@ def test_waiting_is_told(place: Place) -> None:
     try:
         for options in (("--timeout", "1"), ("--timeout", "3.2"), ("-q", "--timeout", "2.6")):
             waiters.append(place.start(place.words("true", options=options)))  # alone, for the gate lets one through
-            said.append(waiters[-1].communicate(timeout=factories.PATIENCE)[1].splitlines())
+            said.append(waiters[-1].communicate(timeout=factories.TIMEOUT)[1].splitlines())
     finally:
         processes.end(holder)
         ended(*waiters)
@@ -189,7 +189,7 @@ def test_the_wait_ends_with_the_lock(place: Place) -> None:
     try:
         assert "waiting for" in running.stderr.readline()
         processes.end(holder)
-        assert running.communicate(timeout=factories.PATIENCE)[0] == "ran\n"
+        assert running.communicate(timeout=factories.TIMEOUT)[0] == "ran\n"
     finally:
         ended(holder, running)
     assert running.returncode == 0
@@ -204,7 +204,7 @@ def test_killing_what_was_started_kills_the_command(place: Place) -> None:
     try:
         wait_until(lambda: os.path.exists(place.lock) and not place.is_free(), "the lock is not held")
         running.kill()
-        running.communicate(timeout=factories.PATIENCE)
+        running.communicate(timeout=factories.TIMEOUT)
         assert place.is_free()
     finally:
         ended(running)
@@ -217,7 +217,7 @@ def test_what_a_killed_command_leaves_keeps_the_lock(place: Place) -> None:
     try:
         pid = int(line(running))
         running.kill()
-        running.communicate(timeout=factories.PATIENCE)
+        running.communicate(timeout=factories.TIMEOUT)
         assert not place.is_free()
         killed(pid)
         wait_until(place.is_free, "the lock of a process that has ended is still held")
@@ -249,7 +249,7 @@ def test_killing_the_parent_of_close_frees_the_lock(place: Place) -> None:
         pid = int(line(running).split()[1])
         assert not place.is_free()
         running.kill()
-        running.wait(timeout=factories.PATIENCE)
+        running.wait(timeout=factories.TIMEOUT)
         assert place.is_free()
         os.kill(pid, 0)
     finally:
@@ -302,7 +302,7 @@ def test_joining_keeps_the_lock(place: Place) -> None:
     try:
         assert line(running) == "done"
         assert not place.is_free()
-        running.communicate("\n", timeout=factories.PATIENCE)
+        running.communicate("\n", timeout=factories.TIMEOUT)
     finally:
         ended(running)
     assert place.is_free()

@@ -49,7 +49,7 @@ def run(root: Path, environ: dict[str, str]) -> Run:
             capture_output=True,
             text=True,
             check=False,
-            timeout=processes.PATIENCE,
+            timeout=processes.TIMEOUT,
         )
 
     return run
@@ -71,7 +71,7 @@ def inside(root: Path, environ: dict[str, str]) -> Iterator[Callable[..., subpro
     yield start
     for process in started:
         if process.poll() is None:
-            process.communicate(timeout=processes.PATIENCE)
+            process.communicate(timeout=processes.TIMEOUT)
 
 
 def test_readers_and_writers(inside: Callable[..., subprocess.Popen[str]], run: Run) -> None:
@@ -110,8 +110,8 @@ def test_real_uv(tmp_path: Path, inside: Callable[..., subprocess.Popen[str]], r
     try:
         for reader in (first, second):
             assert processes.waits_in_kernel(uv), uv.communicate()
-            reader.communicate(timeout=processes.PATIENCE)
-        _, errors = uv.communicate(timeout=processes.PATIENCE)
+            reader.communicate(timeout=processes.TIMEOUT)
+        _, errors = uv.communicate(timeout=processes.TIMEOUT)
     finally:
         uv.kill()
         uv.communicate()
@@ -152,7 +152,7 @@ class Stream:
     def __init__(self, directory: Path, root: Path, environ: dict[str, str], plain: str = "") -> None:
         self.log = directory / "stream"
         self.log.touch()
-        seconds = "1" if not plain else str(processes.PATIENCE)
+        seconds = "1" if not plain else str(processes.TIMEOUT)
         self.readers = [
             subprocess.Popen([sys.executable, "-c", STREAM, root, name, self.log, plain, seconds], env=environ)
             for name in "ab"
@@ -165,7 +165,7 @@ class Stream:
 
     def until(self, count: int) -> None:
         """Waits until they have entered so often."""
-        end = time.monotonic() + processes.PATIENCE
+        end = time.monotonic() + processes.TIMEOUT
         while self.entered() < count:
             assert time.monotonic() < end, f"entered {self.entered()} times"
             time.sleep(0.01)
@@ -188,7 +188,7 @@ def test_writer_is_not_starved(tmp_path: Path, root: Path, environ: dict[str, st
     try:
         assert processes.waits_in_kernel(writer), writer.communicate()
         before = stream.entered()
-        output, errors = writer.communicate(timeout=processes.PATIENCE)
+        output, errors = writer.communicate(timeout=processes.TIMEOUT)
         assert writer.returncode == 0, errors
         assert int(output.split()[0]) - before <= len(stream.readers)  # who had come before it may still get in
         stream.until(before + 10)
@@ -234,9 +234,9 @@ def test_nested_reader_beside_a_writer(root: Path, environ: dict[str, str]) -> N
     writer = subprocess.Popen(["policy", "run", "-q", *options, "--", "true"], env=environ)
     try:
         assert processes.waits_in_kernel(writer)
-        output, errors = reader.communicate("go\n", timeout=processes.PATIENCE)
+        output, errors = reader.communicate("go\n", timeout=processes.TIMEOUT)
         assert (output, errors) == ("nested\n", "")
-        assert writer.wait(processes.PATIENCE) == 0
+        assert writer.wait(processes.TIMEOUT) == 0
     finally:
         for process in (reader, writer):
             process.kill()
@@ -303,7 +303,7 @@ def test_in_a_program(root: Path, environ: dict[str, str]) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=processes.PATIENCE,
+        timeout=processes.TIMEOUT,
     )
     assert done.stdout.split() == ["0", "125", "refused", "True"], done.stderr
     assert os.path.exists(root / ".lock")

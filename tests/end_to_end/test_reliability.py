@@ -17,13 +17,13 @@ if sys.platform != "linux":
 
 from tests import exclusion_cases, hostile_cases, requirements
 from tests.outcomes import Effort, NotHere
-from tests.subjects import CONTESTANTS, FLOCK, POLICY, UV, Stage
+from tests.subjects import FLOCK, POLICY, SUBJECTS, UV, Stage
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from tests.outcomes import Case
-    from tests.subjects import Contestant
+    from tests.subjects import Subject
 
 pytestmark = pytest.mark.slow
 
@@ -57,11 +57,11 @@ EXPECTED: list[tuple[Case, str]] = [
 ]
 
 
-def seen(case: Case, contestant: Contestant) -> str:
-    """What a case answers about a contestant."""
+def seen(case: Case, subject: Subject) -> str:
+    """What a case answers about a subject."""
     with Stage() as stage:
         try:
-            return case(contestant, stage, SMALL)
+            return case(subject, stage, SMALL)
         except NotHere:
             requirements.need(available=False, reason="needs root, mount, strace or prlimit")
             raise
@@ -79,12 +79,12 @@ def test_share() -> None:
     assert 4 * ours >= of > 0
 
 
-@pytest.mark.parametrize("contestant", CONTESTANTS[:3], ids=lambda one: str(one.name).strip("`").partition("(")[0])
-def test_others(contestant: Contestant) -> None:
+@pytest.mark.parametrize("subject", SUBJECTS[:3], ids=lambda one: str(one.name).strip("`").partition("(")[0])
+def test_others(subject: Subject) -> None:
     """The cases run for the others, too: none of them lets two in while nothing goes wrong."""
-    requirements.need(contestant is not FLOCK or shutil.which("flock") is not None, "needs flock(1)")
-    assert seen(exclusion_cases.overlaps, contestant).startswith("0 of ")
-    assert seen(exclusion_cases.holder_killed, contestant) == "free 2 of 2"
+    requirements.need(subject is not FLOCK or shutil.which("flock") is not None, "needs flock(1)")
+    assert seen(exclusion_cases.overlaps, subject).startswith("0 of ")
+    assert seen(exclusion_cases.holder_killed, subject) == "free 2 of 2"
 
 
 def test_uv_goes_on_unlocked() -> None:
@@ -113,12 +113,12 @@ def script() -> ModuleType:
 
 
 def test_page_has_every_case() -> None:
-    """Each case is a row of the page, with a cell for each contestant."""
+    """Each case is a row of the page, with a cell for each subject."""
     groups: dict[str, tuple[str, dict[str, Any]]] = script().GROUPS
     rows = [line.split(" | ") for line in (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8").splitlines()]
     found = {row[0].removeprefix("| "): len(row) - 1 for row in rows if len(row) > 1}
     assert {name: found.get(name) for _, cases in groups.values() for name in cases} == {
-        name: len(CONTESTANTS) for _, cases in groups.values() for name in cases
+        name: len(SUBJECTS) for _, cases in groups.values() for name in cases
     }
 
 

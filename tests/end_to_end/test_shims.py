@@ -162,7 +162,7 @@ def seen(user: Shimmed, line: tuple[bytes, ...], environ: dict[str, str]) -> tup
         input=b"in\0put\xff\r\n",
         capture_output=True,
         check=False,
-        timeout=factories.PATIENCE,
+        timeout=factories.TIMEOUT,
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -212,7 +212,7 @@ def test_signals(user: Shimmed, words: tuple[str, ...], number: int) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == f"ready {process.pid}\n"
         process.send_signal(number)
-        assert process.wait(factories.PATIENCE) == -number
+        assert process.wait(factories.TIMEOUT) == -number
     finally:
         ended(process)
 
@@ -267,7 +267,7 @@ def test_waits(user: Shimmed) -> None:
             assert processes.waits_in_kernel(process)
         assert process.poll() is None
         processes.end(holder)
-        assert process.wait(factories.PATIENCE) == 0
+        assert process.wait(factories.TIMEOUT) == 0
     finally:
         processes.end(holder)
         ended(process)

@@ -74,7 +74,7 @@ def install(root: Path, *folders: Path) -> bool:
         )
         for version in VERSIONS
     ]
-    codes = [process.wait(factories.PATIENCE * 3) for process in running]
+    codes = [process.wait(factories.TIMEOUT * 3) for process in running]
     packages = root / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
     found = [*packages.glob("many-*.dist-info"), *packages.glob("~*")]
     versions = [path.name.removeprefix("many-").removesuffix(".dist-info") for path in found]

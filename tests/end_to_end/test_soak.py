@@ -28,7 +28,7 @@ ACQUISITIONS = int(os.environ.get("LOCK_POLICY_SOAK_ACQUISITIONS", "8000"))
 SIGNALS = int(os.environ.get("LOCK_POLICY_SOAK_SIGNALS", "900"))
 HITS = SIGNALS // 15  # 60 of 900
 PLAN_ACQUISITIONS = int(os.environ.get("LOCK_POLICY_SOAK_PLAN_ACQUISITIONS", "20000"))
-PATIENCE = 1800  # seconds after which nothing moves any more
+TIMEOUT = 1800  # seconds after which nothing moves any more
 
 WAYS = ("blocking", "child", "task", "thread")
 ENDLESS = 10**9
@@ -42,7 +42,7 @@ def test_soak(tmp_path: Path) -> None:
     arena.go()
     dice = random.Random(os.environ.get("LOCK_POLICY_SOAK_SEED"))  # noqa: S311  (whom to kill)
     signals = acquisitions = 0
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while signals < SIGNALS or acquisitions < ACQUISITIONS:
         assert time.monotonic() < end, f"{acquisitions} acquisitions, {signals} signals"
         time.sleep(dice.uniform(0, 0.02))
@@ -81,7 +81,7 @@ def test_plans(tmp_path: Path, acquisitions: int, kills: int, programs: int, run
     for thread in threads:
         thread.start()
     signals = entered = 0
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     try:
         while signals < kills or entered < acquisitions:
             assert time.monotonic() < end, f"{entered} acquisitions, {signals} kills"

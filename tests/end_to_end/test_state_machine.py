@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = os.geteuid() == 0
 WORKERS = 4
-PATIENCE = 60  # seconds after which a test counts as hung
+TIMEOUT = 60  # seconds after which a test counts as hung
 workers = st.integers(0, WORKERS - 1)
 SOON = 10.0  # seconds within which a lock is free whose holder, or whose waiter's child, was killed
 
@@ -43,7 +43,7 @@ from policy import errors  # all, for a fork while a thread imports hangs in Pyt
 from policy.locks import holders  # all, for a fork while a thread imports hangs in Python
 from policy.locks import file, open_file
 from policy.locks import wait
-from tests import holding as locks
+from tests import acquiring as locks
 path, leash, broken = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 held = None
 telling = threading.Lock()
@@ -178,7 +178,7 @@ class Worker:
 
     def told(self) -> dict[str, Any]:
         """The next thing that the process says."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT
         while b"\n" not in self.pending:
             assert select.select([self.output], [], [], max(until - time.monotonic(), 0))[0], "it says nothing"
             part = os.read(self.output, 65536)
@@ -203,7 +203,7 @@ class Worker:
         """Ends the process and closes what belongs to it."""
         if kill:
             self.process.kill()
-        self.process.communicate(timeout=PATIENCE)
+        self.process.communicate(timeout=TIMEOUT)
         return self.process.returncode
 
 
@@ -295,7 +295,7 @@ class Environment(RuleBasedStateMachine):
     def one_enters(self, waiters: list[Worker]) -> None:
         """The first of them."""
         outputs = {waiter.output: waiter for waiter in waiters}
-        ready = select.select(list(outputs), [], [], PATIENCE)[0]
+        ready = select.select(list(outputs), [], [], TIMEOUT)[0]
         assert ready, "nobody gets in"
         worker = outputs[ready[0]]
         self.waiting.remove(worker)
@@ -337,7 +337,7 @@ class Environment(RuleBasedStateMachine):
     def wait(self, which: int, way: str) -> None:
         """An idle worker gets the lock if it is free, and waits for it if not, in one of three ways."""
         worker = self.idle.pop(which % len(self.idle))
-        worker.order("wait", way, None if way == "blocking" else 10 * PATIENCE)
+        worker.order("wait", way, None if way == "blocking" else 10 * TIMEOUT)
         if self.expected != "LockTimeout":
             self.answers(worker)
             return

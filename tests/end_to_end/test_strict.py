@@ -92,7 +92,7 @@ def test_ended_by_a_signal(place: Place, number: signal.Signals) -> None:
     process = place.start(place.words(*HOLD))
     line(process)
     process.send_signal(number)
-    process.communicate(timeout=processes.PATIENCE)
+    process.communicate(timeout=processes.TIMEOUT)
     assert process.returncode == 128 + number
     assert claims.records(place.root) == []
 
@@ -106,7 +106,7 @@ def test_ended_while_it_waits(place: Place, number: signal.Signals) -> None:
     assert process.stderr is not None
     assert "held by node-7 pid 1 (" in process.stderr.readline()
     process.send_signal(number)
-    process.communicate(timeout=processes.PATIENCE)
+    process.communicate(timeout=processes.TIMEOUT)
     assert process.returncode == 128 + number
     assert len(claims.records(place.root)) == 1
 
@@ -121,7 +121,7 @@ def test_ended_at_any_moment(place: Place) -> None:
             process.wait(seconds.uniform(0, 0.4))
         except subprocess.TimeoutExpired:
             process.send_signal(seconds.choice((signal.SIGTERM, signal.SIGHUP, signal.SIGINT)))
-        process.communicate(timeout=processes.PATIENCE)
+        process.communicate(timeout=processes.TIMEOUT)
         assert claims.records(place.root) == []
 
 
@@ -130,7 +130,7 @@ def test_ignored_hangup(place: Place) -> None:
     process = place.start(["nohup", *place.words("sh", "-c", "echo $$; read line; echo $line")], stdin=subprocess.PIPE)
     line(process)
     process.send_signal(signal.SIGHUP)
-    assert process.communicate("on\n", timeout=processes.PATIENCE)[0] == "on\n"
+    assert process.communicate("on\n", timeout=processes.TIMEOUT)[0] == "on\n"
     assert claims.records(place.root) == []
 
 
@@ -151,7 +151,7 @@ def test_nested_in_an_orphan(place: Place) -> None:
     line(process)
     process.kill()
     process.wait()
-    assert process.communicate("on\n", timeout=processes.PATIENCE)[0] == "inside\n"
+    assert process.communicate("on\n", timeout=processes.TIMEOUT)[0] == "inside\n"
 
 
 @pytest.mark.slow
@@ -184,7 +184,7 @@ def test_listed(place: Place) -> None:
         (holder,) = lock["holders"]
         assert (holder["host"], holder["pid"]) == (claims.own(place.directory / "x")[0], process.pid)
     killed(command)
-    process.communicate(timeout=processes.PATIENCE)
+    process.communicate(timeout=processes.TIMEOUT)
 
 
 PROGRAM = """
@@ -221,7 +221,7 @@ def test_programs(place: Place, how: str) -> None:
     assert [line(process) for _ in range(3)] == ["nested", "again", "held"]
     assert len(claims.records(place.root)) == 2
     assert place.run("true", options=("--timeout", "0.2")).returncode == 124
-    process.communicate("\n", timeout=processes.PATIENCE)
+    process.communicate("\n", timeout=processes.TIMEOUT)
     assert (process.returncode, claims.records(place.root)) == (0, [])
 
 
@@ -262,8 +262,8 @@ def test_two_hosts(place: Place, order: tuple[int, int]) -> None:
     assert waiter.stderr is not None
     assert f"held by node-{order[0] + 1} pid" in waiter.stderr.readline()
     killed(command)
-    process.communicate(timeout=processes.PATIENCE)
-    assert waiter.communicate(timeout=processes.PATIENCE)[0] == "inside\n"
+    process.communicate(timeout=processes.TIMEOUT)
+    assert waiter.communicate(timeout=processes.TIMEOUT)[0] == "inside\n"
     assert claims.records(place.root) == []
 
 
@@ -275,7 +275,7 @@ def test_it_is_not_the_gate(place: Place) -> None:
     command = int(line(process))
     assert place.call(on(there, place, "true", options=("--timeout", "0"))).returncode == 0
     killed(command)
-    process.communicate(timeout=processes.PATIENCE)
+    process.communicate(timeout=processes.TIMEOUT)
 
 
 @pytest.mark.slow
@@ -287,7 +287,7 @@ def test_many_on_two_hosts(place: Place) -> None:
     words = (place.words("sh", "-c", WITNESS, inside), place.words("sh", "-c", WITNESS, inside))
     loop = 'for _ in 1 2 3 4 5 6; do "$@" || exit; done'
     running = [place.start([*host, "sh", "-c", loop, "sh", *command]) for host in wrappers for command in words]
-    told = [process.communicate(timeout=2 * processes.PATIENCE)[0].split() for process in running]
+    told = [process.communicate(timeout=2 * processes.TIMEOUT)[0].split() for process in running]
     assert told == [["alone"] * 6] * 4
     assert claims.records(place.root) == []
 

@@ -217,7 +217,7 @@ def test_installer(place: Place) -> None:
         assert not (place.directory / "ran").exists()
         assert not (purelib / "tiny.py").exists()
         os.close(writer)
-        _, said = running.communicate(timeout=factories.PATIENCE)
+        _, said = running.communicate(timeout=factories.TIMEOUT)
     finally:
         ended(running)
     assert running.returncode == 0, said
@@ -239,7 +239,7 @@ def test_installer_waits(place: Place) -> None:
             running.wait(timeout=1.5)
         assert not list(root.glob("lib/**/tiny.py"))
         processes.end(holder)
-        _, said = running.communicate(timeout=factories.PATIENCE)
+        _, said = running.communicate(timeout=factories.TIMEOUT)
     finally:
         ended(holder, running)
     assert running.returncode == 0, said

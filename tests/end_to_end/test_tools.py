@@ -19,7 +19,7 @@ from tests.running import wait_until
 pytestmark = [pytest.mark.tools, pytest.mark.skipif(sys.platform != "linux", reason="Linux's programs")]
 
 TOOLS = {"pipx": "pipx>=1.18", "poetry": "poetry>=2.2", "pdm": "pdm>=2.26", "hatch": "hatch>=1.16"}
-PATIENCE = 300
+TIMEOUT = 300
 
 
 def installed(name: str) -> Path:
@@ -29,7 +29,7 @@ def installed(name: str) -> Path:
         shutil.rmtree(root, ignore_errors=True)
         real_uv.virtualenv(root, sys.executable)
         pip = [sys.executable, "-m", "pip", "--python", str(root / "bin" / "python"), "install", "--quiet"]
-        done = subprocess.run([*pip, TOOLS[name]], capture_output=True, text=True, check=False, timeout=PATIENCE)
+        done = subprocess.run([*pip, TOOLS[name]], capture_output=True, text=True, check=False, timeout=TIMEOUT)
         requirements.need(done.returncode == 0, f"needs {TOOLS[name]}: {done.stderr.strip()}")
     return root / "bin"
 
@@ -79,7 +79,7 @@ class Desk:
             capture_output=True,
             text=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             stdin=subprocess.DEVNULL,
         )
 
@@ -207,8 +207,8 @@ def test_pipx_waits(pipx: Desk) -> None:
     # and a pipx that is started by `policy run` keeps to its timeout, instead of leaving that to pipx
     done = pipx.run(*pipx.words("run", "--timeout", "0", "--", "pipx", "upgrade", "tool"))
     assert done.returncode == 124
-    holder.communicate(timeout=processes.PATIENCE)
-    assert waiting.wait(PATIENCE) == 0
+    holder.communicate(timeout=processes.TIMEOUT)
+    assert waiting.wait(TIMEOUT) == 0
     assert pipx.environments() != before
 
 
@@ -227,13 +227,13 @@ def test_pipx_is_waited_for(pipx: Desk) -> None:
     )
     contender = pipx.words("run", "--python", str(venvs(pipx) / "slow"), "--timeout", "0", "--", "true")
     try:
-        slow.wait(running, PATIENCE)
+        slow.wait(running, TIMEOUT)
         done = pipx.run(*contender)
         assert done.returncode == 124, done.stderr
         assert f"{venvs(pipx)}/.slow.lock: timed out after 0 s: held by pid {running.pid}" in done.stderr
     finally:
         slow.proceed()
-        running.communicate(timeout=PATIENCE)
+        running.communicate(timeout=TIMEOUT)
     assert pipx.run(*contender).returncode == 0
 
 

@@ -18,7 +18,7 @@ from tests.real_uv import NEWEST, installed
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="Linux's programs")]
 
 RELEASES = ("0.7.18", "0.9.15", "0.9.30", NEWEST)
-PATIENCE = 60  # seconds after which a command counts as hung: none needs more than some
+TIMEOUT = 60  # seconds after which a command counts as hung: none needs more than some
 INSTALL = "uv pip install --reinstall tiny"
 
 SCRIPT = "# /// script\n# requires-python = '>=3.8'\n# dependencies = ['tiny']\n# ///\nprint('ran')\n"
@@ -114,7 +114,7 @@ class World:
         """The command line of `policy`."""
         return [sys.executable, "-m", "policy", *words]
 
-    def run(self, *words: str | Path, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str | Path, timeout: float = TIMEOUT) -> subprocess.CompletedProcess[str]:
         """Runs a command to its end; one that hangs is a failure."""
         return subprocess.run(
             words,
@@ -211,7 +211,7 @@ def test_a_third_party_stays_out(world: World, form: str) -> None:
         assert world.run(*words).returncode == 124
     finally:
         slow.proceed()
-        out = running.communicate(timeout=PATIENCE)
+        out = running.communicate(timeout=TIMEOUT)
     assert running.returncode == 0, out
 
 
@@ -250,7 +250,7 @@ def test_two_runs_side_by_side(world: World) -> None:
         assert any(f"pid {reader.pid}" in writer.stderr for reader in readers), writer.stderr
     finally:
         for reader in readers:
-            reader.communicate(timeout=PATIENCE)
+            reader.communicate(timeout=TIMEOUT)
     writer = world.run(*world.policy("run", "--", *INSTALL.split()))
     assert writer.returncode == 0, writer.stderr
 

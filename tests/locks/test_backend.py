@@ -56,7 +56,7 @@ def run(environ: dict[str, str], *words: Any) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         check=False,
-        timeout=processes.PATIENCE,
+        timeout=processes.TIMEOUT,
     )
 
 
@@ -100,7 +100,7 @@ def test_waits(root: Path, environ: dict[str, str]) -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             waiter.wait(0.5)
         processes.end(holder)
-        assert waiter.wait(processes.PATIENCE) == 0
+        assert waiter.wait(processes.TIMEOUT) == 0
 
 
 def test_nested(root: Path, environ: dict[str, str]) -> None:
@@ -162,7 +162,7 @@ def test_program(root: Path, environ: dict[str, str]) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=processes.PATIENCE,
+        timeout=processes.TIMEOUT,
     )
     kind, named, late, done_early, entered = done.stdout.splitlines()
     assert (kind, named, done_early, entered) == ("socket", "True", "False", "entered"), done.stderr

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.locks.file import FileLock, prune
-from tests import holding as hold
+from tests import acquiring as hold
 from tests import processes, requirements
 
 if TYPE_CHECKING:

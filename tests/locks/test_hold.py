@@ -13,7 +13,7 @@ import filelock
 import pytest
 
 from policy import errors
-from tests import holding as hold
+from tests import acquiring as hold
 from tests import processes
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def test_replaced_while_waited_for(path: str, options: dict[str, Any]) -> None:
     time.sleep(0.2)
     assert result == []
     processes.end(new)
-    waiter.join(processes.PATIENCE)
+    waiter.join(processes.TIMEOUT)
     (held,) = result
     assert held.lost == ()
     held.release()
@@ -229,7 +229,7 @@ with locks.hold([sys.argv[1]]) as held:
         assert not is_free(path)
         parent.stdin.write("\n")
         parent.stdin.flush()
-        parent.wait(processes.PATIENCE)
+        parent.wait(processes.TIMEOUT)
         assert is_free(path)
     finally:
         os.kill(child, signal.SIGKILL)

@@ -13,7 +13,7 @@ import pytest
 from policy import errors
 from policy.locks import holders, proc
 from policy.locks.holders import Holder
-from tests import holding as hold
+from tests import acquiring as hold
 from tests import processes, requirements
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def test_holder_of_another_user() -> None:
     shared = f"{directory}/lock-policy-1.lock"
     with hold.hold([shared]):
         asking = processes.start(code, shared, user=processes.ANNA)
-        text, _ = asking.communicate(timeout=processes.PATIENCE)
+        text, _ = asking.communicate(timeout=processes.TIMEOUT)
     next(crossroads, None)
     assert f"pid {os.getpid()} (root, " in text
 

@@ -11,7 +11,7 @@ from policy import errors
 from policy.locks import inherit, proc
 from policy.locks.hold import MARKER, merged
 from policy.locks.open_file import OpenFile
-from tests import holding as hold
+from tests import acquiring as hold
 from tests import processes
 
 if TYPE_CHECKING:

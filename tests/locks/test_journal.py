@@ -15,7 +15,7 @@ from policy.locks import journal
 from policy.locks.file import FileLock
 from policy.locks.hold import Held
 from tests import factories, processes
-from tests.holding import taken
+from tests.acquiring import taken
 from tests.running import Place, ended, wait_until
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def test_run(tmp_path: Path) -> None:
     try:
         wait_until(lambda: any(line["event"] == "wait" and line["pid"] == second.pid for line in lines(log)), "a wait")
         first.stdin.close()
-        assert (first.wait(factories.PATIENCE), second.wait(factories.PATIENCE)) == (0, 0)
+        assert (first.wait(factories.TIMEOUT), second.wait(factories.TIMEOUT)) == (0, 0)
     finally:
         first.stdin = None
         ended(first, second)
@@ -191,5 +191,5 @@ def test_whole_lines(tmp_path: Path) -> None:
     )
     paths = [str(factories.CHECKOUT), *filter(None, sys.path)]
     writers = [subprocess.Popen([sys.executable, "-c", code, log, f"/{number}", *paths]) for number in range(4)]
-    assert [writer.wait(factories.PATIENCE) for writer in writers] == [0] * 4
+    assert [writer.wait(factories.TIMEOUT) for writer in writers] == [0] * 4
     assert len(lines(log)) == 800

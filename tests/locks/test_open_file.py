@@ -100,7 +100,7 @@ def test_first_creation_races(crossroads: str, how: str) -> None:
     racers = """
 import multiprocessing, os, sys
 from policy.locks import open_file as opening
-from tests import holding as locks
+from tests import acquiring as locks
 if sys.argv[2] == "named":
     opening._TMPFILE = 0
 
@@ -131,7 +131,7 @@ for racer in racers:
         capture_output=True,
         text=True,
         check=False,
-        timeout=5 * processes.PATIENCE,
+        timeout=5 * processes.TIMEOUT,
         env=processes.environment(),
     )
     assert (result.stdout, result.stderr) == ("[500, 500, 500, 500]\n", "")

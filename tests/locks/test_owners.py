@@ -10,7 +10,7 @@ import pytest
 
 from policy.errors import LockTimeout, LockUnavailable
 from policy.locks import owners
-from tests import holding
+from tests import acquiring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,21 +37,21 @@ def _nobody() -> Iterator[None]:
 @pytest.mark.parametrize(("outer", "inner"), [(False, False), (False, True), (True, True)])
 def test_thread_enters_again(path: str, outer: bool, inner: bool) -> None:
     """A thread that holds a lock gets it again at once; only the outermost gives it up."""
-    with holding.hold([path], shared=outer):
-        with holding.hold([path], shared=inner, timeout=0, reenter=True):
+    with acquiring.hold([path], shared=outer):
+        with acquiring.hold([path], shared=inner, timeout=0, reenter=True):
             pass
         thread = threading.Thread(target=lambda: refused.append(is_refused(path)))
         refused: list[bool] = []
         thread.start()
         thread.join()
         assert refused == [True]
-    holding.hold([path], timeout=0).release()
+    acquiring.hold([path], timeout=0).release()
 
 
 def is_refused(path: str) -> bool:
     """Whether another thread or task is kept out."""
     try:
-        holding.hold([path], timeout=0, reenter=True).release()
+        acquiring.hold([path], timeout=0, reenter=True).release()
     except LockTimeout:
         return True
     return False
@@ -60,11 +60,11 @@ def is_refused(path: str) -> bool:
 def test_reader_does_not_write(path: str) -> None:
     """A thread that reads and asks to write is refused at once: it would wait for itself."""
     with (
-        holding.hold([path], shared=True),
+        acquiring.hold([path], shared=True),
         pytest.raises(LockUnavailable, match="holds it for reading, and would wait for itself"),
     ):
-        holding.hold([path], reenter=True)
-    holding.hold([path], timeout=0).release()
+        acquiring.hold([path], reenter=True)
+    acquiring.hold([path], timeout=0).release()
 
 
 def test_tasks(path: str) -> None:
@@ -72,13 +72,13 @@ def test_tasks(path: str) -> None:
 
     async def other() -> bool:
         try:
-            (await holding.hold_async([path], timeout=0, reenter=True)).release()
+            (await acquiring.hold_async([path], timeout=0, reenter=True)).release()
         except LockTimeout:
             return True
         return False
 
     async def work() -> None:
-        async with await holding.hold_async([path]), await holding.hold_async([path], timeout=0, reenter=True):
+        async with await acquiring.hold_async([path]), await acquiring.hold_async([path], timeout=0, reenter=True):
             assert await asyncio.create_task(other())
 
     asyncio.run(work())
@@ -86,16 +86,16 @@ def test_tasks(path: str) -> None:
 
 def test_given_up_elsewhere(path: str) -> None:
     """A lock that another thread gives up is forgotten all the same."""
-    held = holding.hold([path])
+    held = acquiring.hold([path])
     thread = threading.Thread(target=held.release)
     thread.start()
     thread.join()
-    holding.hold([path], timeout=0).release()
+    acquiring.hold([path], timeout=0).release()
 
 
 def test_fork(path: str) -> None:
     """A forked child owns nothing of its parent's."""
-    with holding.hold([path]):
+    with acquiring.hold([path]):
         child = os.fork()
         if not child:
             os._exit(len(owners._owners))

@@ -16,7 +16,7 @@ from policy.errors import LockUnavailable
 from policy.locks.backend import Deadline
 from policy.locks.cluster_checks import EPOCH
 from policy.locks.cluster_key import ClusterKey
-from tests import holding, processes
+from tests import acquiring, processes
 
 if sys.platform == "win32":
     pytest.skip("needs POSIX processes", allow_module_level=True)
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 HOLDER = """
 import json, os, subprocess, sys
 from policy.errors import LockTimeout, LockUnavailable
-from tests import holding
+from tests import acquiring
 from policy.locks.cluster_key import ClusterKey
 from policy.locks.postgresql import PostgresqlLock
 from policy.locks.session import Server
 options = json.loads(sys.argv[1])
 lock = PostgresqlLock(ClusterKey(options["key"], "test"), Server(**options["server"]), shared=options["shared"])
 try:
-    held = holding.taken([lock], timeout=options["timeout"], waiting=lambda lock, seconds: print("waits", flush=True))
+    held = acquiring.taken([lock], timeout=options["timeout"], waiting=lambda lock, seconds: print("waits", flush=True))
 except (LockTimeout, LockUnavailable) as error:
     print(type(error).__name__, error, flush=True)
     sys.exit()
@@ -152,7 +152,7 @@ def sessions(stage: Stage) -> list[tuple[bool, str]]:
 
 def finish(process: subprocess.Popen[str]) -> None:
     """Lets a holder release."""
-    process.communicate(timeout=processes.PATIENCE)
+    process.communicate(timeout=processes.TIMEOUT)
 
 
 def test_excludes_in_both_orders(stage: Stage) -> None:
@@ -163,7 +163,7 @@ def test_excludes_in_both_orders(stage: Stage) -> None:
     mine = stage.lock()
     assert mine.attempt()
     late = stage.start(expect="LockTimeout", timeout=0)
-    assert late.wait(processes.PATIENCE) == 0
+    assert late.wait(processes.TIMEOUT) == 0
     mine.release()
     assert sessions(stage) == []
     assert mine.attempt()
@@ -254,17 +254,17 @@ def test_giving_up_leaves_nothing_in_the_queue(stage: Stage) -> None:
     holder = stage.start()
     only = [(True, "ExclusiveLock")]
     late = stage.start(expect="LockTimeout", timeout=0.3)
-    assert late.wait(processes.PATIENCE) == 0
+    assert late.wait(processes.TIMEOUT) == 0
     assert sessions(stage) == only
     for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
         waiter = stage.start(expect="waits")
         servers.wait_until(lambda: len(sessions(stage)) == 2, "the waiter does not queue")
         waiter.send_signal(number)
-        waiter.wait(processes.PATIENCE)
+        waiter.wait(processes.TIMEOUT)
         servers.wait_until(lambda: sessions(stage) == only, f"signal {number} leaves a waiter")
 
     async def cancelled() -> None:
-        task = asyncio.create_task(holding.taken_async([stage.lock()]))
+        task = asyncio.create_task(acquiring.taken_async([stage.lock()]))
         await _queued(stage)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -291,7 +291,7 @@ def test_first_come_first_served(stage: Stage) -> None:
         process.stdin.close()
     finish(holder)
     for process in waiting:
-        process.wait(processes.PATIENCE)
+        process.wait(processes.TIMEOUT)
     assert log.read_text().split() == [str(number) for number in range(8)]
 
 
@@ -306,7 +306,7 @@ def test_hand_off_costs_two_questions(stage: Stage, monkeypatch: pytest.MonkeyPa
 
     process = stage.start()
     monkeypatch.setattr(Session, "send", recorded)
-    held = holding.taken([stage.lock()], waiting=lambda *_: finish(process))
+    held = acquiring.taken([stage.lock()], waiting=lambda *_: finish(process))
     opened, tried, waited, *more = sent
     assert "lock_policy.session" in opened
     assert "pg_try_advisory_lock(" in tried
@@ -330,7 +330,7 @@ def test_what_is_lost_while_another_is_waited_for(stage: Stage) -> None:
         finish(process)
 
     with pytest.raises(LockUnavailable, match=r"first: .*lost while waiting for the others"):
-        holding.taken([first, stage.lock()], waiting=lose)
+        acquiring.taken([first, stage.lock()], waiting=lose)
     assert stage.is_free()
 
 
@@ -354,7 +354,7 @@ def test_waiting_in_an_event_loop(stage: Stage) -> None:
     holder = stage.start()
 
     async def waits() -> bool:
-        task = asyncio.create_task(holding.taken_async([stage.lock()], timeout=processes.PATIENCE))
+        task = asyncio.create_task(acquiring.taken_async([stage.lock()], timeout=processes.TIMEOUT))
         await _queued(stage)
         assert holder.stdin is not None
         holder.stdin.close()
@@ -382,7 +382,7 @@ def test_connecting_in_an_event_loop(monkeypatch: pytest.MonkeyPatch, full: bool
 
     async def connects(lock: PostgresqlLock) -> None:
         beside = asyncio.create_task(turn())
-        task = asyncio.create_task(holding.taken_async([lock]))
+        task = asyncio.create_task(acquiring.taken_async([lock]))
         if cancelled:
             await asyncio.wait([beside], timeout=0.5)
             assert lock.descriptors
@@ -432,7 +432,7 @@ def test_any_path_is_a_key(stage: Stage, key: str) -> None:
 def test_a_session_that_was_ended_is_lost(stage: Stage) -> None:
     """pg_terminate_backend breaks the lock, and it is noticed when it is asked."""
     lock = stage.lock()
-    held = holding.taken([lock])
+    held = acquiring.taken([lock])
     assert not held.lost
     stage.server.sql("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
     servers.wait_until(lambda: not sessions(stage), "the session goes on")
@@ -486,7 +486,7 @@ def refusal(lock: PostgresqlLock) -> str:
     begin = time.monotonic()
     with pytest.raises(LockUnavailable) as caught:
         lock.attempt()
-    assert time.monotonic() - begin < processes.PATIENCE
+    assert time.monotonic() - begin < processes.TIMEOUT
     text = str(caught.value)
     assert "\n" not in text
     assert lock.descriptors == ()
@@ -612,7 +612,7 @@ def test_server_that_stops_and_starts(tmp_path: Path, monkeypatch: pytest.Monkey
         assert "gives no lock away before 60 s" in str(young.holders()[0])
         young.release()
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-            held = holding.taken([stage.lock()], timeout=processes.PATIENCE)
+            held = acquiring.taken([stage.lock()], timeout=processes.TIMEOUT)
             waiter = stage.start(expect="waits")
             servers.wait_until(lambda: len(sessions(stage)) == 2, "the waiter does not queue")
             server.restart(number)
@@ -624,7 +624,7 @@ def test_server_that_stops_and_starts(tmp_path: Path, monkeypatch: pytest.Monkey
             assert holder.since >= _epoch(server) + servers.LEASE, "the waiter got the lock before the lease was over"
             finish(waiter)
         backend = server.sql("select pid from pg_stat_activity where backend_type = 'walwriter'")[0][0]
-        held = holding.taken([stage.lock()], timeout=processes.PATIENCE)
+        held = acquiring.taken([stage.lock()], timeout=processes.TIMEOUT)
         (holder,) = stage.lock().holders()
         os.kill(backend, signal.SIGKILL)
         # the postmaster takes a moment to notice, and answers until then
@@ -662,7 +662,7 @@ def test_standbys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         primary.sql("alter system set synchronous_standby_names = 'standby'")
         primary.sql("select pg_reload_conf()")
         servers.wait_until(primary.is_old, "the server stays young")
-        held = holding.taken([stage.lock(sync="require")], timeout=processes.PATIENCE)
+        held = acquiring.taken([stage.lock(sync="require")], timeout=processes.TIMEOUT)
         assert not held.lost
         assert standby.process is not None
         standby.process.running.send_signal(signal.SIGSTOP)

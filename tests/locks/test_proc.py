@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.locks import proc
+from tests import acquiring as hold
 from tests import factories, processes, requirements
-from tests import holding as hold
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from policy.errors import LockLost, LockTimeout, LockUnavailable
 from policy.locks import strict_claims
 from policy.locks.strict import StrictLock
 from tests import factories, processes, requirements
-from tests.holding import taken, taken_async
+from tests.acquiring import taken, taken_async
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ else:
 
 # One of ours: waits, and holds until its standard input ends.
 OURS = """
-from tests.holding import taken
+from tests.acquiring import taken
 from policy.locks.strict import StrictLock
 os.umask(int(sys.argv[3], 8))
 try:
@@ -52,7 +52,7 @@ except errors.PolicyError as error:
 
 # Enters again and again. A witness of its own, which needs no lock of ours, sees two who are inside at once.
 WORKER = """
-from tests.holding import taken
+from tests.acquiring import taken
 from policy.locks.strict import StrictLock
 from policy.locks import strict_claims
 root, count, broken = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -171,7 +171,7 @@ def test_who_holds_it(root: str, held: subprocess.Popen[str]) -> None:
 
 def test_waits(root: str, held: subprocess.Popen[str]) -> None:
     """Who waits gets it when it is released, and what holds it is then somebody else."""
-    waiter = ours(root, processes.PATIENCE)
+    waiter = ours(root, processes.TIMEOUT)
     lock = StrictLock(root)
     assert [holder.pid for holder in lock.holders()] == [held.pid]
     processes.end(held)
@@ -196,7 +196,7 @@ def test_waits_while_tasks_run(root: str, held: subprocess.Popen[str]) -> None:
         await asyncio.wait([waiting])
         assert waiting.cancelled()
         processes.end(held)
-        kept = await taken_async([StrictLock(root)], timeout=processes.PATIENCE)
+        kept = await taken_async([StrictLock(root)], timeout=processes.TIMEOUT)
         kept.release()
         return ticks
 
@@ -277,7 +277,7 @@ def overlaps(root: str, broken: str = "") -> int:
     workers = [processes.start(WORKER, root, "25", broken) for _ in range(4)]
     with open(root + "/go", "wb"):
         pass
-    return sum(int(worker.communicate(timeout=processes.PATIENCE)[0]) for worker in workers)
+    return sum(int(worker.communicate(timeout=processes.TIMEOUT)[0]) for worker in workers)
 
 
 PLANTED = ("link", "FIFO", "folder", "text", "link for the folder", "text for the folder", "unknown record")
@@ -365,7 +365,7 @@ def test_read_only(root: str) -> None:
     code += "except OSError as error:\n    print(error)\n"
     script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
     words = ["unshare", "--mount", "sh", "-c", script, folder, sys.executable, "-c", code, root]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=processes.PATIENCE)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=processes.TIMEOUT)
     requirements.need(not done.returncode, f"needs mounts: {done.stderr}")
     assert 'is on a read-only file system: mount it for writing, or use `lock = "cluster"`' in done.stdout
 

@@ -87,7 +87,7 @@ def test_another_users_process(root: str) -> None:
         "print(owner.runs)"
     )
     process = processes.start(code, host, user=processes.ANNA)
-    assert process.communicate(timeout=processes.PATIENCE)[0] == "True\n"
+    assert process.communicate(timeout=processes.TIMEOUT)[0] == "True\n"
 
 
 def test_what_cannot_be_known(root: str) -> None:
@@ -148,7 +148,7 @@ def test_records_of_another_user(tmp_path: Path) -> None:
         "except errors.LockUnavailable as error:\n    print(error)"
     )
     process = processes.start(code, StrictLock(str(root)).name, user=processes.ANNA)
-    assert "and root can remove it" in process.communicate(timeout=processes.PATIENCE)[0]
+    assert "and root can remove it" in process.communicate(timeout=processes.TIMEOUT)[0]
     assert len(claims.records(root)) == 1
 
 
@@ -161,7 +161,7 @@ def test_no_place_to_find_out(root: str, tmp_path: Path) -> None:
     host, start = claims.own(root)
     claims.publish(root, host, os.getpid(), start)
     words = [sys.executable, "-c", code, StrictLock(root).name, str(tmp_path / "no")]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=processes.PATIENCE)
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=processes.TIMEOUT)
     assert done.stdout == "[None]\n"
 
 
@@ -175,6 +175,6 @@ def test_names_of_hosts(root: str, tmp_path: Path) -> None:
     wrapper = claims.another_host("node-7", tmp_path / "gate", root)
     for more in ([], ["unshare", "--pid", "--fork", "--mount-proc"]):
         words = [*wrapper, *more, sys.executable, "-c", code, root]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=processes.PATIENCE)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=processes.TIMEOUT)
         requirements.need(not done.returncode, f"needs namespaces: {done.stderr}")
         assert done.stdout.startswith("node-7 (PID namespace f" if more else "node-7 pid ")

@@ -14,7 +14,7 @@ import pytest
 
 from policy import errors
 from policy.locks import proc, wait
-from tests import holding as hold
+from tests import acquiring as hold
 from tests import processes
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def test_child_that_lingers(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     held.release()
     hold.hold([path], timeout=0).release()
     os.kill(child, signal.SIGKILL)
-    end = time.monotonic() + processes.PATIENCE
+    end = time.monotonic() + processes.TIMEOUT
     while os.path.exists(f"/proc/{child}") and time.monotonic() < end:
         time.sleep(0.01)
     assert not os.path.exists(f"/proc/{child}")
@@ -175,7 +175,7 @@ locks.hold([sys.argv[1]], timeout=100)
             child = subprocess.run(children, check=False, capture_output=True, text=True).stdout.strip()
         waiter.kill()
         waiter.communicate()
-        end = time.monotonic() + processes.PATIENCE
+        end = time.monotonic() + processes.TIMEOUT
         while running(int(child)) and time.monotonic() < end:
             time.sleep(0.01)
         assert not running(int(child))

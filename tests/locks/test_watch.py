@@ -29,7 +29,7 @@ def test_lost() -> None:
     lost.set("first")
     lost.set("second")
     lost.call(lambda reason: called.append(("late", reason)))
-    waiting.join(servers.PATIENCE)
+    waiting.join(servers.TIMEOUT)
     assert not waiting.is_alive()
     assert lost
     assert lost.reason == "first"
@@ -49,7 +49,7 @@ def test_watch(postgresql: servers.Server, tmp_path: Path, monkeypatch: pytest.M
         servers.wait_until(lambda: (lock.deadline or 0) > (first or 0) + 1, "it is not confirmed again")
         assert not lost
         postgresql.sql("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
-        assert lost.wait(servers.PATIENCE)
+        assert lost.wait(servers.TIMEOUT)
         assert "the lock was lost" in lost.reason
     finally:
         watch.stop()

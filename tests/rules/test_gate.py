@@ -11,7 +11,7 @@ from policy.errors import LockTimeout, LockUnavailable
 from policy.rules import gate as module
 from policy.rules.gate import gate
 from tests import processes
-from tests.holding import taken
+from tests.acquiring import taken
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,7 @@ def test_looked_at_again(tmp_path: Path) -> None:
     begun = threading.Event()
 
     def wait() -> None:
-        done.append(taken([waiting], timeout=processes.PATIENCE, waiting=lambda *_: begun.set()))
+        done.append(taken([waiting], timeout=processes.TIMEOUT, waiting=lambda *_: begun.set()))
 
     waiter = threading.Thread(target=wait)
     waiter.start()

@@ -117,7 +117,7 @@ def test_real(tmp_path: Path) -> None:
 
     def left(*lines: str) -> bool:
         configuration.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        until = time.monotonic() + factories.PATIENCE
+        until = time.monotonic() + factories.TIMEOUT
         while time.time() - file.stat().st_ctime < 1.5 and time.monotonic() < until:  # older than the age below
             time.sleep(0.1)
         subprocess.run([str(program), "--clean", configuration], check=True)

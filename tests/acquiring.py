@@ -1,4 +1,4 @@
-"""Holding locks, and lock files by their paths: what the tests of locks do most, in this process and in others."""
+"""Acquiring locks, and lock files by their paths: what the tests of locks do most, in this process and in others."""
 
 from __future__ import annotations
 
