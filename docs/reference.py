@@ -100,7 +100,7 @@ def _files() -> str:
         "In `lock-policy.toml`, or under `[tool.lock-policy]` in `pyproject.toml`. "
         "`policy schema` prints the JSON Schema, `policy show` what all files come to."
     )
-    rows = [(f"`{name}`", _type(key.shape.schema), _notes(key.notes)) for name, key in FILE_KEYS.items()]
+    rows = [(f"`{name}`", _type(shape.schema), _notes(shape.schema)) for name, shape in FILE_KEYS.items()]
     return _table("Files", ("key", "value", "meaning"), rows, intro)
 
 
@@ -125,7 +125,7 @@ def _layers() -> str:
 
 
 def _cluster() -> str:
-    properties = FILE_KEYS["cluster"].shape.schema["properties"]
+    properties = FILE_KEYS["cluster"].schema["properties"]
     rows = [(f"`{name}`", _type(schema), _notes(schema)) for name, schema in properties.items()]
     intro = (
         "Where locks for several hosts are kept: `service`, or `host` and what else libpq needs to find it. Secrets "
@@ -135,10 +135,7 @@ def _cluster() -> str:
 
 
 def _rules() -> str:
-    rows = [
-        (f"`{name}`", _type(field.metadata["shape"].schema), _notes(field.metadata["notes"]))
-        for name, field in RULE_KEYS.items()
-    ]
+    rows = [(f"`{name}`", _type(shape.schema), _notes(shape.schema)) for name, shape in RULE_KEYS.items()]
     return _table("Rules", ("key of `[[rules]]`", "value", "meaning"), rows)
 
 
@@ -151,7 +148,7 @@ def _conditions() -> str:
         else:
             kind = _PATTERNS.get(condition.shape) or _type(condition.shape.schema)
             about = "caller" if condition.caller else "environment"
-        rows.append((f"`{key}`", kind, condition.help + _examples(getattr(condition, "examples", ())), about))
+        rows.append((f"`{key}`", kind, condition.help + _examples(condition.examples), about))
     return _table("Conditions", ("key of `match`", "value", "meaning", "asks about"), rows, intro)
 
 

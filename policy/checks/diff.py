@@ -16,7 +16,7 @@ from policy.rules import supposition
 from policy.rules.decision import Decision
 from policy.rules.effect import effect
 from policy.rules.excludes import excludes
-from policy.rules.rule import KEYS, Rule
+from policy.rules.rule import KEY_FIELDS, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -247,7 +247,7 @@ def edits(old: Sequence[Rule], new: Sequence[Rule]) -> Iterator[Edit]:
 
 
 def _content(rule: Rule) -> object:
-    return tuple(getattr(rule, one.name) for one in KEYS.values())
+    return tuple(getattr(rule, name) for name in KEY_FIELDS.values())
 
 
 def _rising(numbers: Sequence[int]) -> set[int]:

@@ -39,29 +39,26 @@ class Case:
 
 
 GIVEN = keyed(
-    {**{key: condition.fact for key, condition in FACTS.items()}, HOME: PATH, CWD: PATH},
     {
-        **{key: {"description": condition.help} for key, condition in FACTS.items()},
-        HOME: {"description": "The caller's home directory, which `~` stands for."},
-        CWD: {"description": "The caller's working directory."},
-    },
+        **{key: condition.fact.described(condition.help) for key, condition in FACTS.items()},
+        HOME: PATH.described("The caller's home directory, which `~` stands for."),
+        CWD: PATH.described("The caller's working directory."),
+    }
 )
 
 EXPECT = keyed(
-    {"lock": LOCK, "rule": TEXT},
     {
-        "lock": {"description": "The lock that the rules should choose."},
-        "rule": {"description": "The name of the rule that should decide."},
+        "lock": LOCK.described("The lock that the rules should choose."),
+        "rule": TEXT.described("The name of the rule that should decide."),
     },
     ["lock"],
 )
 
 _SHAPE = keyed(
-    {"name": TEXT, "given": GIVEN, "expect": EXPECT},
     {
-        "name": {"description": "The name of the test, shown in results."},
-        "given": {"description": "Facts; one that is not given has the value that a plain virtual environment has."},
-        "expect": {"description": "What the rules should answer."},
+        "name": TEXT.described("The name of the test, shown in results."),
+        "given": GIVEN.described("Facts; one that is not given has the value that a plain virtual environment has."),
+        "expect": EXPECT.described("What the rules should answer."),
     },
     ["name", "expect"],
 )

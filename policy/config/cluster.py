@@ -20,40 +20,31 @@ def _certificate_fault(path: str) -> str | None:
 
 _WORD = line(255, ",", "a comma")  # a comma would name several servers, and a lock on one is none on the other
 
-_KEYS: dict[str, tuple[Shape, dict[str, Any]]] = {
-    "engine": (choice(["postgresql"]), {"description": "What kind of server it is."}),
-    "service": (
-        _WORD,
-        {"description": "A libpq service of pg_service.conf, which says all of the address.", "examples": ["locks"]},
-    ),
-    "host": (_WORD, {"description": "The server's name or address, or the folder of its socket."}),
-    "port": (whole(1, 65_535), {"description": "The server's port.", "examples": [5432]}),
-    "dbname": (_WORD, {"description": "The database; another one of the same server is another lock."}),
-    "user": (_WORD, {"description": "The role that connects."}),
-    "sslmode": (
-        choice(["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]),
-        {"description": "How libpq protects the connection."},
-    ),
-    "sslrootcert": (
-        refined(TEXT, _certificate_fault, {"pattern": r"^(system|(/|[A-Za-z]:[/\\])[^\u0000]*)$"}),
-        {"description": 'The file of trusted certificates, or "system".'},
-    ),
-    "lease": (
-        number(3, 3_600, "seconds"),
-        {"description": f"The server gives the lock of a vanished host away no earlier than this. Default: {LEASE}."},
-    ),
-    "margin": (
-        number(0.5, 600, "seconds"),
-        {"description": f"The command is stopped this long before the lease is over. Default: {MARGIN}."},
-    ),
-    "sync": (
-        choice(["auto", "require"]),
-        {"description": "`require` refuses a server without a synchronous standby. Default: auto."},
-    ),
-}
-
 _TABLE = keyed(
-    {name: shape for name, (shape, _) in _KEYS.items()}, {name: notes for name, (_, notes) in _KEYS.items()}, ["engine"]
+    {
+        "engine": choice(["postgresql"]).described("What kind of server it is."),
+        "service": _WORD.described("A libpq service of pg_service.conf, which says all of the address.", "locks"),
+        "host": _WORD.described("The server's name or address, or the folder of its socket."),
+        "port": whole(1, 65_535).described("The server's port.", 5432),
+        "dbname": _WORD.described("The database; another one of the same server is another lock."),
+        "user": _WORD.described("The role that connects."),
+        "sslmode": choice(["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]).described(
+            "How libpq protects the connection."
+        ),
+        "sslrootcert": refined(
+            TEXT, _certificate_fault, {"pattern": r"^(system|(/|[A-Za-z]:[/\\])[^\u0000]*)$"}
+        ).described('The file of trusted certificates, or "system".'),
+        "lease": number(3, 3_600, "seconds").described(
+            f"The server gives the lock of a vanished host away no earlier than this. Default: {LEASE}."
+        ),
+        "margin": number(0.5, 600, "seconds").described(
+            f"The command is stopped this long before the lease is over. Default: {MARGIN}."
+        ),
+        "sync": choice(["auto", "require"]).described(
+            "`require` refuses a server without a synchronous standby. Default: auto."
+        ),
+    },
+    ["engine"],
 )
 
 

@@ -20,7 +20,7 @@ from policy.rules.plain import BUILT_IN_LAYER, Setting
 from policy.rules.rule import RULES, TIMEOUT, Rule
 from policy.toml.diagnostic import Diagnostic, Location
 from policy.toml.document import locate, parsed, read
-from policy.toml.shapes import END, MOST, TEXT, Shape, gather, keyed, refined, refuse, shown
+from policy.toml.shapes import END, MOST, TEXT, gather, keyed, refined, refuse, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,59 +60,36 @@ def _version_fault(specifier: str) -> str | None:
     return None if known else f'{shown(specifier)} is not a version specifier (PEP 440), such as ">=0.1, <1"'
 
 
-@frozen
-class Key:
-    """A top-level key of the file.
-
-    Args:
-        shape: How it is read.
-        notes: What the schema says of it.
-    """
-
-    shape: Shape
-    notes: Mapping[str, Any]
-
-
 SETTINGS = {
-    "global-dir": Key(
-        refined(TEXT, _directory_fault, {"minLength": 1, "pattern": r"^[^\u0000]*$"}),
-        {
-            "description": "Directory of the global locks; it must exist. In a project's file a relative path that "
-            "stays inside the project.",
-            "examples": ["/var/lock/lock-policy"],
-        },
+    "global-dir": refined(TEXT, _directory_fault, {"minLength": 1, "pattern": r"^[^\u0000]*$"}).described(
+        "Directory of the global locks; it must exist. In a project's file a relative path that "
+        "stays inside the project.",
+        "/var/lock/lock-policy",
     ),
-    "gate-dir": Key(
-        refined(TEXT, _gate_fault, {"pattern": r"^(/|[A-Za-z]:[/\\]|\\\\)[^\u0000]*$"}),
-        {
-            "description": "Directory of the gate, the lock that every plan takes first; it must exist. Only the "
-            "system file may hold it, and it counts for the whole host, with --no-config and --config-file too.",
-            "examples": ["/run/lock/lock-policy"],
-        },
+    "gate-dir": refined(TEXT, _gate_fault, {"pattern": r"^(/|[A-Za-z]:[/\\]|\\\\)[^\u0000]*$"}).described(
+        "Directory of the gate, the lock that every plan takes first; it must exist. Only the "
+        "system file may hold it, and it counts for the whole host, with --no-config and --config-file too.",
+        "/run/lock/lock-policy",
     ),
-    "cluster": Key(
-        CLUSTER,
-        {"description": "The server that keeps locks for several hosts. The user's or the system file may hold it."},
+    "cluster": CLUSTER.described(
+        "The server that keeps locks for several hosts. The user's or the system file may hold it."
     ),
-    "timeout": Key(
-        TIMEOUT, {"description": "How long to wait for a lock, in seconds; default: forever.", "examples": [60]}
-    ),
+    "timeout": TIMEOUT.described("How long to wait for a lock, in seconds; default: forever.", 60),
 }
 
 BOUND = frozenset({"global-dir", "cluster"})
 """Settings that say where a lock lives, and so count for the rules of their own layer and of stronger ones only."""
 
 KEYS = {
-    "required-version": Key(
-        refined(TEXT, _version_fault, {"pattern": SPECIFIERS, "maxLength": MAX_SPECIFIERS}),
-        {"description": "Versions of lock-policy that can read this file (PEP 440).", "examples": [">=0.1"]},
+    "required-version": refined(TEXT, _version_fault, {"pattern": SPECIFIERS, "maxLength": MAX_SPECIFIERS}).described(
+        "Versions of lock-policy that can read this file (PEP 440).", ">=0.1"
     ),
     **SETTINGS,
-    "rules": Key(RULES, {"description": "Tried in order; the first whose conditions all hold decides."}),
-    "tests": Key(CASES, {"description": "Cases that `policy test` tries against the rules."}),
+    "rules": RULES.described("Tried in order; the first whose conditions all hold decides."),
+    "tests": CASES.described("Cases that `policy test` tries against the rules."),
 }
 
-CONFIGURATION = keyed({name: key.shape for name, key in KEYS.items()}, {name: key.notes for name, key in KEYS.items()})
+CONFIGURATION = keyed(KEYS)
 
 
 @frozen
@@ -233,7 +210,7 @@ def _require_version(data: object, location: Location) -> None:
         return
     from packaging.specifiers import SpecifierSet
 
-    KEYS["required-version"].shape.parse(wanted, location.at("required-version"))
+    KEYS["required-version"].parse(wanted, location.at("required-version"))
     if not SpecifierSet(wanted).contains(__version__, prereleases=True):
         raise refuse(
             location.at("required-version"),

@@ -14,8 +14,7 @@ from policy.render.layout import json_text
 from policy.render.record import shorten
 from policy.rules.conditions import toml
 from policy.rules.plain import BUILT_IN_LAYER
-from policy.rules.rule import KEYS as RULE_KEYS
-from policy.rules.rule import Rule
+from policy.rules.rule import KEY_FIELDS, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,8 +30,7 @@ HEADER = (
 )
 NOTHING = "# No file applies here, and no setting: the built-in rules decide."
 
-KEYS = ("name", *(name for name in RULE_KEYS if name not in {"name", "match", "mandatory"}))
-FIELDS = {name: field.name for name, field in RULE_KEYS.items()}
+KEYS = ("name", *(name for name in KEY_FIELDS if name not in {"name", "match", "mandatory"}))
 DEFAULTS = {field.name: field.default for field in attrs.fields(Rule)}
 
 
@@ -69,7 +67,7 @@ def _own(chain: Chain) -> Iterator[Rule]:
     """The rules of files; one that repeats another never decides, and is left out."""
     seen: set[object] = set()
     for rule in chain.rules:
-        meaning = tuple([getattr(rule, FIELDS[name]) for name in ("match", *KEYS)])
+        meaning = tuple([getattr(rule, KEY_FIELDS[name]) for name in ("match", *KEYS)])
         if not _is_built_in(rule) and meaning not in seen:
             seen.add(meaning)
             yield rule
@@ -130,7 +128,7 @@ def _rule(chain: Chain, rule: Rule, *, origin: bool) -> str:
 
 def _plain(chain: Chain, rule: Rule) -> dict[str, Any]:
     """A rule's own keys as TOML has them, without those that have their usual value."""
-    given = {name: _value(rule, name) for name in KEYS if getattr(rule, FIELDS[name]) != DEFAULTS[FIELDS[name]]}
+    given = {name: _value(rule, name) for name in KEYS if getattr(rule, KEY_FIELDS[name]) != DEFAULTS[KEY_FIELDS[name]]}
     if _forced(chain):
         given.pop("timeout", None)
     return given
@@ -138,7 +136,7 @@ def _plain(chain: Chain, rule: Rule) -> dict[str, Any]:
 
 def _value(rule: Rule, name: str) -> Any:
     """What a rule has under a key of TOML, as TOML has it."""
-    value = getattr(rule, FIELDS[name])
+    value = getattr(rule, KEY_FIELDS[name])
     return {"name": value[0], "root": value[1]} if name == "cluster-key" and value else _one(value)
 
 
@@ -205,7 +203,7 @@ def record(chain: Chain) -> dict[str, Any]:
         },
         "rules": [
             {
-                **{FIELDS[name]: _value(rule, name) for name in KEYS},
+                **{KEY_FIELDS[name]: _value(rule, name) for name in KEYS},
                 "lock": list(rule.lock),
                 "timeout": None if _forced(chain) else rule.timeout,
                 "match": toml(rule.match),

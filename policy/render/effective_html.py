@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from policy.render.effective import DEFAULTS, FIELDS, KEYS, record, written
+from policy.render.effective import DEFAULTS, KEYS, record, written
 from policy.render.page import code, listed, named, page, table, text, where
 from policy.render.record import shorten
+from policy.rules.rule import KEY_FIELDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,9 +76,9 @@ def _rule(rule: dict[str, Any]) -> str:
 def _effects(rule: dict[str, Any]) -> str:
     """What else the rule does, where that is not what every rule does."""
     given = [
-        f"{name} = {written(rule[FIELDS[name]])}"
+        f"{name} = {written(rule[KEY_FIELDS[name]])}"
         for name in KEYS
-        if name not in ABOVE and rule[FIELDS[name]] != DEFAULTS[FIELDS[name]]
+        if name not in ABOVE and rule[KEY_FIELDS[name]] != DEFAULTS[KEY_FIELDS[name]]
     ]
     return f"<div>{'; '.join(map(code, given))}</div>" if given else ""
 

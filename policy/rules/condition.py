@@ -72,7 +72,7 @@ class Condition:
     key: str
     help: str
     plain: Any = ""
-    examples: tuple[Any, ...]
+    examples: tuple[Any, ...] = ()
     caller = False
     assumable = True
     is_path: bool = False

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from policy.rules.condition import Condition, Match
+    from policy.rules.condition import Match
     from policy.toml.diagnostic import Location
 
 DEEPEST = 8  # combinators within combinators; a rule that needs more is two rules
@@ -27,13 +27,12 @@ def _match(depth: int) -> Shape:
     table = Shape(inner, _reference(_level(depth + 1)))
     tables = array(table, least=1)
     shapes: dict[str, Shape] = {}
-    notes: dict[str, dict[str, Any]] = {}
     for key, condition in CONDITIONS.items():
         if isinstance(condition, Combinator):
-            shapes[key], notes[key] = tables if condition.several else table, _notes(condition)
+            shapes[key] = (tables if condition.several else table).described(condition.help)
         else:
-            shapes[key], notes[key] = Shape(condition.shape.parse, _reference(key)), {}
-    shape = keyed(shapes, notes, least=1)
+            shapes[key] = Shape(condition.shape.parse, _reference(key))
+    shape = keyed(shapes, least=1)
     schema = dict(shape.schema)
     if depth == DEEPEST:
         schema["properties"] = {key: _reference(key) for key in CONDITIONS if not _combines(key)}
@@ -56,18 +55,12 @@ def definitions() -> dict[str, Any]:
     """What the schema of `match` refers to: each condition, and a match table of each depth."""
     leaves = {key: one for key, one in CONDITIONS.items() if not _combines(key)}
     return {
-        **{key: {**condition.shape.schema, **_notes(condition)} for key, condition in leaves.items()},
+        **{key: one.shape.described(one.help, *one.examples).schema for key, one in leaves.items()},
         **{
             _level(depth): {"title": "conditions, all of which must hold", **_match(depth).schema}
             for depth in range(1, DEEPEST + 1)
         },
     }
-
-
-def _notes(condition: Condition) -> dict[str, Any]:
-    notes: dict[str, Any] = {"description": condition.help}
-    examples = getattr(condition, "examples", ())
-    return {**notes, "examples": list(examples)} if examples else notes
 
 
 def match_shape() -> Shape:

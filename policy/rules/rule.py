@@ -54,12 +54,12 @@ def _cluster_key_fault(name: str) -> str | None:
 
 _CLUSTER_KEY = keyed(
     {
-        "name": refined(TEXT, _cluster_key_fault, {"pattern": rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}{END}"}),
-        "root": refined(TEXT, _root_fault, {"pattern": r"^(/|~/|[A-Za-z]:[/\\])[^\u0000]*$"}),
-    },
-    {
-        "name": {"description": "The same on every host."},
-        "root": {"description": "Where this host has the folder that they share."},
+        "name": refined(TEXT, _cluster_key_fault, {"pattern": rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}{END}"}).described(
+            "The same on every host."
+        ),
+        "root": refined(TEXT, _root_fault, {"pattern": r"^(/|~/|[A-Za-z]:[/\\])[^\u0000]*$"}).described(
+            "Where this host has the folder that they share."
+        ),
     },
     ["name", "root"],
 )
@@ -79,11 +79,6 @@ def _cluster_key(value: object) -> tuple[str, str] | None:
     if isinstance(value, tuple):
         value = dict(zip(("name", "root"), value, strict=True))
     return _checked(CLUSTER_KEY, "cluster-key", value)  # type: ignore[no-any-return]  # CLUSTER_KEY reads pairs
-
-
-def key(shape: Shape, help: str, **notes: Any) -> dict[str, Any]:
-    """The metadata of a field that is also a key of a TOML table."""
-    return {"shape": shape, "notes": {"description": help, **notes}}
 
 
 class Checked(tuple[Any, ...]):
@@ -124,11 +119,33 @@ def _match(value: object) -> Match:
     return _checked(match_shape(), "match", value)  # type: ignore[no-any-return]  # its shape reads tuples of pairs
 
 
+KEYS = {
+    "lock": LOCK.described("Where the lock lives: one location, or a list of them.", "local", "both"),
+    "match": match_shape().described("What must hold for this rule to decide; without it the rule always does."),
+    "name": line(NAME_LENGTH).described("The name of the rule, shown in explanations."),
+    "timeout": TIMEOUT.described("How long to wait for the lock, in seconds.", 60),
+    "required": FLAG.described("If false, continue without the lock when it cannot be acquired, and print a warning."),
+    "shared": FLAG.described("If true, take the locks for reading: many readers at once, and no writer."),
+    "unused": FLAG.described("If true, wait until no process runs from the environment."),
+    "cluster-key": CLUSTER_KEY.described(
+        "What a lock on a server is named after on every host: this name, and the path below this host's root.",
+        {"name": "team-envs", "root": "/mnt/envs"},
+    ),
+    "reason": TEXT.described("A sentence for the reader of an explanation."),
+    "mandatory": FLAG.described(
+        "Stands before the rules of every other file; only the system file may hold such a rule."
+    ),
+}
+"""The keys of `[[rules]]`; each is a field of Rule."""
+
+KEY_FIELDS = {key: key.replace("-", "_") for key in KEYS}
+
+
 def _value(rule: Rule, attribute: attrs.Attribute[Any], value: object) -> None:
     """Refuses what no file may hold."""
     del rule
     if value != attribute.default or type(value) is not type(attribute.default):
-        _checked(attribute.metadata["shape"], attribute.name, value)
+        _checked(KEYS[attribute.name], attribute.name, value)
 
 
 @frozen
@@ -155,60 +172,16 @@ class Rule:
         UsageError: When a value is one that no file may hold.
     """
 
-    lock: tuple[str, ...] = field(
-        converter=_lock,
-        metadata=key(LOCK, "Where the lock lives: one location, or a list of them.", examples=["local", "both"]),
-    )
-    match: Match = field(
-        default=(),
-        converter=_match,
-        metadata=key(match_shape(), "What must hold for this rule to decide; without it the rule always does."),
-    )
-    name: str = field(
-        default="",
-        validator=_value,
-        metadata=key(
-            line(NAME_LENGTH),
-            "The name of the rule, shown in explanations.",
-        ),
-    )
-    timeout: float | None = field(
-        default=None,
-        validator=_value,
-        metadata=key(TIMEOUT, "How long to wait for the lock, in seconds.", examples=[60]),
-    )
-    required: bool = field(
-        default=True,
-        validator=_value,
-        metadata=key(FLAG, "If false, continue without the lock when it cannot be acquired, and print a warning."),
-    )
-    shared: bool = field(
-        default=False,
-        validator=_value,
-        metadata=key(FLAG, "If true, take the locks for reading: many readers at once, and no writer."),
-    )
-    unused: bool = field(
-        default=False,
-        validator=_value,
-        metadata=key(FLAG, "If true, wait until no process runs from the environment."),
-    )
-    cluster_key: tuple[str, str] | None = field(
-        default=None,
-        converter=_cluster_key,
-        metadata=key(
-            CLUSTER_KEY,
-            "What a lock on a server is named after on every host: this name, and the path below this host's root.",
-            examples=[{"name": "team-envs", "root": "/mnt/envs"}],
-        ),
-    )
-    reason: str = field(
-        default="", validator=_value, metadata=key(TEXT, "A sentence for the reader of an explanation.")
-    )
-    mandatory: bool = field(
-        default=False,
-        validator=_value,
-        metadata=key(FLAG, "Stands before the rules of every other file; only the system file may hold such a rule."),
-    )
+    lock: tuple[str, ...] = field(converter=_lock)
+    match: Match = field(default=(), converter=_match)
+    name: str = field(default="", validator=_value)
+    timeout: float | None = field(default=None, validator=_value)
+    required: bool = field(default=True, validator=_value)
+    shared: bool = field(default=False, validator=_value)
+    unused: bool = field(default=False, validator=_value)
+    cluster_key: tuple[str, str] | None = field(default=None, converter=_cluster_key)
+    reason: str = field(default="", validator=_value)
+    mandatory: bool = field(default=False, validator=_value)
     file: str = BUILT_IN_LAYER
     line: int = 0
     layer: str = BUILT_IN_LAYER
@@ -245,20 +218,15 @@ if TYPE_CHECKING:
 
 
 FIELDS = tuple(one.name for one in attrs.fields(Rule))
-KEYS = {one.name.replace("_", "-"): one for one in attrs.fields(Rule) if "shape" in one.metadata}
 
 
 def _rule_shape() -> Shape:
-    shape = keyed(
-        {name: one.metadata["shape"] for name, one in KEYS.items()},
-        {name: one.metadata["notes"] for name, one in KEYS.items()},
-        [name for name, one in KEYS.items() if one.default is attrs.NOTHING],
-    )
+    shape = keyed(KEYS, ["lock"])
 
     def parse(value: object, location: Location) -> tuple[dict[str, Any], Location]:
         fields = shape.parse(value, location)
         return {
-            KEYS[name].name: Checked(held) if isinstance(held, tuple) else held for name, held in fields.items()
+            KEY_FIELDS[name]: Checked(held) if isinstance(held, tuple) else held for name, held in fields.items()
         }, location
 
     return Shape(parse, shape.schema)

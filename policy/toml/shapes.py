@@ -29,6 +29,16 @@ class Shape:
         self.parse: Callable[[object, Location], Any] = parse
         self.schema: Mapping[str, Any] = schema
 
+    def described(self, description: str, *examples: object) -> Shape:
+        """The same shape, with what its schema says to people.
+
+        Args:
+            description: A sentence about the key that has this shape.
+            examples: Values as TOML would have them.
+        """
+        notes = {"description": description, "examples": list(examples)} if examples else {"description": description}
+        return Shape(self.parse, {**self.schema, **notes})
+
 
 def refuse(
     location: Location,
@@ -293,14 +303,11 @@ def _unknown(name: str, shapes: Mapping[str, Shape], location: Location) -> Conf
     )
 
 
-def keyed(
-    shapes: Mapping[str, Shape], notes: Mapping[str, Mapping[str, Any]], required: Iterable[str] = (), least: int = 0
-) -> Shape:
+def keyed(shapes: Mapping[str, Shape], required: Iterable[str] = (), least: int = 0) -> Shape:
     """A table whose keys are known, and whose every fault is reported; read as a dict.
 
     Args:
         shapes: The keys and their shapes.
-        notes: For each key what the schema says besides: description, examples, default.
         required: The keys that must be there.
         least: How many keys must be there at the least.
     """
@@ -329,7 +336,7 @@ def keyed(
     schema: dict[str, Any] = {
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: {**shape.schema, **notes[name]} for name, shape in shapes.items()},
+        "properties": {name: shape.schema for name, shape in shapes.items()},
     }
     if least:
         schema["minProperties"] = least

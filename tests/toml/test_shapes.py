@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import Any
 
 import jsonschema
 import pytest
@@ -18,9 +17,9 @@ HERE = Location("a.toml")
 COLOR = shapes.choice(["red", "green", "blue"])
 SECONDS = shapes.number(0, 10, "seconds")
 NAMED = shapes.refined(TEXT, lambda text: None if text else "must not be empty", {"minLength": 1})
-NOTES: dict[str, dict[str, Any]] = {"color": {"description": "A colour."}, "wait": {"description": "Seconds."}}
-TABLE = shapes.keyed({"color": COLOR, "wait": SECONDS}, NOTES, ["color"])
-ANY = shapes.keyed({"color": COLOR, "wait": SECONDS}, NOTES, least=1)
+KEYS = {"color": COLOR.described("A colour.", "red"), "wait": SECONDS.described("Seconds.")}
+TABLE = shapes.keyed(KEYS, ["color"])
+ANY = shapes.keyed(KEYS, least=1)
 
 
 def diagnostics(shape: Shape, value: object) -> list[tuple[tuple[str | int, ...], str]]:
@@ -103,7 +102,7 @@ def test_refuses(shape: Shape, value: object, message: str) -> None:
 
 def test_places() -> None:
     """A fault in a table or an array is placed at the very key or item that is wrong, and all of them are reported."""
-    shape = shapes.array(shapes.keyed({"color": COLOR, "env": shapes.mapping(FLAG)}, {"color": {}, "env": {}}))
+    shape = shapes.array(shapes.keyed({"color": COLOR, "env": shapes.mapping(FLAG)}))
     value = [{"color": "red"}, {"color": 1, "env": {"CI": 2}}, {"colour": "red"}, 5]
     assert diagnostics(shape, value) == [
         ((1, "color"), 'expected "red", "green" or "blue", found 1'),
