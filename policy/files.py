@@ -29,7 +29,7 @@ def create(path: str, data: bytes, mode: int) -> None:
         os.close(descriptor)
 
 
-def replace(path: str, data: bytes, mode: int) -> None:
+def replace(path: str, data: bytes, mode: int, *, exact: bool = False) -> None:
     """Puts a file in the place of what stands there, whole at any moment; a link is replaced, not followed.
 
     Two that do so at once never share a temporary file, and a reader sees the old file or a new one.
@@ -38,6 +38,7 @@ def replace(path: str, data: bytes, mode: int) -> None:
         path: The file.
         data: What it holds.
         mode: Its mode, from which the umask takes what it says.
+        exact: Whether the umask takes nothing.
 
     Raises:
         OSError: It cannot be written.
@@ -47,6 +48,8 @@ def replace(path: str, data: bytes, mode: int) -> None:
     beside = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
         create(beside, data, mode)
+        if exact:
+            os.chmod(beside, mode)
         os.replace(beside, path)
     except OSError:
         try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from policy.rules.supposition import request
 from policy.rules.trace import checks
 
 if TYPE_CHECKING:
@@ -80,10 +81,11 @@ def coverage(rules: Sequence[Rule], decisions: Iterable[Decision]) -> Coverage:
         decisions: One for each test.
     """
     reached: set[int] = set()
-    answers: dict[tuple[int, Place], set[bool]] = {}
-    for number, rule in enumerate(rules):
-        for place in _places(rule.match):
-            answers[number, place] = set()
+    answers: dict[tuple[int, Place], set[bool]] = {
+        (number, place): set()
+        for number, rule in enumerate(rules)
+        for place, _ in _answers(checks(rule.match, request({})))
+    }
     for decision in decisions:
         reached.add(decision.index)
         for number in range(min(decision.index + 1, len(rules))):
@@ -102,30 +104,13 @@ def coverage(rules: Sequence[Rule], decisions: Iterable[Decision]) -> Coverage:
     )
 
 
-def _places(match: Any) -> Iterator[Place]:
-    """Where the conditions of a match table stand, those inside combinators too."""
-    from policy.rules.conditions import CONDITIONS
-
-    for key, expected in match:
-        tables = CONDITIONS[key].tables(expected)
-        if not tables:
-            yield (key,)
-        for number, table in enumerate(tables):
-            for place in _places(table):
-                yield (key, *_number(key, number), *place)
-
-
 def _answers(records: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Place, bool]]:
-    """The same conditions with what each answered."""
+    """Where the conditions of a match table stand, those inside combinators too, and what each answered."""
     for record in records:
         key = record["key"]
         if "checks" not in record:
             yield (key,), record["passed"]
         for number, inner in enumerate(record.get("checks", ())):
             for place, passed in _answers(inner):
-                yield (key, *_number(key, number), *place), passed
-
-
-def _number(key: str, number: int) -> tuple[int, ...]:
-    """Of an array the index; `not` holds one table."""
-    return () if key == "not" else (number,)
+                # of an array the index; `not` holds one table
+                yield (key, *(() if key == "not" else (number,)), *place), passed

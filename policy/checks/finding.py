@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from policy.checks.codes import CODES
+from policy.toml.diagnostic import Diagnostic, Location
+from policy.toml.document import locate
 
 if TYPE_CHECKING:
     from policy.config.layers import Source
-    from policy.toml.diagnostic import Diagnostic
+    from policy.config.read import Configuration
 
 
 @frozen
@@ -31,6 +33,20 @@ class Finding:
     def severity(self) -> str:
         """`error` or `warning`."""
         return CODES[self.code].severity
+
+
+def located(file: Configuration, code: str, message: str, *keys: str | int, of_key: bool = False) -> Finding:
+    """A finding about a value of a file, or about its key.
+
+    Args:
+        file: The file.
+        code: Which.
+        message: What is wrong and what to do.
+        keys: Those that lead to the value, in the table that is ours.
+        of_key: Whether the key is meant.
+    """
+    location = Location(file.document.file, (*file.source.keys, *keys))
+    return Finding(code, locate(file.document, Diagnostic(location, message, of_key)))
 
 
 @frozen

@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from policy.checks.finding import Finding, Report
+from policy.checks.finding import Finding, Report, located
 from policy.checks.reach import Reach
-from policy.checks.surroundings import exclusive_readers, ignored, missing_directories, missing_servers, unnamed_keys
+from policy.checks.surroundings import unsuited_locks, ignored, missing_directories, missing_servers
 from policy.config.layers import SYSTEM
 from policy.config.read import BUILT_IN, read_file
 from policy.errors import ConfigError
 from policy.rules.condition import Environ
 from policy.rules.conditions import CONDITIONS, Combinator, asks_caller
 from policy.rules.excludes import reached
-from policy.toml.diagnostic import Diagnostic, Location
-from policy.toml.document import locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from policy.checks.regions import Example
+    from policy.config.cases import Case
     from policy.config.layers import Notice, Source
     from policy.config.read import Configuration
     from policy.rules.condition import Match
@@ -55,7 +54,7 @@ class Entry:
             examples: Requests that show it.
         """
         assert self.configuration is not None  # noqa: S101  (nothing is said of built-in rules)
-        found = _finding(self.configuration, code, message, "rules", self.index, *keys)
+        found = located(self.configuration, code, message, "rules", self.index, *keys, of_key=True)
         return evolve(found, examples=tuple(example.command(self.alone) for example in examples))
 
     def named(self, other: Entry) -> str:
@@ -66,13 +65,6 @@ class Entry:
         if self.configuration is other.configuration:
             return f"{name} in line {self.rule.line}"
         return f"{name} in {self.rule.file}:{self.rule.line}"
-
-
-def _finding(configuration: Configuration, code: str, message: str, *keys: str | int) -> Finding:
-    document = configuration.document
-    location = Location(document.file, (*configuration.source.keys, *keys))
-    of_key = keys[-1] not in {"name", "rule"}  # what is wrong with these is their value
-    return Finding(code, locate(document, Diagnostic(location, message, of_key)))
 
 
 def _chain(files: Sequence[Configuration], *, together: bool) -> tuple[Entry, ...]:
@@ -91,25 +83,27 @@ def _alone(file: Configuration) -> str:
     return "" if file.source.layer is SYSTEM else file.document.file
 
 
-def check(sources: Sequence[Source], *, together: bool, notices: Sequence[Notice] = ()) -> Report:
+def check(
+    sources: Sequence[Source], *, together: bool, notices: Sequence[Notice] = (), text: str | None = None
+) -> Report:
     """Every fault of some files, and every rule that looks wrong.
 
     Args:
         sources: The files, the strongest first.
         together: Whether their rules make one chain; else each is judged as if it were alone.
         notices: What was noticed while they were looked for.
+        text: What the one file would hold; absent: the files are read.
     """
     findings = list(ignored(notices))
     files: list[Configuration] = []
     for source in sources:
         try:
-            files.append(read_file(source))
+            files.append(read_file(source, None if text is None else (source.path, text.encode())))
         except ConfigError as error:
             findings += [Finding(diagnostic.code, diagnostic) for diagnostic in error.diagnostics]
     for file in files:
         findings += missing_directories(file, here=together)
-        findings += unnamed_keys(file)
-        findings += exclusive_readers(file)
+        findings += unsuited_locks(file)
     if together and len(files) == len(sources):
         findings += missing_servers(files, os.environ)
     chains = [[file] for file in files]
@@ -245,19 +239,15 @@ def _asking(match: Match) -> tuple[str | int, ...]:
 
 def _names(file: Configuration) -> Iterator[Finding]:
     """Names that two rules, or two tests, share: an explanation names rules by them."""
-    known = {rule.name: "a built-in rule has" for rule in BUILT_IN}
-    for index, rule in enumerate(file.rules):
-        if rule.name in known:
-            message = f'the name "{rule.name}" is taken: {known[rule.name]} it too'
-            yield _finding(file, "duplicate-name", message, "rules", index, "name")
-        elif rule.name:
-            known[rule.name] = f"the rule in line {rule.line} has"
-    lines: dict[str, int] = {}
-    for index, test in enumerate(file.tests):
-        if test.name in lines:
-            message = f'the name "{test.name}" is taken: the test in line {lines[test.name]} has it too'
-            yield _finding(file, "duplicate-name", message, "tests", index, "name")
-        lines.setdefault(test.name, test.line)
+    named: dict[str, Sequence[Rule | Case]] = {"rules": file.rules, "tests": file.tests}
+    for kind, entries in named.items():
+        known = {rule.name: "a built-in rule has" for rule in BUILT_IN if kind == "rules"}
+        for index, entry in enumerate(entries):
+            if entry.name in known:
+                message = f'the name "{entry.name}" is taken: {known[entry.name]} it too'
+                yield located(file, "duplicate-name", message, kind, index, "name")
+            elif entry.name:
+                known[entry.name] = f"the {kind[:-1]} in line {entry.line} has"
 
 
 def _tests(file: Configuration) -> Iterator[Finding]:
@@ -270,6 +260,6 @@ def _tests(file: Configuration) -> Iterator[Finding]:
             message = (
                 f'no rule here is named "{test.rule}", so this test can never pass{nearest(test.rule, sorted(known))}'
             )
-            found = _finding(file, "unknown-rule", message, "tests", index, "expect", "rule")
+            found = located(file, "unknown-rule", message, "tests", index, "expect", "rule")
             meant = closest(test.rule, sorted(known))
             yield evolve(found, diagnostic=evolve(found.diagnostic, suggested_for=test.rule, suggestion=meant))

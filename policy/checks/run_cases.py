@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from policy.checks.coverage import Coverage
     from policy.config.cases import Case
     from policy.config.read import Configuration
-    from policy.rules.chain import Chain
     from policy.rules.decision import Decision
     from policy.rules.rule import AnyRule
 
@@ -80,10 +79,6 @@ def run(configuration: Configuration) -> Trials:
         configuration: The file.
     """
     rules = chain([configuration])
-    trials = tuple(_try(rules, case) for case in configuration.tests)
+    trials = tuple(Trial(case, rules.decide(request(case.given))) for case in configuration.tests)
     own = rules.rules[: len(configuration.rules)]
     return Trials(configuration.document.file, trials, coverage(own, [trial.decision for trial in trials]))
-
-
-def _try(rules: Chain, case: Case) -> Trial:
-    return Trial(case, rules.decide(request(case.given)))

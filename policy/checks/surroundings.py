@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from policy.checks.finding import Finding
+from policy.checks.finding import Finding, located
 from policy.config.read import chain
 from policy.toml.diagnostic import Diagnostic, Location
-from policy.toml.document import locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,9 +41,8 @@ def missing_directories(file: Configuration, *, here: bool) -> Iterator[Finding]
         if setting is None or os.path.isdir(setting.value):
             continue
         if here or os.path.join(setting.value, "").startswith(folder):
-            location = Location(file.document.file, (*file.source.keys, name))
             message = f"{setting.value} is not a directory, so every lock in it fails; create it"
-            yield Finding("missing-directory", locate(file.document, Diagnostic(location, message)))
+            yield located(file, "missing-directory", message, name)
 
 
 def missing_servers(files: Sequence[Configuration], environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -59,33 +57,21 @@ def missing_servers(files: Sequence[Configuration], environ: Mapping[str, str]) 
         for index, rule in enumerate(file.rules):
             of_caller = "LOCK_POLICY_CLUSTER_SERVICE" in environ and not rule.mandatory
             if "cluster" in rule.lock and not of_caller and not (setting and setting.for_rule(rule)):
-                location = Location(file.document.file, (*file.source.keys, "rules", index, "lock"))
                 message = "no [cluster] says where the server is, so this rule fails: write it into the user's or the "
-                message += "system file"
-                yield Finding("missing-server", locate(file.document, Diagnostic(location, message)))
+                yield located(file, "missing-server", f"{message}system file", "rules", index, "lock")
 
 
-def unnamed_keys(file: Configuration) -> Iterator[Finding]:
-    """The rules whose lock on a server is named after whatever the mount table calls the file server.
+def unsuited_locks(file: Configuration) -> Iterator[Finding]:
+    """The rules whose lock is another one on other hosts, or has no readers.
 
     Args:
         file: A configuration file.
     """
     for number, rule in enumerate(file.rules):
         if "cluster" in rule.lock and rule.cluster_key is None:
+            # it is named after whatever the mount table calls the file server
             message = "hosts that mount by another name of the file server take another lock: write a cluster-key"
-            location = Location(file.document.file, (*file.source.keys, "rules", number, "lock"))
-            yield Finding("unnamed-key", locate(file.document, Diagnostic(location, message)))
-
-
-def exclusive_readers(file: Configuration) -> Iterator[Finding]:
-    """The rules for readers whose lock has none.
-
-    Args:
-        file: A configuration file.
-    """
-    for number, rule in enumerate(file.rules):
+            yield located(file, "unnamed-key", message, "rules", number, "lock")
         if rule.shared and "strict" in rule.lock:
             message = "a strict lock has no readers: others who read wait as if they wrote"
-            location = Location(file.document.file, (*file.source.keys, "rules", number, "shared"))
-            yield Finding("no-readers", locate(file.document, Diagnostic(location, message)))
+            yield located(file, "no-readers", message, "rules", number, "shared")

@@ -52,7 +52,7 @@ def test_every_code_has_a_page() -> None:
             if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in {
                 "Finding",
                 "finding",
-                "_finding",
+                "located",
             }:
                 used |= {one.value for one in node.args[:2] if isinstance(one, ast.Constant) and "-" in str(one.value)}
     assert used >= {"syntax", "unknown-key", "ignored-file", "duplicate-name"}
