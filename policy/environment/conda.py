@@ -6,7 +6,7 @@ import os
 
 from policy import host
 from policy.environment.change import Change, at
-from policy.environment.wrappers import on_path, options
+from policy.environment.wrappers import on_path, subcommand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from policy.environment.wrappers import Words
 
-_VALUED = ("c", "channel", "f", "file", "n", "name", "p", "prefix", "r", "root-prefix", "revision", "solver", "subdir")
-_PIXI_VALUED = ("e", "environment", "manifest-path", "m", "c", "channel", "p", "platform", "f", "feature", "w")
+_VALUED = "c channel f file n/name p/prefix r/root-prefix revision solver subdir"
+_PIXI_VALUED = "e/environment m/manifest-path c channel p platform f feature w color"
 _GROUPS = frozenset({"env", "global", "workspace", "project"})
 _NOTHING = frozenset(
     {"", "activate", "clean", "completion", "deactivate", "exec", "info", "init", "search", "shell-hook"}
@@ -29,15 +29,11 @@ def conda(command: Words) -> Change:
         command: A conda, mamba or micromamba command line.
     """
     tool = host.program_name(command.words[0])
-    leading, rest = options(command.words[1:], _VALUED, leading=True)
-    inner = rest[1:] if rest[:1] == ["env"] else rest
-    own, _ = options(inner[1:], _VALUED, leading=inner[:1] == ["run"])
-    given = {**leading, **own}
-    operation = " ".join([tool, *rest[: 2 if rest[:1] == ["env"] else 1]])
-    if (inner[0] if inner else "") in _NOTHING:
+    words, given, _ = subcommand(command, _VALUED, ("env",))
+    operation = f"{tool} {words}".rstrip()
+    if words.removeprefix("env").lstrip() in _NOTHING:
         return Change(command, None, operation, apart=f"{operation} changes no environment")
-    prefix = given.get("p") or given.get("prefix")
-    name = given.get("n") or given.get("name")
+    prefix, name = given.get("prefix"), given.get("name")
     base = _base(given, command)
     if prefix:
         root, found_by = command.path(prefix), f"--prefix of {tool}"
@@ -45,7 +41,7 @@ def conda(command: Words) -> Change:
         root, found_by = base, f"--name of {tool}"
     elif name:
         root, found_by = _by_name(name, base, command), f"--name of {tool}"
-    elif inner[:1] == ["create"]:
+    elif words in {"create", "env create"}:
         reason = f"{tool} takes the name from a file; add --name or --prefix"
         return Change(command, None, operation, uncertain=reason)
     elif command.environ.get("CONDA_PREFIX"):
@@ -64,7 +60,7 @@ micromamba: Callable[[Words], Change] = conda
 def _base(given: dict[str, str], command: Words) -> str:
     """Conda's own root; "" where nothing leads there."""
     environ = command.environ
-    named = given.get("r") or given.get("root-prefix") or environ.get("MAMBA_ROOT_PREFIX") or environ.get("CONDA_ROOT")
+    named = given.get("root-prefix") or environ.get("MAMBA_ROOT_PREFIX") or environ.get("CONDA_ROOT")
     if named:
         return command.path(named)
     for program in (environ.get("CONDA_EXE", ""), on_path(command.words[0], command)):
@@ -91,25 +87,24 @@ def pixi(command: Words) -> Change:
     Args:
         command: A pixi command line.
     """
-    _, rest = options(command.words[1:], ("color", "manifest-path", "m"), leading=True)
-    words = rest[: 2 if rest[:1] and rest[0] in _GROUPS else 1]
-    given, arguments = options(rest[len(words) :], _PIXI_VALUED, leading=words[:1] == ["run"])
-    operation = " ".join(["pixi", *words])
-    environment = given.get("e") or given.get("environment")
-    if words[:1] == ["global"]:
+    words, given, arguments = subcommand(command, _PIXI_VALUED, _GROUPS)
+    operation = f"pixi {words}".rstrip()
+    group = words.partition(" ")[0]
+    environment = given.get("environment")
+    if group == "global":
         name = environment or (arguments[0].partition("=")[0] if arguments else "")
         if not name:
             return Change(command, None, operation, apart=f"{operation} names no environment")
         home = command.path(command.environ.get("PIXI_HOME") or "~/.pixi")
         return Change(command, at(os.path.join(home, "envs", name), "pixi global", command), operation)
-    if not words or words[0] in _NOTHING:
+    if group in _NOTHING:
         return Change(command, None, operation, apart=f"{operation} changes no environment of a workspace")
-    manifest = given.get("manifest-path") or given.get("m") or command.environ.get("PIXI_PROJECT_MANIFEST") or ""
+    manifest = given.get("manifest-path") or command.environ.get("PIXI_PROJECT_MANIFEST") or ""
     root = _workspace(command.path(manifest), named=bool(manifest))
     if not root:
         return Change(command, None, operation, uncertain="no pixi workspace here")
+    found_by = "--environment of pixi" if environment else "pixi's workspace"
     environment = environment or command.environ.get("PIXI_ENVIRONMENT_NAME") or "default"
-    found_by = "--environment of pixi" if given.get("e") or given.get("environment") else "pixi's workspace"
     return Change(command, at(os.path.join(root, ".pixi", "envs", environment), found_by, command), operation)
 
 

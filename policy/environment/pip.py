@@ -14,14 +14,12 @@ if TYPE_CHECKING:
     from policy.environment.discovery import Environment
     from policy.environment.wrappers import Words
 
-_VALUED = frozenset(
-    (  # noqa: SIM905  (a line for each of 50 names tells nothing more)
-        "abi build-constraint cache-dir cert client-cert config-setting config-settings constraint dest editable "
-        "exists-action extra-index-url find-links global-option group hash implementation index-url keyring-provider "
-        "log no-binary only-binary platform prefix progress-bar proxy python python-version report requirement "
-        "requirements-from-script resume-retries retries root root-user-action src target timeout trusted-host "
-        "uploaded-prior-to upgrade-strategy use-deprecated use-feature wheel-dir C c d e f i r t w"
-    ).split()
+_VALUED = (
+    "abi build-constraint cache-dir cert client-cert config-setting config-settings constraint dest editable "
+    "exists-action extra-index-url find-links global-option group hash implementation index-url keyring-provider "
+    "log no-binary only-binary platform prefix progress-bar proxy python python-version report requirement "
+    "requirements-from-script resume-retries retries root root-user-action src t/target timeout trusted-host "
+    "uploaded-prior-to upgrade-strategy use-deprecated use-feature wheel-dir C c d e f i r w"
 )
 
 
@@ -61,7 +59,6 @@ def _named(named: str, found_by: str, command: Words) -> Environment | None:
 
 def _directory(found: Environment | None, given: dict[str, str], command: Words) -> Environment | None:
     """The directory that is installed into instead: `--target`, `--root`, `--prefix`, or the user's own."""
-    given = {**given, "target": given.get("target") or given.get("t", "")}
     # pip puts `--prefix` below `--root`, so that the latter holds all that is changed.
     for name, kind in (("target", "target"), ("root", "prefix"), ("prefix", "prefix")):
         directory, found_by = _value(name, given, command)
@@ -79,7 +76,7 @@ def ensurepip(command: Words) -> Change:
     Args:
         command: `ensurepip`, run by an interpreter.
     """
-    given, _ = options(command.words[1:], ("root",))
+    given, _ = options(command.words[1:], "root")
     found = of_program(command)
     if given.get("root"):
         found = into(found, command.path(given["root"]), "prefix", "--root of ensurepip")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 
 from policy.environment.change import Change, at
-from policy.environment.wrappers import Words, options
+from policy.environment.wrappers import Words, subcommand
 from policy.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_VALUED = ("backend", "index-url", "i", "pip-args", "P", "preinstall", "python", "r", "requirement", "spec", "suffix")
+_VALUED = "backend cd directory index-url i pip-args P preinstall python r requirement spec suffix"
 _ONE = frozenset({"inject", "install", "pin", "reinstall", "runpip", "uninject", "uninstall", "unpin", "upgrade"})
 _ALL = frozenset({"install-all", "reinstall-all", "uninstall-all", "upgrade-all"})
 _VENV_FIRST = frozenset({"inject", "runpip", "uninject"})  # what follows is for the environment that they name first
@@ -27,15 +27,14 @@ def pipx(command: Words) -> Change:
     Raises:
         UsageError: It changes several environments, or one whose name pipx would have to look up.
     """
-    _, leading = options(command.words[1:], ("cd", "directory"), leading=True)
-    operation = f"pipx {leading[0]}" if leading else "pipx"
-    given, arguments = options(leading[1:], _VALUED, leading=operation == "pipx runpip")
+    verb, given, arguments = subcommand(command, _VALUED)
+    operation = f"pipx {verb}".rstrip()
     home = _home(given, command)
-    if operation.removeprefix("pipx ") in _ALL:
+    if verb in _ALL:
         raise UsageError(f"{operation}: changes every environment in {home}; run the single command for each of them")
-    if operation.removeprefix("pipx ") not in _ONE or not arguments:
+    if verb not in _ONE or not arguments:
         return Change(command, None, operation, apart=f"{operation} changes no environment that lasts")
-    if len(arguments) > 1 and operation.removeprefix("pipx ") not in _VENV_FIRST:
+    if len(arguments) > 1 and verb not in _VENV_FIRST:
         raise UsageError(f"{operation}: changes several environments; run `policy run` once for each of them")
     name = _distribution(arguments[0])
     if not name:

@@ -10,12 +10,13 @@ import os
 
 from policy import host
 from policy.environment.change import Change, at, of_interpreter, of_program
-from policy.environment.wrappers import options
+from policy.environment.wrappers import options, subcommand
 from policy.errors import UsageError
 from policy.variables import boolean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from policy.environment.discovery import Environment
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 _NAME = 42  # characters of a project's name that poetry takes
 _DIGEST = 8  # characters of a digest that poetry and hatch take
 
-_POETRY_VALUED = ("C", "P", "directory", "project", "G", "E", "extras", "group", "with", "without", "only", "source")
-_POETRY_NOTHING = frozenset({"about", "build", "cache", "check", "config", "help", "init", "list", "new", "publish"})
+_POETRY_VALUED = "C/directory P/project G E extras group with without only source"
+_POETRY_NOTHING = ("", "about", "build", "cache", "check", "config", "help", "init", "list", "new", "publish")
 
 
 def poetry(command: Words) -> Change:
@@ -34,15 +35,13 @@ def poetry(command: Words) -> Change:
     Args:
         command: A poetry command line.
     """
-    leading, rest = options(command.words[1:], _POETRY_VALUED, leading=True)
-    own, _ = options(rest[1:], _POETRY_VALUED, leading=rest[:1] == ["run"])
-    given = {**leading, **own}
-    operation = f"poetry {rest[0]}" if rest else "poetry"
-    if not rest or rest[0] in _POETRY_NOTHING:
+    verb, given, _ = subcommand(command, _POETRY_VALUED)
+    operation = f"poetry {verb}".rstrip()
+    if verb in _POETRY_NOTHING:
         return Change(command, None, operation, apart=f"{operation} changes no environment")
-    if rest[0] == "self":
+    if verb == "self":
         return Change(command, of_program(command), operation)
-    directory = next((given[name] for name in ("P", "project", "C", "directory") if given.get(name)), "")
+    directory = given.get("project") or given.get("directory") or ""
     root = host.nearest(command.path(directory), "pyproject.toml")
     environ = command.environ
     if environ.get("VIRTUAL_ENV") and environ.get("CONDA_DEFAULT_ENV") != "base":
@@ -123,18 +122,17 @@ def pdm(command: Words) -> Change:
     Args:
         command: A pdm command line.
     """
-    leading, rest = options(command.words[1:], ("c", "config"), leading=True)
-    given, _ = options(rest[1:], ("p", "project", "G", "group", "venv", "L", "lockfile"), leading=rest[:1] == ["run"])
-    operation = f"pdm {rest[0]}" if rest else "pdm"
-    if not rest or leading.keys() & {"V", "version", "h", "help"}:
+    verb, given, _ = subcommand(command, "c config p/project G group venv L lockfile")
+    operation = f"pdm {verb}".rstrip()
+    if not verb:
         return Change(command, None, operation, apart="this pdm changes no environment")
     environ = command.environ
-    named = given.get("p") or given.get("project") or environ.get("PDM_PROJECT") or ""
+    named = given.get("project") or environ.get("PDM_PROJECT") or ""
     root = command.path(named) if named else host.nearest(command.cwd, "pyproject.toml")
     if not root:
         return Change(command, None, operation, uncertain="pdm finds no pyproject.toml here")
-    if rest[0] == "venv":
-        return _pdm_venv(root, rest[1:], command)
+    if verb == "venv":
+        return _pdm_venv(root, command.words[command.words.index("venv") + 1 :], command)
     kept = host.of_others(os.path.join(root, ".pdm-python")).partition(b"\n")[0]
     saved = environ.get("PDM_PYTHON") or os.fsdecode(kept).strip()
     if saved and os.path.isfile(os.path.join(root, saved)):
@@ -147,22 +145,22 @@ def pdm(command: Words) -> Change:
     return Change(command, at(os.path.join(root, ".venv"), "project of pdm", command), operation)
 
 
-def _pdm_venv(root: str, words: list[str], command: Words) -> Change:
+def _pdm_venv(root: str, words: Sequence[str], command: Words) -> Change:
     """What `pdm venv` makes and removes: environments that pdm keeps together, or the project's own."""
     from hashlib import md5
 
     operation = " ".join(["pdm venv", *words[:1]])
-    given, arguments = options(words[1:], ("w", "with", "n", "name"), leading=True)
-    if words[:1] == ["purge"]:
+    given, arguments = options(words[1:], "w with n/name", leading=True)
+    if operation == "pdm venv purge":
         raise UsageError(f"{operation}: removes several environments; run `pdm venv remove NAME` for each of them")
-    if words[:1] not in (["create"], ["remove"]):
-        return Change(command, None, operation, apart=f"{operation} changes no environment")
-    name = given.get("name") or given.get("n") or ""
-    if words[:1] == ["remove"]:
+    if operation == "pdm venv remove":
         name = arguments[0] if arguments else ""
         inside = name == "in-project"
-    else:
+    elif operation == "pdm venv create":
+        name = given.get("name", "")
         inside = not name and _pdm_setting("in_project", root, command) is not False
+    else:
+        return Change(command, None, operation, apart=f"{operation} changes no environment")
     if inside:
         return Change(command, at(os.path.join(root, ".venv"), "project of pdm", command), operation)
     own = _pdm_setting("location", root, command)
@@ -188,23 +186,19 @@ def hatch(command: Words) -> Change:
     Args:
         command: A hatch command line.
     """
-    leading, rest = options(
-        command.words[1:], ("e", "env", "p", "project", "data-dir", "cache-dir", "config"), leading=True
-    )
-    words = rest[: 2 if rest[:1] == ["env"] else 1]
-    operation = " ".join(["hatch", *words])
-    name = leading.get("e") or leading.get("env") or command.environ.get("HATCH_ENV") or "default"
-    _, arguments = options(rest[len(words) :], (), leading=True)
-    if words[:1] == ["run"] and arguments and ":" in arguments[0]:
-        name = arguments[0].partition(":")[0]
-    elif words in (["shell"], ["env", "create"], ["env", "remove"]) and arguments:
-        name = arguments[0]
-    elif words[:1] not in (["run"], ["shell"]) and words not in (["env", "create"], ["env", "remove"], ["env", "run"]):
+    words, given, arguments = subcommand(command, "e/env p project data-dir cache-dir config", ("env",))
+    operation = f"hatch {words}".rstrip()
+    name = given.get("env") or command.environ.get("HATCH_ENV") or "default"
+    if words not in {"run", "shell", "env create", "env remove", "env run"}:
         return Change(command, None, operation, apart=f"{operation} works in environments of its own, or in none")
+    if words == "run" and arguments and ":" in arguments[0]:
+        name = arguments[0].partition(":")[0]
+    elif words in {"shell", "env create", "env remove"} and arguments:
+        name = arguments[0]
     root = host.nearest(command.cwd, "pyproject.toml")
     if not root:
         return Change(command, None, operation, uncertain="hatch finds no pyproject.toml here")
-    found = _hatch_environment(root, name, leading, command)
+    found = _hatch_environment(root, name, given, command)
     return Change(command, found, operation, uncertain="a matrix may add further environments" if "+" in name else "")
 
 

@@ -10,10 +10,10 @@ from policy.environment.command import INSTALLERS, installer
 from policy.environment.wrappers import Words, module_of, on_path, options
 from policy.errors import UsageError
 
-_VIRTUALENV = (  # noqa: SIM905  (a line for each name tells nothing more)
+_VIRTUALENV = (
     "p python try-first-with discovery creator seeder activators prompt extra-search-dir pip setuptools wheel app-data "
     "pip-version with-traceback-file py-version cache-dir"
-).split()
+)
 
 
 def python(command: Words) -> Change | None:
@@ -48,7 +48,7 @@ def venv(command: Words) -> Change | None:
     Args:
         command: `venv`, run by an interpreter.
     """
-    return _made(command, ("prompt",), command.interpreter)
+    return _made(command, "prompt", command.interpreter)
 
 
 def virtualenv(command: Words) -> Change | None:
@@ -60,7 +60,7 @@ def virtualenv(command: Words) -> Change | None:
     return _made(command, _VIRTUALENV, "")
 
 
-def _made(command: Words, valued: tuple[str, ...] | list[str], base: str) -> Change | None:
+def _made(command: Words, valued: str, base: str) -> Change | None:
     given, arguments = options(command.words[1:], valued)
     tool = host.program_name(command.words[0])
     if not arguments or given.keys() & {"h", "help", "version"}:

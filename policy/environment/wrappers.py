@@ -100,20 +100,19 @@ def module_of(words: Sequence[str]) -> tuple[str, ...]:
     return ()
 
 
-def options(
-    words: Iterable[str], valued: Collection[str], *, leading: bool = False
-) -> tuple[dict[str, str], list[str]]:
+def options(words: Iterable[str], valued: str, *, leading: bool = False) -> tuple[dict[str, str], list[str]]:
     """Reads options as getopt does.
 
     Args:
         words: The arguments of a program.
-        valued: Options that take a value, letters and long names, without dashes.
+        valued: Options that take a value, without dashes, separated by spaces; `n/name` is one with two spellings.
         leading: Options end at the first argument that is none.
 
     Returns:
         The value of each option by its name without dashes, the last one where several are given, "" for a flag; and
-        all other arguments.
+        all other arguments. An option with two spellings goes by the second one.
     """
+    names = {spelling: option.split("/")[-1] for option in valued.split() for spelling in option.split("/")}
     found: dict[str, str] = {}
     others: list[str] = []
     rest = iter(words)
@@ -122,21 +121,40 @@ def options(
             others += rest
         elif word.startswith("--"):
             name, equals, value = word[2:].partition("=")
-            found[name] = value if equals or name not in valued else next(rest, "")
+            found[names.get(name, name)] = value if equals or name not in names else next(rest, "")
         elif word.startswith("-") and len(word) > 1:
-            _letters(word[1:], rest, valued, found)
+            _letters(word[1:], rest, names, found)
         else:
             others += [word, *rest] if leading else [word]
     return found, others
 
 
-def _letters(cluster: str, rest: Iterator[str], valued: Collection[str], found: dict[str, str]) -> None:
+def _letters(cluster: str, rest: Iterator[str], names: Mapping[str, str], found: dict[str, str]) -> None:
     """Letters behind one dash; the first that takes a value takes the rest of the word, or the next word."""
     for index, letter in enumerate(cluster):
-        if letter in valued:
-            found[letter] = cluster[index + 1 :] or next(rest, "")
+        if letter in names:
+            found[names[letter]] = cluster[index + 1 :] or next(rest, "")
             return
         found[letter] = ""
+
+
+def subcommand(command: Words, valued: str, groups: Collection[str] = ()) -> tuple[str, dict[str, str], list[str]]:
+    """Reads the command line of a tool that has subcommands.
+
+    Args:
+        command: It.
+        valued: As `options` has it, for all subcommands alike.
+        groups: Words that a second word belongs to, as `create` does to `env`.
+
+    Returns:
+        The subcommand, `create` or `env create`, "" where there is none; the options before and behind it; and all
+        other arguments, which for `run` are a command line with options of its own.
+    """
+    before, rest = options(command.words[1:], valued, leading=True)
+    count = 2 if rest and rest[0] in groups else 1
+    words = rest[:count]
+    behind, arguments = options(rest[count:], valued, leading=words[-1:] in (["run"], ["runpip"]))
+    return " ".join(words), {**before, **behind}, arguments
 
 
 def unwrap(command: Words, wrappers: Mapping[str, tuple[str, int]]) -> Words:
@@ -165,7 +183,7 @@ def unwrap(command: Words, wrappers: Mapping[str, tuple[str, int]]) -> Words:
 
 
 def _wrapped(command: Words, name: str, valued: str, before: int) -> Words | None:
-    given, rest = options(command.words[1:], valued.split(), leading=True)
+    given, rest = options(command.words[1:], valued, leading=True)
     if name == "env":
         return _env(command, given, rest)
     if name in {"sudo", "doas"}:
@@ -187,14 +205,12 @@ def _env(command: Words, given: dict[str, str], rest: list[str]) -> Words | None
         elif word.startswith(("-u", "--unset=")):
             environ.pop(word.removeprefix("--unset=").removeprefix("-u"), None)
     rest = rest[1:] if rest[:1] == ["-"] else rest
-    text = given.get("S") or given.get("split-string")
-    if text:
-        split = simple(text)
+    if given.get("split-string"):
+        split = simple(given["split-string"])
         if split is None:
             return None
         rest = split + rest
-    folder = given.get("C") or given.get("chdir") or ""
-    return _assigned(Words(rest, environ, command.path(folder), (*command.through, "env")))
+    return _assigned(Words(rest, environ, command.path(given.get("chdir", "")), (*command.through, "env")))
 
 
 def _assigned(command: Words) -> Words:
@@ -212,13 +228,12 @@ def _sudo(command: Words, name: str, given: dict[str, str], rest: list[str]) -> 
         return None
     kept = command.environ if given.keys() & {"E", "preserve-env"} else {}
     environ = {**kept, "PATH": _SUDO_PATH if name == "sudo" else command.environ.get("PATH", _SUDO_PATH)}
-    folder = given.get("D") or given.get("chdir") or ""
-    return _assigned(Words(rest, environ, command.path(folder), (*command.through, name)))
+    return _assigned(Words(rest, environ, command.path(given.get("chdir", "")), (*command.through, name)))
 
 
 def _shell(command: Words, name: str) -> Words | None:
     """The one simple command that a shell is given with `-c`; None for a script, and for more than that."""
-    given, rest = options(command.words[1:], ("o", "O"), leading=True)
+    given, rest = options(command.words[1:], "o O", leading=True)
     if "c" not in given or not rest:
         return None
     text = rest[0].strip()

@@ -121,6 +121,7 @@ def test_hatch(work: Work) -> None:
     assert work.root("hatch run docs:build", **data).endswith("/docs")
     assert work.root("hatch -e docs run build", **data).endswith("/docs")
     assert work.root("hatch env create docs", **data).endswith("/docs")
+    assert work.root("hatch env run -e docs -- build -e x", **data).endswith("/docs")
     factories.written(work.project / "hatch.toml", '[envs.docs]\npath = ".docs"\n')
     assert work.root("hatch shell docs", **data) == "project/.docs"
 

@@ -129,11 +129,11 @@ def test_as_the_real_ones() -> None:
 
 def test_options() -> None:
     """Options are read as getopt reads them: clusters, values attached or not, `--` and an end at the first other."""
-    assert options(["-ab", "--long", "v", "--flag", "x", "-t5", "--", "-y"], {"long", "t"}) == (
-        {"a": "", "b": "", "long": "v", "flag": "", "t": "5"},
+    assert options(["-ab", "--long", "v", "--flag", "x", "-t5", "--", "-y"], "t/time long") == (
+        {"a": "", "b": "", "long": "v", "flag": "", "time": "5"},
         ["x", "-y"],
     )
-    assert options(["-q", "run", "-x"], (), leading=True) == ({"q": ""}, ["run", "-x"])
+    assert options(["-q", "run", "-x"], "", leading=True) == ({"q": ""}, ["run", "-x"])
 
 
 def test_shells_are_the_same() -> None:
