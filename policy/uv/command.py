@@ -143,16 +143,6 @@ class Command:
         return "--python" if self.options.get("python") else "UV_PYTHON"
 
     @property
-    def target(self) -> str | None:
-        """The directory of `--target`, absolute."""
-        return self._directory("target")
-
-    @property
-    def prefix(self) -> str | None:
-        """The directory of `--prefix`, absolute."""
-        return self._directory("prefix")
-
-    @property
     def system(self) -> bool:
         """Whether virtual environments are to be passed over."""
         return "no-system" not in self.options and self.flag("system", "UV_SYSTEM_PYTHON")
@@ -192,10 +182,6 @@ class Command:
         else:
             named = self.options["script"]
         return os.path.join(self.cwd, named)
-
-    def _directory(self, option: str) -> str | None:
-        named = self.options.get(option)
-        return os.path.join(self.cwd, named) if named else None
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str], cwd: str) -> Command | None:

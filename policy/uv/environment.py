@@ -8,14 +8,7 @@ import sys
 from policy import host
 from policy.environment.discovery import Environment, find, into, planned
 from policy.errors import EnvironmentNotFound
-from policy.uv.projects import (
-    has_metadata,
-    heeds_venv_file,
-    pip_settings,
-    project_environment,
-    venv_file,
-    workspace,
-)
+from policy.uv.projects import VENV_FILE, has_metadata, pip_settings, project_environment, venv_file, workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,20 +71,16 @@ def works_on_none(command: Command) -> bool:
 
 def _pip(command: Command) -> Environment | None:
     settings = pip_settings(command)
-    directories = {}
-    for kind in ("target", "prefix"):
-        named = getattr(command, kind) or settings.get(kind)
-        if isinstance(named, str):
-            directories[kind] = os.path.join(command.cwd, named)
-    request = command.python or settings.get("python")
-    found_by = command.python_from if command.python else "uv's configuration"
     system = command.system or (settings.get("system") is True and not command.flag("no-system"))
-    if isinstance(request, str):
-        found = _requested(command, request, found_by)
-    else:
+    found = _wanted(command)
+    if not found and isinstance(settings.get("python"), str):
+        found = _requested(command, settings["python"], "uv's configuration")
+    elif not found:
         found = _on_path(command) if system else _discovered(command)
-    for kind, directory in directories.items():
-        return into(found, directory, kind, f"--{kind}")
+    for kind in ("target", "prefix"):
+        named = command.options.get(kind) or settings.get(kind)
+        if isinstance(named, str):
+            return into(found, os.path.join(command.cwd, named), kind, f"--{kind}")
     return found
 
 
@@ -130,17 +119,17 @@ def metadata_script(command: Command) -> str | None:
 def _project(command: Command) -> Environment | None:
     if metadata_script(command):
         # uv asks for an interpreter only, and keeps the environment of the script in its cache.
-        return _any(command)
+        return _wanted(command) or _discovered(command)
     root = in_project(command)
     if root is None:
-        return _any(command) if command.operation == "run" else None
+        return _wanted(command) or _discovered(command) if command.operation == "run" else None
     place, found_by = project_environment(command, root)
     if command.operation in READ_PROJECT or only_interpreter(command):
         existing = _existing(command, place, found_by)
         if existing and _satisfied(command, existing):
             return existing
         # Virtual environments are passed over here, unless they are named.
-        return _requested(command, command.python, command.python_from) if command.python else _on_path(command)
+        return _wanted(command) or _on_path(command)
     return _at(command, place, found_by)
 
 
@@ -153,15 +142,12 @@ def only_interpreter(command: Command) -> bool:
 
 def _satisfied(command: Command, environment: Environment) -> bool:
     """Whether uv takes a project's environment although some Python is asked for: it does if the base is the same."""
-    request = command.python
-    if not request:
-        return True
     try:
-        wanted = _requested(command, request, command.python_from)
+        wanted = _wanted(command)
     except EnvironmentNotFound:
         return False
     if wanted is None:
-        return False
+        return True
     for one in (environment.interpreter, environment.base_interpreter):
         try:
             if os.path.samefile(one, wanted.interpreter):
@@ -171,14 +157,13 @@ def _satisfied(command: Command, environment: Environment) -> bool:
     return wanted.root == environment.root
 
 
-def _any(command: Command) -> Environment | None:
-    if command.python:
-        return _requested(command, command.python, command.python_from)
-    return _discovered(command)
+def _wanted(command: Command) -> Environment | None:
+    """What `--python` or else `UV_PYTHON` asks for; None where neither does."""
+    return _requested(command, command.python, command.python_from) if command.python else None
 
 
-def _requested(command: Command, request: str, found_by: str) -> Environment | None:
-    """What `--python` or a variable asks for: a path, a command on PATH, a version."""
+def _requested(command: Command, request: str, found_by: str) -> Environment:
+    """What a request means: a path, a command on PATH, a version."""
     path = os.path.join(command.cwd, request)
     if os.sep in request or (_WINDOWS and "/" in request) or os.path.exists(path):
         found = _found(path, command)
@@ -213,7 +198,7 @@ def _discovered(command: Command) -> Environment | None:
 
 def _by_file(command: Command) -> Environment | None:
     """The environment that the nearest `.venv` leads to, where that is a file."""
-    if not heeds_venv_file(command):
+    if not command.since(VENV_FILE):
         return None
     for folder in host.upward(command.cwd):
         if os.path.lexists(os.path.join(folder, ".venv")):
@@ -275,7 +260,7 @@ def _at(command: Command, root: str, found_by: str) -> Environment:
 
     def base() -> str:
         try:
-            wanted = _requested(command, command.python, command.python_from) if command.python else _on_path(command)
+            wanted = _wanted(command) or _on_path(command)
         except EnvironmentNotFound:
             return ""
         return wanted.base_interpreter if wanted else ""

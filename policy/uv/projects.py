@@ -39,12 +39,19 @@ _LATER = frozenset(
         "audit exclude-dependencies minimum-libc-version dependency-groups"
     ).split()
 )
-_VENV_FILE = (0, 11, 31)  # the first for which a file named `.venv` leads to an environment
+VENV_FILE = (0, 11, 31)  # the first for which a file named `.venv` leads to an environment
 
 
-def _uv(table: dict[str, Any]) -> dict[str, Any] | None:
-    """`[tool.uv]`, None if there is none."""
-    tool = table.get("tool")
+def _uv(folder: str, *words: bytes) -> dict[str, Any] | None:
+    """`[tool.uv]` of the pyproject.toml in a folder, None if there is none, or none of some words stands in the file.
+
+    Most files have none of them, and are not parsed.
+    """
+    path = os.path.join(folder, "pyproject.toml")
+    content = host.of_others(path)
+    if not any(word in content for word in words):
+        return None
+    tool = host.toml_of_others(path).get("tool")
     uv = tool.get("uv") if isinstance(tool, dict) else None
     return uv if isinstance(uv, dict) else None
 
@@ -61,22 +68,17 @@ def workspace(command: Command) -> str | None:
     root = host.nearest(os.path.abspath(command.project), "pyproject.toml")
     if not root:
         return None
-    content = host.of_others(os.path.join(root, "pyproject.toml"))
-    if b"workspace" in content or b"managed" in content:
-        settings = _uv(host.toml_of_others(os.path.join(root, "pyproject.toml"))) or {}
-        if settings.get("managed") is False:
-            return None
-        if "workspace" in settings:  # an empty table makes a root too
-            return root
-    return _above(root) or root
+    settings = _uv(root, b"workspace", b"managed") or {}
+    if settings.get("managed") is False:
+        return None
+    # an empty table makes a root too
+    return root if "workspace" in settings else _above(root) or root
 
 
 def _above(root: str) -> str | None:
     """The root of the workspace that a project is a member of; the nearest pyproject.toml above it decides."""
     folder = host.nearest(os.path.dirname(root), "pyproject.toml")
-    if not folder or b"workspace" not in host.of_others(os.path.join(folder, "pyproject.toml")):
-        return None
-    found = (_uv(host.toml_of_others(os.path.join(folder, "pyproject.toml"))) or {}).get("workspace")
+    found = (_uv(folder, b"workspace") or {}).get("workspace") if folder else None
     if not isinstance(found, dict):
         return None
     path = os.path.relpath(root, folder)
@@ -109,13 +111,8 @@ def project_environment(command: Command, root: str) -> tuple[str, str]:
     named = command.environ.get("UV_PROJECT_ENVIRONMENT")
     if named:
         return os.path.join(root, named), "UV_PROJECT_ENVIRONMENT"
-    named = venv_file(root) if command.since(_VENV_FILE) else ""
+    named = venv_file(root) if command.since(VENV_FILE) else ""
     return named or os.path.join(root, ".venv"), ".venv"
-
-
-def heeds_venv_file(command: Command) -> bool:
-    """Whether a file named `.venv` leads to an environment, for all that is known of the release."""
-    return command.since(_VENV_FILE)
 
 
 def venv_file(folder: str) -> str:
@@ -148,12 +145,12 @@ def pip_settings(command: Command) -> dict[str, Any]:
     """
     named = command.options.get("config-file") or command.environ.get("UV_CONFIG_FILE")
     if named:  # even with --no-config
-        return _pip(os.path.join(command.cwd, named), own=True) or {}
+        return _pip(os.path.join(command.cwd, named)) or {}
     if command.flag("no-config", "UV_NO_CONFIG") or command.flag("isolated", "UV_ISOLATED"):
         return {}
     found: dict[str, Any] = {}
     for path in (*_system_files(command), *_user_files(command)):
-        found.update(_pip(path, own=True) or {})
+        found.update(_pip(path) or {})
     found.update(_nearest(workspace(command) or command.project))  # of a member's files none is read
     return found
 
@@ -167,9 +164,7 @@ def odd_settings(command: Command) -> bool:
     for folder in host.upward(os.path.abspath(workspace(command) or command.project)):
         if os.path.isfile(os.path.join(folder, "uv.toml")):
             return False
-        content = host.of_others(os.path.join(folder, "pyproject.toml"))
-        uv = _uv(host.toml_of_others(os.path.join(folder, "pyproject.toml"))) if b"uv" in content else None
-        if uv is not None:
+        if (uv := _uv(folder, b"uv")) is not None:
             return not _KNOWN.issuperset(uv)
     return False
 
@@ -177,26 +172,23 @@ def odd_settings(command: Command) -> bool:
 def _nearest(folder: str) -> dict[str, Any]:
     """The settings of the nearest directory that has any, going up."""
     for one in host.upward(os.path.abspath(folder)):
-        own = _pip(os.path.join(one, "uv.toml"), own=True)
-        found = own if own is not None else _pip(os.path.join(one, "pyproject.toml"), own=False)
-        if found is not None:
+        if (found := _pip(os.path.join(one, "uv.toml"))) is not None:
             return found
+        table = _uv(one, b"uv")
+        if table is not None and (_KNOWN | _LATER).issuperset(table):  # uv ignores a table with a key it does not know
+            return _in(table)
     return {}
 
 
-def _pip(path: str, *, own: bool) -> dict[str, Any] | None:
-    """The `pip` table of a file of uv's, or of `[tool.uv]`; None if the file is none of uv's."""
+def _pip(path: str) -> dict[str, Any] | None:
+    """The `pip` table of a uv.toml; None if there is no such file, or it is empty."""
     content = host.of_others(path)
-    if not content or (not own and b"uv" not in content):
+    if not content:
         return None
-    if b"pip" not in content and own:
-        return {}
-    table = host.toml_of_others(path)
-    if not own:
-        uv = _uv(table)
-        if uv is None or not (_KNOWN | _LATER).issuperset(uv):
-            return None  # a key that uv does not know makes it ignore the whole table
-        table = uv
+    return _in(host.toml_of_others(path)) if b"pip" in content else {}
+
+
+def _in(table: dict[str, Any]) -> dict[str, Any]:
     settings = table.get("pip", {})
     return settings if isinstance(settings, dict) else {}
 

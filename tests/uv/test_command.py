@@ -172,10 +172,12 @@ def test_directories(tmp_path: Path) -> None:
     """`--directory` is where uv works, links resolved as by the kernel; all other paths are taken from there."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    command = _parsed("uv --directory link --project p pip install -t t x", cwd=str(tmp_path))
+    line = "uv --directory link --project p pip install -t t x"
+    command = _parsed(line, {"PATH": os.defpath}, str(tmp_path))
+    found = environment(command)
+    assert found
     real = os.path.realpath(tmp_path / "real")
-    assert (command.cwd, command.project, command.target) == (real, f"{real}/p", f"{real}/t")
-    assert command.prefix is None
+    assert (command.cwd, command.project, found.root, found.kind) == (real, f"{real}/p", f"{real}/t", "target")
     by_variable = _parsed("uv sync", {"UV_WORKING_DIRECTORY": "link", "UV_PROJECT": "q"}, str(tmp_path))
     assert by_variable.project == f"{real}/q"
 
@@ -203,7 +205,7 @@ def test_any_command_line_is_read(words: list[str]) -> None:
     """No command line makes the reader fail: uv itself says what is wrong with it."""
     command = parse(["uv", *words], {}, "/w")
     assert command is not None
-    repr((command, command.python, command.target, command.prefix, command.project, command.script, command.system))
+    repr((command, command.python, command.project, command.script, command.system))
 
 
 def _helps(binary: Path, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
