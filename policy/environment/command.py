@@ -45,7 +45,7 @@ INSTALLERS = {
     "hatch": "projects",
     "mamba": "conda",
     "micromamba": "conda",
-    "nox": "apart",
+    "nox": "projects",
     "pdm": "projects",
     "pip": "pip",
     "pipx": "pipx",
@@ -53,7 +53,7 @@ INSTALLERS = {
     "poetry": "projects",
     "pypy": "python",
     "python": "python",
-    "tox": "apart",
+    "tox": "projects",
     "venv": "python",
     "virtualenv": "python",
 }

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from policy.environment.interpreter import Version
 
 _WINDOWS = sys.platform == "win32"
-_CONFIG = "pyvenv.cfg"
 _LARGEST_CONFIG = 64 * 1024  # as in pyvenv.py, which reads it
 # Larger files are interpreters, or launchers that nobody makes: Nix's are 16 KiB.
 _LARGEST_LAUNCHER = 256 * 1024
@@ -167,11 +166,10 @@ def find(
     found = _Search(environ, cwd).first(named, python)
     for directory, kind in ((target, "target"), (prefix, "prefix")):
         if directory is not None:
-            if not directory:
-                raise EnvironmentNotFound(f"--{kind}: an empty path; name a directory")
             root = _absolute(directory, cwd)
-            if os.path.isfile(root):
-                raise EnvironmentNotFound(f"--{kind}: {root} is a file; name a directory")
+            if not directory or os.path.isfile(root):
+                fault = f"{root} is a file" if directory else "an empty path"
+                raise EnvironmentNotFound(f"--{kind}: {fault}; name a directory")
             return into(found, root, kind, f"--{kind}")
     return found
 
@@ -199,16 +197,11 @@ def planned(root: str, found_by: str, base_interpreter: str | Callable[[], str] 
     Returns:
         An environment whose root need not exist.
     """
-    return Environment(_interpreter_in(root), root, "virtualenv", base_interpreter, found_by)
+    return Environment(_seen_in(root)[0], root, "virtualenv", base_interpreter, found_by)
 
 
 class _Search:
-    """One search.
-
-    Args:
-        environ: Environment variables.
-        cwd: Working directory, absolute.
-    """
+    """One search, with a caller's variables and absolute working directory."""
 
     __slots__ = ("cwd", "environ")
 
@@ -269,13 +262,13 @@ class _Search:
             # As uv: a working directory inside an environment means that environment.
             for root in (folder, os.path.join(folder, ".venv")):
                 if _seems_virtual(root):
-                    return _virtualenv(_interpreter_in(root), root, ".venv")
+                    return _virtualenv(_seen_in(root)[0], root, ".venv")
         return None
 
     def _conda(self) -> Environment | None:
         """The active conda environment, if it holds Python: many do not."""
         value = self.environ.get("CONDA_PREFIX")
-        if value and os.path.isfile(_interpreter_in(_absolute(value, self.cwd))):
+        if value and os.path.isfile(_seen_in(_absolute(value, self.cwd))[0]):
             return self._named(value, "CONDA_PREFIX")
         return None
 
@@ -297,21 +290,17 @@ class _Search:
     def _named(self, value: str, found_by: str) -> Environment:
         """What a user's argument, option or variable names."""
         try:
-            return self._meant_twice(value, found_by) if found_by in _MAY_BE_NEW else self._meant(value, found_by)
+            try:
+                return self._meant(value, found_by)
+            except EnvironmentNotFound as error:
+                if found_by not in _MAY_BE_NEW or isinstance(error, NoAnswer):
+                    raise
+                return self._meant(value, found_by)  # it may be being made or removed: what the next look says
         except EnvironmentNotFound as error:
             if found_by == "argument":
                 raise
             unset = "" if found_by == "--python" else f", or unset {found_by}"
             raise EnvironmentNotFound(f"{found_by}: {error}{unset}") from None
-
-    def _meant_twice(self, value: str, found_by: str) -> Environment:
-        """What is meant; where one look fails, what the next one says, for it may be being made or removed."""
-        try:
-            return self._meant(value, found_by)
-        except NoAnswer:
-            raise
-        except EnvironmentNotFound:
-            return self._meant(value, found_by)
 
     def _meant(self, value: str, found_by: str) -> Environment:
         """An interpreter, a root, a command on PATH, or a version."""
@@ -345,7 +334,6 @@ class _Search:
         from policy.environment.interpreter import requested
 
         version = requested(value)
-        found = None
         if version and found_by == "UV_PYTHON":
             # As uv does with its own variable: what is active or near is preferred if it is of that version.
             found = self._found(version.commands(), version)
@@ -424,23 +412,14 @@ def _absolute(path: str, cwd: str) -> str:
     return normal
 
 
-def _interpreter_in(root: str) -> str:
-    """The interpreter of a root, where uv looks for it."""
-    return _seen_in(root)[0]
-
-
 def _seen_in(root: str) -> tuple[str, os.stat_result | None]:
-    """The interpreter of a root, and what stands there, if anything does.
+    """The interpreter of a root, where uv looks for it, and what stands there, if anything does.
 
     As uv 0.13 has it. Older uv prefers `python3` in bin: the same lock for a virtual environment, and a global plan
     for a system interpreter holds both.
     """
-    if _WINDOWS:
-        paths = [
-            os.path.join(root, *place) for place in (("Scripts", "python.exe"), ("bin", "python.exe"), ("python.exe",))
-        ]
-    else:
-        paths = [os.path.join(root, "bin", name) for name in ("python", "python3")]
+    windows = (("Scripts", "python.exe"), ("bin", "python.exe"), ("python.exe",))
+    paths = [os.path.join(root, *place) for place in (windows if _WINDOWS else (("bin", "python"), ("bin", "python3")))]
     for path in paths:
         try:
             return path, os.stat(path)
@@ -454,28 +433,18 @@ def _is_launcher(path: str, status: os.stat_result | None) -> bool:
 
     Such a file decides by itself which interpreter it starts, so pyvenv.cfg does not say what that one's root is.
     """
-    if _WINDOWS or sys.platform == "win32":
-        return False  # venv's own python.exe is a launcher there, and honours pyvenv.cfg
-    if status is None or not stat.S_ISREG(status.st_mode):
+    # venv's own python.exe is a launcher on Windows, and honours pyvenv.cfg
+    if _WINDOWS or status is None or not stat.S_ISREG(status.st_mode):
         return False
     identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     if identity not in _judged:
-        _judged[identity] = _launches(path, status)
+        data = host.of_others(path, status.st_size if status.st_size <= _LARGEST_LAUNCHER else 2)
+        # A real one of this size calls into libpython (Py_BytesMain) or libpypy (pypy_main_startup).
+        _judged[identity] = data[:2] == b"#!" or (b"execv" in data and b"Py_" not in data and b"pypy" not in data)
     return _judged[identity]
 
 
 _judged: dict[tuple[int, ...], bool] = {}
-
-
-def _launches(path: str, status: os.stat_result) -> bool:
-    try:
-        data = host.beginning(path, status.st_size if status.st_size <= _LARGEST_LAUNCHER else 2)
-    except OSError:
-        return False
-    if data[:2] == b"#!" or status.st_size > _LARGEST_LAUNCHER:
-        return data[:2] == b"#!"
-    # A real one of this size calls into libpython (Py_BytesMain) or libpypy (pypy_main_startup).
-    return b"execv" in data and b"Py_" not in data and b"pypy" not in data
 
 
 def _has_configuration(root: str) -> bool:
@@ -484,7 +453,7 @@ def _has_configuration(root: str) -> bool:
     Raises:
         EnvironmentNotFound: Something else stands there, on which Python itself would hang or fail.
     """
-    path = os.path.join(root, _CONFIG)
+    path = os.path.join(root, "pyvenv.cfg")
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):

@@ -282,8 +282,6 @@ def requested(text: str) -> Version | None:
         The version, or None if the text asks for none.
     """
     text = text.strip().lower()
-    if text[:1] in {"<", ">", "=", "!", "~"}:
-        return _specifiers(text)
     if text == "python":
         return None  # to uv a command, unlike python3
     implementation = ""
@@ -294,8 +292,8 @@ def requested(text: str) -> Version | None:
                 return Version(implementation, ())
             break
     if text[:1] in {"<", ">", "=", "!", "~"}:
-        found = _specifiers(text)
-        return Version(implementation, found.clauses) if found else None
+        clauses = _specifiers(text)
+        return Version(implementation, clauses) if clauses else None
     # Of `3.12.3-linux-x86_64-gnu` and `3.13t`, `3.13+freethreaded` the numbers count here.
     text = text.partition("-")[0].partition("+")[0].removesuffix("t").removesuffix("d")
     if text.isdigit() and len(text) > 1:
@@ -304,8 +302,8 @@ def requested(text: str) -> Version | None:
     return Version(implementation, (("==", numbers),)) if numbers else None
 
 
-def _specifiers(text: str) -> Version | None:
-    """PEP 440's comparisons of release numbers."""
+def _specifiers(text: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """PEP 440's comparisons of release numbers; () where it is something else."""
     clauses = []
     for part in text.split(","):
         clause = part.strip()
@@ -313,9 +311,9 @@ def _specifiers(text: str) -> Version | None:
         rest = clause[len(operator) :].strip()
         numbers = _numbers(rest.removesuffix(".*"), whole=True)
         if numbers is None or operator not in {">=", "<=", "==", "!=", "~=", ">", "<"}:
-            return None
+            return ()
         clauses.append((operator, numbers))
-    return Version("", tuple(clauses))
+    return tuple(clauses)
 
 
 def _numbers(text: str, *, whole: bool = False) -> tuple[int, ...] | None:

@@ -9,7 +9,7 @@ from policy import host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 class Mount:
@@ -63,11 +63,8 @@ def mount_of(path: str) -> Mount | None:
             mounts = parse_mountinfo(host.process_file("/proc/self/mountinfo"))
         except OSError:
             return None
-        if identity := _identity(path):
-            for mount in mounts:
-                if mount.identity == identity:
-                    return mount
-        return longest(mounts, path)
+        numbered = {mount.identity: mount for mount in mounts}
+        return numbered.get(_identity(path)) or longest(mounts, path)
     if sys.platform == "darwin":
         return longest(_mounted_on_macos(), path)
     return None
@@ -119,7 +116,8 @@ def lock_reach(mount: Mount) -> str | None:
     kind = mount.type.partition(".")[0]
     if kind not in REACHES:
         return None
-    fault = REACHES[kind](mount)
+    reach = REACHES[kind]
+    fault = reach if isinstance(reach, str) else reach(mount)
     return f"{mount.point} ({mount.type}): {fault}" if fault else None
 
 
@@ -147,16 +145,10 @@ def _smb(mount: Mount) -> str | None:
     return "locks reach other hosts only from Linux 5.5 on, and only if the server keeps them"
 
 
-def _shared_folder(mount: Mount) -> str | None:
-    """QEMU's 9p server grants every lock; virtiofsd keeps locks to the guest unless told otherwise."""
-    del mount
-    return "locks may stay inside this machine: other machines that share the folder may not see them"
-
-
-def _fuse(mount: Mount) -> str | None:
-    """The kernel keeps flock to itself unless the program behind FUSE takes it over."""
-    del mount
-    return "locks may stay on this host: it is up to the program behind FUSE to pass them on"
+# QEMU's 9p server grants every lock; virtiofsd keeps locks to the guest unless told otherwise.
+_SHARED_FOLDER = "locks may stay inside this machine: other machines that share the folder may not see them"
+# The kernel keeps flock to itself unless the program behind FUSE takes it over.
+_FUSE = "locks may stay on this host: it is up to the program behind FUSE to pass them on"
 
 
 def _identity(path: str) -> str:
@@ -197,14 +189,14 @@ def parse_mount_listing(listing: str) -> list[Mount]:
     return mounts
 
 
-REACHES = {
-    "9p": _shared_folder,
+REACHES: dict[str, str | Callable[[Mount], str | None]] = {
+    "9p": _SHARED_FOLDER,
     "cifs": _smb,
-    "fuse": _fuse,
+    "fuse": _FUSE,
     "lustre": _lustre,
     "nfs": _nfs,
     "nfs4": _nfs,
     "smb3": _smb,
     "smbfs": _smb,
-    "virtiofs": _shared_folder,
+    "virtiofs": _SHARED_FOLDER,
 }

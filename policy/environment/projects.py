@@ -1,4 +1,4 @@
-"""Poetry, PDM and Hatch: the environment of a project, which they find or make by their own rules.
+"""Poetry, PDM and Hatch: the environment of a project, which they find or make by their own rules; tox and nox.
 
 Written from poetry 2.5 (`utils/env/env_manager.py`), pdm 2.29 (`project/core.py`, `cli/commands/venv`) and hatch 1.18
 (`env/virtual.py`), and compared with them by `nox -s tools`.
@@ -227,6 +227,19 @@ def _hatch_environment(root: str, name: str, given: dict[str, str], command: Wor
         folder = command.path(os.path.join(data, "env", "virtual"))
     digest = _encoded(sha256(os.fsencode(root)).digest())
     return at(os.path.join(folder, project, digest, name), "environment of hatch", command)
+
+
+def nox(command: Words) -> Change:
+    """Nothing of the surrounding environment: it makes environments of its own, and locks or rebuilds those itself.
+
+    Args:
+        command: A nox or tox command line.
+    """
+    tool = host.program_name(command.words[0])
+    return Change(command, None, tool, apart=f"{tool} works in environments of its own")
+
+
+tox = nox
 
 
 def _encoded(digest: bytes) -> str:

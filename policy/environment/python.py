@@ -35,7 +35,7 @@ def python(command: Words) -> Change | None:
         inner = Words(module, command.environ, command.cwd, (*command.through, host.program_name(program)), interpreter)
         return installer(module[0])(inner)
     if os.sep not in program:
-        return Change(command, None) if command.through else None
+        return None
     return Change(command, of_interpreter(command.path(program), "interpreter of the command", command, names_it=True))
 
 

@@ -112,10 +112,7 @@ def path_lock(path: str, environ: Mapping[str, str], cwd: str | None = None) -> 
     Returns:
         An absolute path.
     """
-    directory = temporary_directory(environ)
-    if not os.path.isabs(directory):
-        directory = os.path.join(cwd if cwd is not None else os.getcwd(), directory)
-    return os.path.join(directory, f"uv-{digest(path)}.lock")
+    return os.path.join(_absolute(temporary_directory(environ), cwd), f"uv-{digest(path)}.lock")
 
 
 def spellings(interpreter: str, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:

@@ -163,3 +163,15 @@ def test_named_pipe(work: Work, line: str, file: str) -> None:
     (work.project / file).parent.mkdir(parents=True, exist_ok=True)
     os.mkfifo(work.project / file)
     assert [work.root(line, XDG_CONFIG_HOME=str(work.project / "config"))] == without
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["tox", "nox -s tests", "tox run -e py", "{other}/bin/tox", "python -m nox", "pipx run black", "hatch build"],
+)
+def test_apart(work: Work, line: str) -> None:
+    """Tools that make environments of their own hold nothing of the surrounding one."""
+    change = work.read(line)
+    assert change
+    assert change.environment is None
+    assert change.apart
