@@ -98,9 +98,12 @@ class SocketLock:
         """Asks the server."""
         return self._connection is None or self._ask("mine") == "yes"
 
-    def is_held(self) -> bool:
-        """Asks the server."""
-        return bool(self._pids())
+    def is_held(self) -> bool | None:
+        """Asks the server; None where it does not answer."""
+        try:
+            return bool(self._pids())
+        except OSError:
+            return None
 
     def watch(self) -> int:
         """The connection becomes readable when the server goes away."""
@@ -123,10 +126,13 @@ class SocketLock:
             return [int(word) for word in self._ask("who", connection).split() if word != "nobody"]
 
     def holders(self) -> tuple[Holder, ...]:
-        """The process that asked."""
+        """The process that asked; nobody where the server does not answer."""
         from policy.locks.holders import Holder
 
-        return tuple(Holder(pid, "somebody", "something") for pid in self._pids())
+        try:
+            return tuple(Holder(pid, "somebody", "something") for pid in self._pids())
+        except OSError:
+            return ()
 
     def join(self, text: str) -> bool:
         """Takes over an inherited connection that the server knows as the holder's."""
@@ -163,8 +169,11 @@ class SocketLock:
 
 def location(request: Request, setting: Setting) -> tuple[Lock, ...]:
     """The lock of the server that a variable names."""
-    del request, setting
-    return (SocketLock(os.environ[SERVER]),)
+    del setting
+    address = request.caller.environ.get(SERVER)
+    if not address:
+        raise LockUnavailable("socket", 0, "no server is named", remedy=f"set {SERVER}")
+    return (SocketLock(address),)
 
 
 def register() -> None:

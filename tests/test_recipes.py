@@ -166,8 +166,9 @@ def render(record: dict[str, object], *, color: bool) -> str:
 def test_format(copy: Copy) -> None:
     """An output format of `explain` is a module in `render/` and its name there."""
     copy.add("render/word.py", FORMAT)
-    copy.edit("render/__init__.py", r"^DECISION_FORMATS = \(", 'DECISION_FORMATS = ("word", ')
+    copy.edit("render/__init__.py", r"^DECISION_FORMATS = \((.*)\)$", r'DECISION_FORMATS = (\1, "word")')
     assert copy.run("explain", "--output-format", "word") == "virtualenv\n"
+    assert copy.run("explain").startswith("local lock")
     assert "word" in copy.run("explain", "--help")
     assert all(re.search(r"\bword\b", script) for script in copy.completions())
     assert re.search(r"output-format[^\n]*\bword\b", copy.reference())

@@ -80,7 +80,7 @@ if TYPE_CHECKING:
             """Asks the kernel or server whether this is still the lock that others look for; True when not held."""
 
         def is_held(self) -> bool | None:
-            """Whether anybody holds it now; None where that cannot be known."""
+            """Whether anybody holds it now; None where that cannot be known. Raises nothing."""
 
         def watch(self) -> int:
             """A descriptor to poll for bad news while it is held, -1 when there is none."""
@@ -92,7 +92,7 @@ if TYPE_CHECKING:
             """Gives it up. Raises nothing of its own; once is enough, more does nothing."""
 
         def holders(self) -> tuple[Holder, ...]:
-            """Who holds it now, as far as that can be known."""
+            """Who holds it now, as far as that can be known. Raises nothing."""
 
         def join(self, text: str) -> bool:
             """Takes over what an ancestor holds, as the value of `LOCK_POLICY_HELD` says and the kernel confirms."""

@@ -176,3 +176,20 @@ def test_no_server(root: Path, environ: dict[str, str]) -> None:
     assert seen.stderr.splitlines() == [
         "policy: error: /nowhere: cannot be locked (rule served): No such file or directory; start the server"
     ]
+
+
+def test_unknown(root: Path, environ: dict[str, str]) -> None:
+    """Where nobody can say whether it is held, `policy locks` lists it as unknown."""
+    seen = run({**environ, socket_lock.SERVER: "/nowhere"}, "locks", root, "--output-format", "json")
+    assert [row["state"] for row in json.loads(seen.stdout)["locks"] if row["kind"] == "socket"] == ["unknown"]
+
+
+@pytest.mark.parametrize("command", ["explain", "run"])
+def test_location_that_lacks_something(command: str, root: Path, environ: dict[str, str]) -> None:
+    """A location that cannot say which lock is meant ends a command in one line."""
+    words = ["--python", root, "--", "true"] if command == "run" else [root]
+    seen = run({**environ, socket_lock.SERVER: ""}, command, *words)
+    assert seen.returncode == 125
+    assert seen.stderr.splitlines()[0].startswith("policy: error: socket: cannot be locked")
+    assert len(seen.stderr.splitlines()) == 1
+    assert seen.stderr.endswith("no server is named; set LOCK_POLICY_TEST_SERVER\n")
