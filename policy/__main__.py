@@ -76,7 +76,7 @@ def _run(name: str, read: Arguments) -> int:
 def _failure(error: PolicyError | OSError, failed: int) -> int:
     """Says what went wrong, and answers the exit code."""
     if isinstance(error, ConfigError):
-        _show_faults(error)
+        _show_diagnostics(error)
         return failed
     if isinstance(error, CommandLineError):
         from policy.commands.help import misread
@@ -118,7 +118,7 @@ def _make_streams_usable() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _show_faults(error: ConfigError) -> None:
+def _show_diagnostics(error: ConfigError) -> None:
     from attrs import evolve
 
     from policy.render.layout import fit_messages, width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def printable(text: str) -> str:
+def escape(text: str) -> str:
     r"""Escapes whatever would move the cursor, reorder a line or not be seen, as Python writes it: `\x1b`, `\u202e`.
 
     Those are the characters that `str.isprintable` refuses: controls, bidirectional and other format characters, lone

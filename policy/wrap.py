@@ -29,7 +29,7 @@ _MAKE = frozenset({"conda create", "mamba create", "micromamba create", "venv", 
 _TIMES_OUT = (0, 9, 16)  # the first to know UV_LOCK_TIMEOUT; older ones wait forever
 
 
-class Treatment:
+class Adaptation:
     """What is different for a command.
 
     Args:
@@ -66,14 +66,14 @@ class Wrapped:
         subject: What the command is about.
 
     Attributes:
-        treatment: What is different for it.
+        adaptation: What is different for it.
     """
 
-    __slots__ = ("_subject", "treatment")
+    __slots__ = ("_subject", "adaptation")
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
-        self.treatment: Treatment = Treatment()
+        self.adaptation: Adaptation = Adaptation()
 
     def split(self, decision: Decision) -> tuple[Sequence[Lock], Sequence[Lock]]:
         """The locks to hold, and those that are left to uv or pipx and must be free when it starts.
@@ -81,14 +81,14 @@ class Wrapped:
         Raises:
             UsageError: It would wait for a lock that a `policy run` above it holds.
         """
-        treated = treatment(self._subject, decision)
-        self.treatment = treated
-        left = [lock for lock in decision.plan if lock.name in treated.left]
+        adapted = adaptation(self._subject, decision)
+        self.adaptation = adapted
+        left = [lock for lock in decision.plan if lock.name in adapted.left]
         inside = decision.request.caller.environ.get(MARKER, "")
         if inside and left:
             self._inside(left, inside)
         kept = [lock for lock in decision.plan if lock not in left]
-        if treated.shared:
+        if adapted.shared:
             for lock in kept:
                 lock.shared = True
         # What is not there is free, and uv makes it.
@@ -114,10 +114,10 @@ class Wrapped:
                 "wait for it forever; start uv without the outer `policy run`, or give the outer one a rule with "
                 'lock = "global"'
             )
-        self.treatment.environ["UV_LOCK_TIMEOUT"] = NOT_AT_ALL
+        self.adaptation.environ["UV_LOCK_TIMEOUT"] = NOT_AT_ALL
 
 
-def treatment(subject: Subject, decision: Decision) -> Treatment:
+def adaptation(subject: Subject, decision: Decision) -> Adaptation:
     """Decides what to leave to uv, so that it neither waits for its own caller nor goes on unlocked.
 
     Args:
@@ -129,10 +129,10 @@ def treatment(subject: Subject, decision: Decision) -> Treatment:
         meet a lock that its caller holds, once for each file; and where the environment cannot be written, a plan
         without it was chosen, and `UV_PYTHON` names it.
     """
-    treated = _of_uv(subject.uv, decision) if subject.uv else _of_another(subject, decision)
+    adapted = _of_uv(subject.uv, decision) if subject.uv else _of_another(subject, decision)
     if subject.operation in _MAKE and any(lock.purpose == "gate" for lock in decision.plan):
-        treated.replaced = frozenset(lock.name for lock in decision.plan if lock.purpose == "local")
-    return treated
+        adapted.replaced = frozenset(lock.name for lock in decision.plan if lock.purpose == "local")
+    return adapted
 
 
 def lockable(path: str) -> bool:
@@ -141,14 +141,14 @@ def lockable(path: str) -> bool:
     return name == ".lock" or (name.startswith("uv-") and name.endswith(".lock"))
 
 
-def _of_another(subject: Subject, decision: Decision) -> Treatment:
+def _of_another(subject: Subject, decision: Decision) -> Adaptation:
     """For any other command all is held; a uv that it starts must not wait for its own caller, nor pipx for its own."""
     plan = frozenset(lock.name for lock in decision.plan if lockable(lock.name))
     # pipx (1.18 and later) locks the file beside its environment itself, and waits for it forever.
     left = {lock.name for lock in decision.plan if lock.purpose == "beside"} if _is_pipx(subject) else set()
-    treated = _for_a_uv_inside(subject, decision, plan)
-    treated.left |= left
-    return treated
+    adapted = _for_a_uv_inside(subject, decision, plan)
+    adapted.left |= left
+    return adapted
 
 
 def _is_pipx(subject: Subject) -> bool:
@@ -156,10 +156,10 @@ def _is_pipx(subject: Subject) -> bool:
     return subject.operation.startswith("pipx ")
 
 
-def _for_a_uv_inside(subject: Subject, decision: Decision, plan: frozenset[str]) -> Treatment:
+def _for_a_uv_inside(subject: Subject, decision: Decision, plan: frozenset[str]) -> Adaptation:
     """What a uv needs that another command may start."""
     if not plan:
-        return Treatment()
+        return Adaptation()
     environ = subject.environ if subject.environ is not None else decision.request.caller.environ
     for program, is_on_path in _uvs(environ, decision.environment.root):
         from policy.uv.release import known  # where there is a uv at all
@@ -170,8 +170,8 @@ def _for_a_uv_inside(subject: Subject, decision: Decision, plan: frozenset[str])
                 f"{program} is uv {'.'.join(map(str, release))}, which waits forever for a lock that its own caller "
                 f"holds: {', '.join(sorted(plan))} is left to it"
             )
-            return Treatment(plan, {}, (note,))
-    return Treatment(frozenset(), {"UV_LOCK_TIMEOUT": NOT_AT_ALL})
+            return Adaptation(plan, {}, (note,))
+    return Adaptation(frozenset(), {"UV_LOCK_TIMEOUT": NOT_AT_ALL})
 
 
 def _uvs(environ: Mapping[str, str], root: str) -> list[tuple[str, bool]]:
@@ -181,7 +181,7 @@ def _uvs(environ: Mapping[str, str], root: str) -> list[tuple[str, bool]]:
     return [(path, path is first) for path in (first, own) if path and (path is first or os.path.exists(path))]
 
 
-def _of_uv(command: Command, decision: Decision) -> Treatment:
+def _of_uv(command: Command, decision: Decision) -> Adaptation:
     """For uv itself: what it locks is left to it, and it waits for that as long as it takes."""
     notes: list[str] = []
     changes: dict[str, str] = {}
@@ -202,7 +202,7 @@ def _of_uv(command: Command, decision: Decision) -> Treatment:
             f"uv {'.'.join(map(str, command.release or ()))} cannot work without writing to "
             f"{decision.environment.root}: it gets the base interpreter, UV_PYTHON={base}"
         )
-    return Treatment(frozenset(left), changes, tuple(notes), shared=shared)
+    return Adaptation(frozenset(left), changes, tuple(notes), shared=shared)
 
 
 def _reads(command: Command) -> bool:

@@ -184,7 +184,7 @@ def match_globs(data: bytes) -> None:
 
     pattern, _, text = data.decode("utf-8", "surrogateescape").partition("\n")
     for windows in (False, True):
-        wrong = globs.fault(pattern, windows=windows)
+        wrong = globs.problem(pattern, windows=windows)
         if wrong is not None:  # the reader refuses it, so nothing matches by it
             assert wrong.strip()
             continue
@@ -194,7 +194,7 @@ def match_globs(data: bytes) -> None:
             prefix = globs.parse(pattern, "/home/a[b]*", windows=windows).prefix
             assert not prefix or path == prefix or path.startswith(prefix + "/")
             assert matches(path.removesuffix("/") + "/below")
-    wrong = globs.text_fault(pattern)
+    wrong = globs.text_problem(pattern)
     if wrong is not None:
         assert wrong.strip()
         return

@@ -85,4 +85,4 @@ def _texts(part: dict[str, Any]) -> st.SearchStrategy[str]:
         st.builds("{}{}".format, st.sampled_from(["/", "~/", "**/", "C:/", "/a[b-d!]/", "/[!]x]"]), LITERAL),
     )
     validator = jsonschema.Draft7Validator(part)
-    return candidates.filter(lambda text: validator.is_valid(text) and globs.text_fault(text) is None)
+    return candidates.filter(lambda text: validator.is_valid(text) and globs.text_problem(text) is None)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.escape import printable
+from policy.escape import escape
 
 
 @pytest.mark.parametrize(
@@ -21,14 +21,14 @@ from policy.escape import printable
         ("", ""),
     ],
 )
-def test_printable(text: str, expected: str) -> None:
+def test_escape(text: str, expected: str) -> None:
     """What would move the cursor, reorder the line or not be seen is escaped, letters of any script are not."""
-    assert printable(text) == expected
+    assert escape(text) == expected
 
 
 @given(st.text())
 def test_always_printable(text: str) -> None:
     """Whatever comes in, what goes out is one line that can be printed and encoded."""
-    shown = printable(text)
+    shown = escape(text)
     assert shown.isprintable()
     shown.encode()

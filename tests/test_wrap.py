@@ -14,7 +14,7 @@ from policy.subject import Subject
 from policy.uv import names
 from policy.uv.command import parse
 from policy.uv.environment import environment
-from policy.wrap import NOT_AT_ALL, UV_LOCK_TIMEOUT, Treatment, lockable, treatment
+from policy.wrap import NOT_AT_ALL, UV_LOCK_TIMEOUT, Adaptation, adaptation, lockable
 from tests import factories, real_uv
 from tests.real_uv import uv  # noqa: F401  (a fixture)
 
@@ -59,24 +59,24 @@ ONLY_GLOBAL = {"UV_ONLY_GLOBAL_LOCKS": "1"}
 def test_local_lock_is_left_to_uv(project: Path, line: str) -> None:
     """Where uv locks the environment, or might, nothing of a local plan is held, and uv waits as long as it takes."""
     command, decision = _decided(line, project, {"VIRTUAL_ENV": str(project / ".venv")}, project / ".venv")
-    treated = treatment(command, decision)
+    adapted = adaptation(command, decision)
     assert decision.lock == ("local",)
-    assert treated.left == {str(project / ".venv" / ".lock")}
-    assert treated.environ == {"UV_LOCK_TIMEOUT": UV_LOCK_TIMEOUT}
+    assert adapted.left == {str(project / ".venv" / ".lock")}
+    assert adapted.environ == {"UV_LOCK_TIMEOUT": UV_LOCK_TIMEOUT}
 
 
 @pytest.mark.parametrize("line", ["uv pip list", "uv tree", "uv lock", "uv version --bump patch"])
 def test_local_lock_is_held_where_uv_does_not(project: Path, line: str) -> None:
     """Where no release locks the environment, the plan is held; a later one that does gives up after its own 300 s."""
-    treated = treatment(*_decided(line, project, {}, project / ".venv"))
-    assert (treated.left, treated.environ, treated.notes) == (frozenset(), {}, ())
+    adapted = adaptation(*_decided(line, project, {}, project / ".venv"))
+    assert (adapted.left, adapted.environ, adapted.notes) == (frozenset(), {}, ())
 
 
 def test_global_lock_is_held(project: Path) -> None:
     """A global lock is ours: nothing is left to uv, which takes its own beside it and waits for it."""
-    treated = treatment(*_decided("uv add x", project, ONLY_GLOBAL))
-    assert treated.left == frozenset()
-    assert treated.environ == {"UV_LOCK_TIMEOUT": UV_LOCK_TIMEOUT}
+    adapted = adaptation(*_decided("uv add x", project, ONLY_GLOBAL))
+    assert adapted.left == frozenset()
+    assert adapted.environ == {"UV_LOCK_TIMEOUT": UV_LOCK_TIMEOUT}
 
 
 def test_one_spelling_is_left_to_uv(tmp_path: Path) -> None:
@@ -87,21 +87,21 @@ def test_one_spelling_is_left_to_uv(tmp_path: Path) -> None:
     environ = {"TMPDIR": str(tmp_path)}
     command, decision = _decided(f"uv pip install -p {python} x", tmp_path, environ)
     own = names.path_lock(python, environ)
-    assert treatment(command, decision).left == {own}
+    assert adaptation(command, decision).left == {own}
     assert {lock.name for lock in decision.plan} - {own} == {
         decision.plan[0].name,
         names.path_lock(str(tmp_path / "python"), environ),
     }
     by_path = {**environ, "PATH": str(tmp_path)}
-    treated = treatment(*_decided("uv pip install --system x", tmp_path, by_path))
-    assert treated.left == {own, names.path_lock(str(tmp_path / "python"), environ)}
+    adapted = adaptation(*_decided("uv pip install --system x", tmp_path, by_path))
+    assert adapted.left == {own, names.path_lock(str(tmp_path / "python"), environ)}
 
 
 def test_environment_reached_through_a_link(tmp_path: Path, project: Path) -> None:
     """The lock of uv is recognised in the plan whichever way leads to the environment."""
     (tmp_path / "link").symlink_to(project / ".venv")
     command, decision = _decided("uv sync", project, {}, tmp_path / "link")
-    assert treatment(command, decision).left == {str(tmp_path / "link" / ".lock")}
+    assert adaptation(command, decision).left == {str(tmp_path / "link" / ".lock")}
 
 
 @pytest.mark.parametrize("lock", ["local", "both"])
@@ -110,24 +110,24 @@ def test_environment_that_uv_will_make(tmp_path: Path, lock: str) -> None:
     project = real_uv.project(tmp_path / "p")
     (tmp_path / "rules.toml").write_text(f'[[rules]]\nlock = "{lock}"\n', encoding="utf-8")
     command, decision = _decided("uv venv", project, {}, rules=policy.load(config_file=tmp_path / "rules.toml"))
-    treated = treatment(command, decision)
-    assert (treated.left, treated.notes) == (frozenset(), ())
+    adapted = adaptation(command, decision)
+    assert (adapted.left, adapted.notes) == (frozenset(), ())
 
 
 def test_lock_timeout_of_the_users(project: Path) -> None:
     """A timeout that the user gave uv is kept, and said; an empty one is none."""
-    treated = treatment(*_decided("uv sync", project, {"UV_LOCK_TIMEOUT": "5"}))
-    assert treated.environ == {}
-    assert any("UV_LOCK_TIMEOUT=5" in note for note in treated.notes)
-    assert treatment(*_decided("uv sync", project, {"UV_LOCK_TIMEOUT": ""})).environ
+    adapted = adaptation(*_decided("uv sync", project, {"UV_LOCK_TIMEOUT": "5"}))
+    assert adapted.environ == {}
+    assert any("UV_LOCK_TIMEOUT=5" in note for note in adapted.notes)
+    assert adaptation(*_decided("uv sync", project, {"UV_LOCK_TIMEOUT": ""})).environ
 
 
 @pytest.mark.parametrize("line", ["uv run x", "uv run --no-sync x", "uv run pytest -x", "uv run sh -c make"])
 def test_run_reads(project: Path, line: str) -> None:
     """`uv run` is a reader for as long as its command lives, and the environment's own lock is left to uv."""
-    treated = treatment(*_decided(line, project, {}))
-    assert treated.shared
-    assert treated.left == {str(project / ".venv" / ".lock")}
+    adapted = adaptation(*_decided(line, project, {}))
+    assert adapted.shared
+    assert adapted.left == {str(project / ".venv" / ".lock")}
 
 
 @pytest.mark.parametrize(
@@ -135,15 +135,15 @@ def test_run_reads(project: Path, line: str) -> None:
 )
 def test_installers_write(project: Path, line: str) -> None:
     """An installer behind `uv run` changes the environment for as long as it lives, so it is no reader."""
-    assert not treatment(*_decided(line, project, {})).shared
+    assert not adaptation(*_decided(line, project, {})).shared
 
 
 def test_uv_inside_uv_run(project: Path) -> None:
-    """A uv that `uv run` starts is treated as if it had been started itself."""
+    """A uv that `uv run` starts is adapted as if it had been started itself."""
     command, decision = _decided("uv run --no-sync uv pip install x", project, {})
-    assert treatment(command, decision).left == {str(project / ".venv" / ".lock")}
+    assert adaptation(command, decision).left == {str(project / ".venv" / ".lock")}
     command, decision = _decided("uv run --no-sync -- python -m uv pip list", project, {})
-    assert treatment(command, decision).left == frozenset()
+    assert adaptation(command, decision).left == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -169,12 +169,12 @@ from policy.rules.request import Caller, Request
 from policy.uv.command import parse
 from policy.subject import Subject
 from policy.uv.environment import environment
-from policy.wrap import treatment
+from policy.wrap import adaptation
 
 command = parse(sys.argv[1:], os.environ, os.getcwd())
 decision = policy.load(no_config=True).decide(Request(environment(command), Caller()))
-treated = treatment(Subject(None, command), decision)
-print(json.dumps([decision.lock, decision.environment.base_interpreter, treated.environ, treated.notes]))
+adapted = adaptation(Subject(None, command), decision)
+print(json.dumps([decision.lock, decision.environment.base_interpreter, adapted.environ, adapted.notes]))
 """
 
 
@@ -205,12 +205,12 @@ def test_base_interpreter_only_where_it_helps(tmp_path: Path) -> None:
     binary = real_uv.installed(real_uv.OLDEST)
     environ = {"UV_PYTHON": str(root), **ONLY_GLOBAL}
     for line in ("pip install tiny", "sync", f"add --no-sync -p {root} tiny"):
-        assert "UV_PYTHON" not in treatment(*_decided(f"{binary} {line}", project, environ)).environ
-    assert "UV_PYTHON" not in treatment(*_decided(f"{binary} add --no-sync tiny", project, environ)).environ
+        assert "UV_PYTHON" not in adaptation(*_decided(f"{binary} {line}", project, environ)).environ
+    assert "UV_PYTHON" not in adaptation(*_decided(f"{binary} add --no-sync tiny", project, environ)).environ
 
 
 def test_oldest_release_works_as_an_unprivileged_user(tmp_path: Path) -> None:
-    """What the treatment changes makes the release that fails work, for a real user who cannot write there."""
+    """What the adaptation changes makes the release that fails work, for a real user who cannot write there."""
     project, root = _unwritable(tmp_path)
     binary = real_uv.installed(real_uv.OLDEST)
     environ = real_uv.clean_environ(
@@ -231,9 +231,9 @@ def test_oldest_release_works_as_an_unprivileged_user(tmp_path: Path) -> None:
     root.chmod(0o755)
 
 
-def test_treatment_of_nothing() -> None:
+def test_adaptation_of_nothing() -> None:
     """A command for which nothing is different is held as planned."""
-    nothing = Treatment()
+    nothing = Adaptation()
     assert (nothing.left, nothing.environ, nothing.notes, nothing.shared) == (frozenset(), {}, (), False)
 
 
@@ -253,10 +253,10 @@ def test_uv_inside_another_command(project: Path, tmp_path: Path, line: str) -> 
         environ = {"PATH": _uv_that_says(tmp_path / release, release), "XDG_CACHE_HOME": str(tmp_path / "cache")}
         _, decision = _decided(line, tmp_path / "cwd", environ, project / ".venv")
         for _ in range(2):
-            treated = treatment(Subject(decision.environment, environ=environ), decision)
-            assert treated.left == ({lock} if left else frozenset())
-            assert treated.environ == ({} if left else {"UV_LOCK_TIMEOUT": NOT_AT_ALL})
-            assert bool(treated.notes) is left
+            adapted = adaptation(Subject(decision.environment, environ=environ), decision)
+            assert adapted.left == ({lock} if left else frozenset())
+            assert adapted.environ == ({} if left else {"UV_LOCK_TIMEOUT": NOT_AT_ALL})
+            assert bool(adapted.notes) is left
         assert (tmp_path / release / "asked").read_text() == "asked\n"
 
 
@@ -268,17 +268,17 @@ def test_uv_of_the_environment_is_not_executed(project: Path) -> None:
     (packages / "uv-0.9.15.dist-info").mkdir()
     environ = {"PATH": f"{project}/.venv/bin"}
     _, decision = _decided("make", project, environ, project / ".venv")
-    assert treatment(Subject(decision.environment, environ=environ), decision).left
+    assert adaptation(Subject(decision.environment, environ=environ), decision).left
     (packages / "uv-0.9.15.dist-info").rmdir()
-    assert not treatment(Subject(decision.environment, environ=environ), decision).left
+    assert not adaptation(Subject(decision.environment, environ=environ), decision).left
     assert not (project / ".venv" / "bin" / "asked").exists()
 
 
 def test_global_lock_needs_nothing(project: Path) -> None:
     """Where no file of uv's is held nothing is changed for another command."""
     _, decision = _decided("make", project, ONLY_GLOBAL, project / ".venv")
-    treated = treatment(Subject(decision.environment), decision)
-    assert (treated.left, treated.environ, treated.notes) == (frozenset(), {}, ())
+    adapted = adaptation(Subject(decision.environment), decision)
+    assert (adapted.left, adapted.environ, adapted.notes) == (frozenset(), {}, ())
 
 
 def test_the_lock_beside_is_left_to_pipx(tmp_path: Path) -> None:
@@ -291,5 +291,5 @@ def test_the_lock_beside_is_left_to_pipx(tmp_path: Path) -> None:
     found = factories.environment(str(factories.virtualenv(root)))
     decision = rules.decide(Request(found, Caller({}, cwd=str(tmp_path))))
     assert beside in [lock.name for lock in decision.plan]
-    assert treatment(Subject(found, operation="pipx upgrade"), decision).left == {beside}
-    assert treatment(Subject(found, operation="pip install"), decision).left == frozenset()
+    assert adaptation(Subject(found, operation="pipx upgrade"), decision).left == {beside}
+    assert adaptation(Subject(found, operation="pip install"), decision).left == frozenset()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from policy.rules.decision import Decision
     from policy.rules.rule import Rule
 
-    Place = tuple[str | int, ...]
+    KeyPath = tuple[str | int, ...]
 
 
 @frozen
@@ -81,19 +81,19 @@ def coverage(rules: Sequence[Rule], decisions: Iterable[Decision]) -> Coverage:
         decisions: One for each test.
     """
     reached: set[int] = set()
-    answers: dict[tuple[int, Place], set[bool]] = {
-        (number, place): set()
+    answers: dict[tuple[int, KeyPath], set[bool]] = {
+        (number, path): set()
         for number, rule in enumerate(rules)
-        for place, _ in _answers(checks(rule.match, request({})))
+        for path, _ in _answers(checks(rule.match, request({})))
     }
     for decision in decisions:
         reached.add(decision.index)
         for number in range(min(decision.index + 1, len(rules))):
-            for place, passed in _answers(checks(rules[number].match, decision.request)):
-                answers[number, place].add(passed)
+            for path, passed in _answers(checks(rules[number].match, decision.request)):
+                answers[number, path].add(passed)
     unanswered = tuple(
-        Unanswered(rules[number], place, tuple(answer for answer in (True, False) if answer not in given))
-        for (number, place), given in answers.items()
+        Unanswered(rules[number], path, tuple(answer for answer in (True, False) if answer not in given))
+        for (number, path), given in answers.items()
         if len(given) < 2 and number in reached  # noqa: PLR2004  (both answers)
     )
     return Coverage(
@@ -104,13 +104,13 @@ def coverage(rules: Sequence[Rule], decisions: Iterable[Decision]) -> Coverage:
     )
 
 
-def _answers(records: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Place, bool]]:
+def _answers(records: Iterable[Mapping[str, Any]]) -> Iterator[tuple[KeyPath, bool]]:
     """Where the conditions of a match table stand, those inside combinators too, and what each answered."""
     for record in records:
         key = record["key"]
         if "checks" not in record:
             yield (key,), record["passed"]
         for number, inner in enumerate(record.get("checks", ())):
-            for place, passed in _answers(inner):
+            for path, passed in _answers(inner):
                 # of an array the index; `not` holds one table
-                yield (key, *(() if key == "not" else (number,)), *place), passed
+                yield (key, *(() if key == "not" else (number,)), *path), passed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from policy.checks.languages import TooMuchError
-from policy.checks.reach import KINDS, Reach, Wish, meet
+from policy.checks.reach import KIND_GROUPS, Reach, Wish, meet
 from policy.checks.regions import Asked, Atom, Solver
 from policy.errors import PolicyError
 from policy.rules import supposition
@@ -150,7 +150,7 @@ class _Search:
         """The kinds of environments on which two rules have different effects."""
         old, new = self._chains
         split = any(not rule.required and rule.confined for rule in (old.rules[one], new.rules[other]))
-        for kinds in KINDS:
+        for kinds in KIND_GROUPS:
             for inside in (True, False) if split else (True,):
                 system = "system" in kinds
                 effects = [

@@ -20,7 +20,7 @@ from policy.rules.supposition import PLAIN_HOME
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    Place = tuple[tuple[int, ...], int]  # the states of all languages, and where the text stands
+    Position = tuple[tuple[int, ...], int]  # the states of all languages, and where the text stands
 
 MOST_STATES = 4_000  # of one search; those that people's patterns need are some dozens
 MOST_STEPS = 1_000_000  # of one question: a step is one language and one character
@@ -192,23 +192,23 @@ def _alphabet(languages: Sequence[Language], *, path: bool) -> list[str]:
     return [character for _, character in sorted(found)]
 
 
-def _after(place: int, character: str) -> int | None:
+def _after(position: int, character: str) -> int | None:
     """Where a path stands after one more character; None where no path in its normal form goes on so."""
-    if place == TEXT:
+    if position == TEXT:
         return TEXT
     if character == "/":
-        return EMPTY if place in (BEGIN, NAME) else None
-    if place == BEGIN:
+        return EMPTY if position in (BEGIN, NAME) else None
+    if position == BEGIN:
         return None
-    return {EMPTY: DOT, DOT: DOTS}.get(place, NAME) if character == "." else NAME
+    return {EMPTY: DOT, DOT: DOTS}.get(position, NAME) if character == "." else NAME
 
 
 def _walk(
     languages: Sequence[Language],
-    begin: Place,
+    begin: Position,
     effort: Effort,
     promising: Callable[[tuple[int, ...]], bool] = lambda _masks: True,
-) -> Iterator[tuple[Place, str]]:
+) -> Iterator[tuple[Position, str]]:
     """Every state that can be reached, each with the shortest text that leads there.
 
     Args:
@@ -222,20 +222,20 @@ def _walk(
     known = {begin}
     queue = deque([(begin, "")])
     while queue:
-        (masks, place), text = queue.popleft()
-        yield (masks, place), text
-        after: list[tuple[Place, str]] = []
-        for caller in callers if place in (BEGIN, NAME) else ():  # here may be a home
+        (masks, position), text = queue.popleft()
+        yield (masks, position), text
+        after: list[tuple[Position, str]] = []
+        for caller in callers if position in (BEGIN, NAME) else ():  # here may be a home
             pairs = list(zip(languages, masks, strict=True))
             if any(mask == WAITING for language, mask in pairs if language.caller == caller):
                 there = tuple([language.first if language.caller == caller else mask for language, mask in pairs])
-                after.append(((there, place), text))
+                after.append(((there, position), text))
         for character in alphabet:
-            next_place = _after(place, character)
-            if next_place is not None:
+            next_position = _after(position, character)
+            if next_position is not None:
                 effort.spend(len(languages))
                 moved = [language.step(mask, character) for language, mask in zip(languages, masks, strict=True)]
-                after.append(((tuple(moved), next_place), text + character))
+                after.append(((tuple(moved), next_position), text + character))
         for state, longer in after:
             if state not in known and promising(state[0]):
                 if len(known) >= MOST_STATES:
@@ -296,8 +296,8 @@ def find(
         return all(any(masks[at] for at in group) for group in groups) and all(masks[at] != MATCHED for at in banned)
 
     begin = tuple([language.start for language in languages]), BEGIN if path else TEXT
-    for (masks, place), text in _walk(languages, begin, effort, promising):
-        if place in (NAME, TEXT) or text == "/":
+    for (masks, position), text in _walk(languages, begin, effort, promising):
+        if position in (NAME, TEXT) or text == "/":
             taken = [language.accepts(mask) for language, mask in zip(languages, masks, strict=True)]
             if all(any(taken[at] for at in group) for group in groups) and not any(taken[at] for at in banned):
                 return text

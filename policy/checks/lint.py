@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from policy.checks.finding import Finding, Report, located
 from policy.checks.reach import Reach
-from policy.checks.surroundings import unsuited_locks, ignored, missing_directories, missing_servers
+from policy.checks.surroundings import ignored, missing_directories, missing_servers, unsuited_locks
 from policy.config.layers import SYSTEM
 from policy.config.read import BUILT_IN, read_file
 from policy.errors import ConfigError

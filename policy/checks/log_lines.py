@@ -193,7 +193,7 @@ def _facts(record: dict[str, Any]) -> dict[str, Any]:
         if not can_be(value):
             raise UnreadableError(f"{name} cannot be that")
         facts[key] = tuple(value) if isinstance(value, list) else value
-    if not facts.keys() >= PLACE:
+    if not facts.keys() >= IDENTITY:
         raise UnreadableError("a decision without an environment")
     return facts
 
@@ -229,8 +229,8 @@ def _answers(value: Any) -> Answers:
 
 
 def _is_glob(value: Any) -> bool:
-    return isinstance(value, str) and globs.text_fault(value) is None
+    return isinstance(value, str) and globs.text_problem(value) is None
 
 
 _FACTS = [(key, field(key), _check(condition)) for key, condition in FACTS.items() if condition.assumable]
-PLACE = frozenset({"environment", "interpreter", "kind"})  # which say what is locked
+IDENTITY = frozenset({"environment", "interpreter", "kind"})  # which say what is locked

@@ -12,22 +12,22 @@ from policy.rules.supposition import request
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from policy.checks.run_cases import Trials
+    from policy.checks.run_cases import Results
     from policy.config.read import Configuration
 
 
-def proposals(file: Configuration, trials: Trials) -> Iterator[Case]:
+def proposals(file: Configuration, results: Results) -> Iterator[Case]:
     """A test for each rule that decides none, where a request is known that it decides.
 
     Args:
         file: The file.
-        trials: Its tests, run.
+        results: Its tests, run.
     """
     together = chain([file])
     rules = together.rules
     reach = Reach(rules)
     names = {case.name for case in file.tests}
-    for rule in trials.coverage.unreached:
+    for rule in results.coverage.unreached:
         number = rules.index(rule)
         answer = reach.of(number)
         given = _given(answer.examples[0].facts) if answer.decides else None

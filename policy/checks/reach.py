@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     Anchor = tuple[str, str, Any]  # a fact, the variable of `env`, and a text that stands in it; or a match table alone
 
-KINDS = (tuple(kind for kind in ENVIRONMENT_KINDS if kind != "system"), ("system",))  # uv locks these in different ways
+# uv locks these in different ways
+KIND_GROUPS = (tuple(kind for kind in ENVIRONMENT_KINDS if kind != "system"), ("system",))
 GUESSES = 60  # rules that a guess may have to escape; people's need two or three
 
 
@@ -244,7 +245,7 @@ class Reach:
         if not answer.decides:
             return None if answer.proven else answer
         proven = True
-        for kinds in KINDS:
+        for kinds in KIND_GROUPS:
             locks = {lock for lock, others in self._by_lock.items() if missing(kinds[0], number, others[0])}
             try:
                 pair = self._pair(number, kinds, locks, answer.examples[0]) if locks else None

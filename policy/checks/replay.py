@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from policy.checks.diff import Side, side
 from policy.checks.languages import Effort, TooMuchError
-from policy.checks.log_lines import PLACE, UnreadableError, lines
+from policy.checks.log_lines import IDENTITY, UnreadableError, lines
 from policy.checks.regions import Asked, Example, value_of_variable
 from policy.config.layers import Query, Source, named_table
 from policy.config.loading import Rules
@@ -289,7 +289,7 @@ class Decider:
         asked = self._asked.variables(outcome.number)
         variables = {name: value for name, value in outcome.variables.answers().items() if name in asked}
         request.caller.environ = variables
-        facts = {key: request.facts[key] for key in FACTS if key in names.union(PLACE) and key != Environ.key}
+        facts = {key: request.facts[key] for key in FACTS if key in names.union(IDENTITY) and key != Environ.key}
         if variables:
             facts[Environ.key] = tuple(sorted(variables.items()))
         if HOME in names:

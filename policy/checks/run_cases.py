@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @frozen(eq=False)
-class Trial:
+class Result:
     """A test, run.
 
     Args:
@@ -53,32 +53,32 @@ class Trial:
 
 
 @frozen(eq=False)
-class Trials:
+class Results:
     """The tests of a file, run.
 
     Args:
         file: The file.
-        trials: In its order.
+        results: In its order.
         coverage: What they reach of its rules.
     """
 
     file: str
-    trials: tuple[Trial, ...]
+    results: tuple[Result, ...]
     coverage: Coverage
 
     @property
     def failed(self) -> int:
         """How many tests failed."""
-        return sum(not trial.passed for trial in self.trials)
+        return sum(not result.passed for result in self.results)
 
 
-def run(configuration: Configuration) -> Trials:
+def run(configuration: Configuration) -> Results:
     """Runs the tests of a file against its own rules, which the built-in ones follow.
 
     Args:
         configuration: The file.
     """
     rules = chain([configuration])
-    trials = tuple(Trial(case, rules.decide(request(case.given))) for case in configuration.tests)
+    results = tuple(Result(case, rules.decide(request(case.given))) for case in configuration.tests)
     own = rules.rules[: len(configuration.rules)]
-    return Trials(configuration.document.file, trials, coverage(own, [trial.decision for trial in trials]))
+    return Results(configuration.document.file, results, coverage(own, [result.decision for result in results]))

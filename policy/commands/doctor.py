@@ -114,7 +114,7 @@ def _record(results: Mapping[str, Sequence[Finding]], surroundings: Surroundings
 
 def _show(results: Mapping[str, Sequence[Finding]], arguments: Arguments) -> None:
     from policy.commands.health.finding import NOTE, WRONG
-    from policy.escape import printable
+    from policy.escape import escape
     from policy.manual import command
     from policy.render.layout import fit, width
     from policy.render.style import BOLD, DIM, GREEN, RED, YELLOW, paint, wanted
@@ -128,9 +128,9 @@ def _show(results: Mapping[str, Sequence[Finding]], arguments: Arguments) -> Non
         for finding in found:
             word = paint(finding.severity, BOLD, styles[finding.severity], color=color)
             blanks = " " * (7 - len(finding.severity))
-            lines.append(fit(f"{word}{blanks}{printable(finding.message)}", columns))
+            lines.append(fit(f"{word}{blanks}{escape(finding.message)}", columns))
             lines.append(f"       {paint(command(finding.code), BOLD, color=color)}")
-            lines.append(f"       {printable(finding.remedy)}")  # in one line, so that it can be copied
+            lines.append(f"       {escape(finding.remedy)}")  # in one line, so that it can be copied
     severities = [finding.severity for found in results.values() for finding in found]
     lines.append(paint(_total(severities.count(WRONG), severities.count(NOTE)), DIM, color=color))
     sys.stdout.write("\n".join(lines) + "\n")

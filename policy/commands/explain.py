@@ -59,9 +59,9 @@ def main(arguments: Arguments) -> int:
         most = MANY if arguments.output_format == "text" and not arguments.verbose else None
         explained = record(decision, decision.warnings, most)
         if command:
-            from policy.wrap import treatment
+            from policy.wrap import adaptation
 
-            explained["command"] = described(seen, treatment(seen, decision))
+            explained["command"] = described(seen, adaptation(seen, decision))
     if arguments.quiet:
         explained["hints"], explained["warnings"] = [], []
     color = wanted(arguments.color, sys.stdout)
@@ -77,9 +77,9 @@ def main(arguments: Arguments) -> int:
 def _paths(text: str) -> str:
     """Paths as they are for a script, whatever bytes they hold, and made safe to look at for a terminal."""
     if sys.stdout.isatty():
-        from policy.escape import printable
+        from policy.escape import escape
 
-        return "\n".join(map(printable, text.split("\n")))
+        return "\n".join(map(escape, text.split("\n")))
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding=sys.getfilesystemencoding(), errors=sys.getfilesystemencodeerrors())
     return text

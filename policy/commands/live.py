@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, NoReturn
 
 from policy.commands.reading import Arguments
-from policy.escape import printable
+from policy.escape import escape
 from policy.render.layout import fit, width
 from policy.render.listing import nothing, record, records, shown
 from policy.render.style import BOLD, DIM, GREEN, YELLOW, paint, wanted
@@ -104,17 +104,17 @@ def changes(before: list[Row] | None, now: list[Row], *, color: bool) -> Iterato
         held = paint("held   ", BOLD, GREEN, color=color)
         waits = paint("waits  ", BOLD, YELLOW, color=color)
         for one in _new(row.lock.holders, was.lock.holders if was else ()):
-            yield f"{moment}  {held}  {printable(name)}  {printable(str(one))}"
+            yield f"{moment}  {held}  {escape(name)}  {escape(str(one))}"
         if row.lock.locked and not row.lock.holders and (was is None or not was.lock.locked):
-            yield f"{moment}  {held}  {printable(name)}  a process that cannot be seen from here"
+            yield f"{moment}  {held}  {escape(name)}  a process that cannot be seen from here"
         for place, one in enumerate(row.waiters, 1):
             if one in _new(row.waiters, was.waiters if was else ()):
-                yield f"{moment}  {waits}  {printable(name)}  {printable(str(one))}, number {place} in the queue"
+                yield f"{moment}  {waits}  {escape(name)}  {escape(str(one))}, number {place} in the queue"
         if was is not None and was.lock.locked and row.lock.locked is False:
-            yield f"{moment}  free     {printable(name)}"
+            yield f"{moment}  free     {escape(name)}"
     for name, was in old.items():
         if name not in new and was.lock.locked:
-            yield f"{moment}  free     {printable(name)}"
+            yield f"{moment}  free     {escape(name)}"
     if before is None and not now:
         yield f"{moment}  {nothing()}"
 

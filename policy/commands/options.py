@@ -162,10 +162,10 @@ def explained(decision: Decision, seen: Subject) -> str:
     from policy.render.record import command, record
     from policy.render.style import wanted
     from policy.render.text import render
-    from policy.wrap import treatment
+    from policy.wrap import adaptation
 
     told = record(decision, decision.warnings)
-    told["command"] = command(seen, treatment(seen, decision))
+    told["command"] = command(seen, adaptation(seen, decision))
     return fit(render(told, color=wanted("auto", sys.stderr)), width(sys.stderr))
 
 
@@ -228,11 +228,11 @@ def show(arguments: Arguments, found: T, text: Callable[..., str], others: Mappi
 
 def note(message: str) -> None:
     """One line on stderr."""
-    from policy.escape import printable
+    from policy.escape import escape
     from policy.render.layout import fit, width
 
     try:
-        sys.stderr.write(fit(f"policy: {printable(message)}", width(sys.stderr)) + "\n")
+        sys.stderr.write(fit(f"policy: {escape(message)}", width(sys.stderr)) + "\n")
     except OSError:  # nobody is left to be told
         silence(sys.stderr)
 

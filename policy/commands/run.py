@@ -105,13 +105,13 @@ def locked(
     if done and done():
         held.release()
         return 0
-    treated = wrapped.treatment
-    for note in (*treated.notes, *(f"hint: {hint}" for hint in hints_in_run(decision))):
+    adapted = wrapped.adaptation
+    for note in (*adapted.notes, *(f"hint: {hint}" for hint in hints_in_run(decision))):
         tell(note)
-    environ = {**given(request.caller.environ), **treated.environ, ENVIRONMENT: decision.environment.root}
+    environ = {**given(request.caller.environ), **adapted.environ, ENVIRONMENT: decision.environment.root}
     if marker := merged(held.marker, request.caller.environ.get(MARKER, "")):
         environ[MARKER] = marker
-    return _start(command, environ, held, close=arguments.close, replaced=treated.replaced)
+    return _start(command, environ, held, close=arguments.close, replaced=adapted.replaced)
 
 
 def _announce(decision: Decision, arguments: Arguments, seen: Subject) -> None:

@@ -10,7 +10,7 @@ from attrs import asdict
 from policy.commands import options
 from policy.commands.reading import Arguments, Parser
 from policy.errors import UsageError
-from policy.escape import printable
+from policy.escape import escape
 from policy.locks.users import can_know, users
 from policy.render.layout import json_text
 from policy.render.style import BOLD, DIM, paint
@@ -47,10 +47,10 @@ def main(arguments: Arguments) -> int:
 def _text(root: str, found: Iterable[User], *, color: bool) -> str:
     lines = []
     for user in found:
-        lines.append(paint(printable(str(user.process)), BOLD, color=color))
-        lines.append(f"  uses {paint(printable(user.uses), DIM, color=color)}")
+        lines.append(paint(escape(str(user.process)), BOLD, color=color))
+        lines.append(f"  uses {paint(escape(user.uses), DIM, color=color)}")
     missing = "" if os.path.isdir(root) else ", which does not exist"
-    return ("\n".join(lines) if lines else f"nothing runs from {printable(root)}{missing}") + "\n"
+    return ("\n".join(lines) if lines else f"nothing runs from {escape(root)}{missing}") + "\n"
 
 
 def _json(root: str, found: Iterable[User]) -> str:

@@ -13,7 +13,7 @@ SECRETS = ("password", "passfile")
 LEASE, MARGIN = 30, 5  # seconds, where nothing else is said
 
 
-def _certificate_fault(path: str) -> str | None:
+def _certificate_problem(path: str) -> str | None:
     absolute = path == "system" or path.startswith("/") or path[1:3] in {":/", ":\\"}
     return None if absolute and "\0" not in path else 'must be an absolute path, or "system"'
 
@@ -32,7 +32,7 @@ _TABLE = keyed(
             "How libpq protects the connection."
         ),
         "sslrootcert": refined(
-            TEXT, _certificate_fault, {"pattern": r"^(system|(/|[A-Za-z]:[/\\])[^\u0000]*)$"}
+            TEXT, _certificate_problem, {"pattern": r"^(system|(/|[A-Za-z]:[/\\])[^\u0000]*)$"}
         ).described('The file of trusted certificates, or "system".'),
         "lease": number(3, 3_600, "seconds").described(
             f"The server gives the lock of a vanished host away no earlier than this. Default: {LEASE}."

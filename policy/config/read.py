@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 BUILT_IN = tuple(map(Rule.of, PLAIN_BUILT_IN))
 
 
-def _directory_fault(path: str) -> str | None:
+def _directory_problem(path: str) -> str | None:
     return None if path and "\0" not in path else "must name a directory"
 
 
-def _gate_fault(path: str) -> str | None:
+def _gate_problem(path: str) -> str | None:
     """The gate is one for all users, so nobody's home directory says where it is."""
     return None if os.path.isabs(path) and "\0" not in path else "must be an absolute path"
 
@@ -55,18 +55,18 @@ SPECIFIERS = rf"^[ \t]*({_CLAUSE}[ \t]*)?(,[ \t]*({_CLAUSE}[ \t]*)?)*{END}"
 MAX_SPECIFIERS = 200  # characters; Python reads no number of more than 4,300 digits
 
 
-def _version_fault(specifier: str) -> str | None:
+def _version_problem(specifier: str) -> str | None:
     known = len(specifier) <= MAX_SPECIFIERS and re.match(SPECIFIERS, specifier)
     return None if known else f'{shown(specifier)} is not a version specifier (PEP 440), such as ">=0.1, <1"'
 
 
 SETTINGS = {
-    "global-dir": refined(TEXT, _directory_fault, {"minLength": 1, "pattern": r"^[^\u0000]*$"}).described(
+    "global-dir": refined(TEXT, _directory_problem, {"minLength": 1, "pattern": r"^[^\u0000]*$"}).described(
         "Directory of the global locks; it must exist. In a project's file a relative path that "
         "stays inside the project.",
         "/var/lock/lock-policy",
     ),
-    "gate-dir": refined(TEXT, _gate_fault, {"pattern": r"^(/|[A-Za-z]:[/\\]|\\\\)[^\u0000]*$"}).described(
+    "gate-dir": refined(TEXT, _gate_problem, {"pattern": r"^(/|[A-Za-z]:[/\\]|\\\\)[^\u0000]*$"}).described(
         "Directory of the gate, the lock that every plan takes first; it must exist. Only the "
         "system file may hold it, and it counts for the whole host, with --no-config and --config-file too.",
         "/run/lock/lock-policy",
@@ -81,7 +81,7 @@ BOUND = frozenset({"global-dir", "cluster"})
 """Settings that say where a lock lives, and so count for the rules of their own layer and of stronger ones only."""
 
 KEYS = {
-    "required-version": refined(TEXT, _version_fault, {"pattern": SPECIFIERS, "maxLength": MAX_SPECIFIERS}).described(
+    "required-version": refined(TEXT, _version_problem, {"pattern": SPECIFIERS, "maxLength": MAX_SPECIFIERS}).described(
         "Versions of lock-policy that can read this file (PEP 440).", ">=0.1"
     ),
     **SETTINGS,
@@ -257,7 +257,7 @@ def _titles(right: str) -> str:
 def _directory(source: Source, data: Mapping[str, Any], location: Location) -> Iterator[ConfigError]:
     """A directory that the layer of a file may not name."""
     directory = data.get("global-dir")
-    if isinstance(directory, str) and _directory_fault(directory) is None:
+    if isinstance(directory, str) and _directory_problem(directory) is None:
         message = _PROBLEMS[source.layer.directory](source, directory)
         if message:
             yield refuse(location.at("global-dir"), message, code="wrong-directory")

@@ -11,7 +11,7 @@ import sys
 from attrs import evolve, frozen
 
 from policy.errors import LockUnavailable
-from policy.escape import printable
+from policy.escape import escape
 from policy.host import user_name
 from policy.locks.holders import Holder, process_command
 from policy.locks.inherit import READS, WRITE_INSTEAD
@@ -85,7 +85,7 @@ def _user() -> str:
     if sys.platform == "win32":
         return ""
     number = os.geteuid()
-    return printable(user_name(number) or f"uid {number}")
+    return escape(user_name(number) or f"uid {number}")
 
 
 def host_name() -> str:
@@ -135,7 +135,7 @@ def holders(server: Server, key: ClusterKey) -> tuple[Holder, ...]:
 
 def _of(found: ClusterHolder, key: ClusterKey) -> Holder:
     """A holder; one of another name with the same 64 bits says so."""
-    if not found.key or found.key == printable(key.text[:_KEY_LENGTH]):
+    if not found.key or found.key == escape(key.text[:_KEY_LENGTH]):
         return found.holder
     return evolve(found.holder, command=f"{found.holder.command} for {found.key}")
 
@@ -145,15 +145,15 @@ def _read(row: Row) -> ClusterHolder:
     said = _said(query)
     holder = Holder(
         pid=int(said.get("pid", pid)),
-        user=printable(str(said.get("user", role))),
-        command=printable(str(said.get("command", application))),
+        user=escape(str(said.get("user", role))),
+        command=escape(str(said.get("command", application))),
         since=float(said.get("since") or started or 0.0) or None,
-        host=printable(str(said.get("host", address))),
+        host=escape(str(said.get("host", address))),
         shared=mode == "ShareLock",
     )
     return ClusterHolder(
         number=int(number),
-        key=printable(str(said.get("key", ""))),
+        key=escape(str(said.get("key", ""))),
         holder=holder,
         socket=str(said.get("socket", "")),
         boot=str(said.get("boot", "")),

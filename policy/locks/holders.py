@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from policy.escape import printable
+from policy.escape import escape
 from policy.host import user_name
 from policy.locks import proc
 from policy.locks.open_file import unforked
@@ -311,12 +311,12 @@ def process_command() -> str:
 
 def _shown(command: str) -> str:
     """A command line in one short line."""
-    text = printable(_CREDENTIALS.sub("***", command))
+    text = escape(_CREDENTIALS.sub("***", command))
     return text if len(text) <= _COMMAND_LENGTH else text[: _COMMAND_LENGTH - 1] + "…"
 
 
 def _user(number: int) -> str:
-    return printable(user_name(number) or f"uid {number}")
+    return escape(user_name(number) or f"uid {number}")
 
 
 def _started(pid: int) -> float | None:

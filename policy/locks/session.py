@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from policy.escape import printable
+from policy.escape import escape
 from policy.locks.backend import SLICE_SECONDS, Pause
 from policy.locks.open_file import unforked
 
@@ -469,7 +469,7 @@ def _text(value: bytes | memoryview | None) -> str:
 def _line(text: str) -> str:
     """An error of libpq's, which may be several lines, in one."""
     lines = [" ".join(line.split()) for line in text.removeprefix("consuming input failed: ").splitlines()]
-    return printable("; ".join(dict.fromkeys(line for line in lines if line)))
+    return escape("; ".join(dict.fromkeys(line for line in lines if line)))
 
 
 def sleep(pause: Pause) -> None:

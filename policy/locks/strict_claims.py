@@ -17,7 +17,7 @@ import filelock
 from attrs import evolve, frozen
 
 from policy.errors import LockUnavailable, unavailable
-from policy.escape import printable
+from policy.escape import escape
 from policy.host import user_name
 from policy.locks import proc
 from policy.locks.holders import Holder, process
@@ -308,7 +308,7 @@ def _published(path: str) -> tuple[str, float | None]:
         seen = os.lstat(path)
     except OSError:
         return "", None
-    user = "" if sys.platform == "win32" else printable(user_name(seen.st_uid) or f"uid {seen.st_uid}")
+    user = "" if sys.platform == "win32" else escape(user_name(seen.st_uid) or f"uid {seen.st_uid}")
     return user, seen.st_mtime
 
 

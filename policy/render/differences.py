@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from policy.escape import printable
+from policy.escape import escape
 from policy.render import record
 from policy.render.layout import json_text
 from policy.render.style import BOLD, paint
@@ -27,7 +27,7 @@ def text(difference: Difference, *, color: bool = False) -> str:
     lines: list[str] = []
     for region in difference.regions:
         lines.append(paint(_heading(region), BOLD, color=color))
-        lines += [*aligned([*sides(region), ("example", printable(str(region.example)))]), ""]
+        lines += [*aligned([*sides(region), ("example", escape(str(region.example)))]), ""]
     lines += [*_open(difference), *(f"{edit.what}: rule {_label(edit.rule)}" for edit in difference.edits)]
     return "\n".join([*lines, _summary(difference)]) + "\n"
 
@@ -41,7 +41,7 @@ def as_markdown(difference: Difference) -> str:
         while fence in str(region.example):
             fence += "`"
         table = "\n".join(["| | |", "|---|---|", *rows])
-        example = f"{fence}console\n$ {printable(str(region.example))}\n{fence}"
+        example = f"{fence}console\n$ {escape(str(region.example))}\n{fence}"
         parts += [f"#### {_markdown(_heading(region))}", table, example]
     told = [*_open(difference), *(f"{edit.what}: rule {_label(edit.rule)}" for edit in difference.edits)]
     if told:
@@ -88,7 +88,7 @@ def side(one: Side | Logged) -> dict[str, Any]:
 
 
 def _label(rule: Rule) -> str:
-    return printable(record.label(record.rule(rule)))
+    return escape(record.label(record.rule(rule)))
 
 
 def _heading(region: Region) -> str:
@@ -113,8 +113,8 @@ def sides(region: Region | Change) -> Iterator[tuple[str, str]]:
     """
     for name, side in (("old", region.before), ("new", region.after)):
         locks = ", ".join(f"{entry['purpose']} {record.name_of(entry)}" for entry in side.plan)
-        yield f"{name} plan", printable(locks)
-        yield f"{name} kept out", printable(", ".join(side.excluded)) or "nobody"
+        yield f"{name} plan", escape(locks)
+        yield f"{name} kept out", escape(", ".join(side.excluded)) or "nobody"
     for key in ("timeout", "required", "shared", "unused"):
         values = [_value(side.effect[key]) for side in (region.before, region.after)]
         if values[0] != values[1]:

@@ -9,7 +9,7 @@ import attrs
 
 from policy.config.layers import LAYERS, NAMED, RIGHTS
 from policy.errors import UsageError
-from policy.escape import printable
+from policy.escape import escape
 from policy.render.layout import json_text
 from policy.render.record import shorten
 from policy.rules.conditions import toml
@@ -152,7 +152,7 @@ def _one(value: Any) -> Any:
 def _origin(layer: str, file: str, line: int) -> str:
     if layer == "caller":
         return file
-    return f"{layer}: {printable(shorten(file))}:{line}"
+    return f"{layer}: {escape(shorten(file))}:{line}"
 
 
 def _built_in(chain: Chain) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from policy.escape import printable
+from policy.escape import escape
 from policy.render.record import shorten
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def annotation(severity: str, diagnostic: Diagnostic, title: str) -> str:
         properties |= {"col": str(diagnostic.column), "endColumn": str(diagnostic.column + diagnostic.width)}
     properties["title"] = title
     fields = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in properties.items())
-    return f"::{severity} {fields}::{_escaped(printable(diagnostic.message))}\n"
+    return f"::{severity} {fields}::{_escaped(escape(diagnostic.message))}\n"
 
 
 def _escaped(value: str, more: str = "") -> str:

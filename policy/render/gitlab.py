@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from policy.checks.codes import ERROR
-from policy.escape import printable
+from policy.escape import escape
 from policy.render.layout import json_text
 from policy.render.record import shorten
 
@@ -32,9 +32,9 @@ def _violation(finding: Finding, seen: dict[tuple[object, ...], int]) -> dict[st
     seen[what] = seen.get(what, -1) + 1
     identity = "\0".join(map(str, (*what, seen[what]))).encode("utf-8", "surrogateescape")
     return {
-        "description": printable(diagnostic.message),
+        "description": escape(diagnostic.message),
         "check_name": finding.code,
         "fingerprint": sha256(identity).hexdigest(),
         "severity": "critical" if finding.severity == ERROR else "minor",
-        "location": {"path": printable(path), "lines": {"begin": max(diagnostic.line, 1)}},
+        "location": {"path": escape(path), "lines": {"begin": max(diagnostic.line, 1)}},
     }

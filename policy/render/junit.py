@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from attrs import frozen
 
-from policy.escape import printable
+from policy.escape import escape
 from policy.render.record import shorten
 
 if TYPE_CHECKING:
@@ -44,15 +44,15 @@ def document(name: str, suites: Mapping[str, Sequence[Case]]) -> str:
     total = sum(map(len, suites.values()))
     root = ET.Element("testsuites", {"name": name, "tests": str(total), "failures": str(sum(failed.values()))})
     for path, cases in suites.items():
-        file = printable(shorten(path))
+        file = escape(shorten(path))
         counts = {"tests": str(len(cases)), "failures": str(failed[path]), "errors": "0", "skipped": "0"}
         suite = ET.SubElement(root, "testsuite", {"name": file, **counts})
         for case in cases:
             # what is not printable may not stand in XML 1.0
-            fields = {"classname": file, "name": printable(case.name), "file": file, "line": str(case.line)}
+            fields = {"classname": file, "name": escape(case.name), "file": file, "line": str(case.line)}
             element = ET.SubElement(suite, "testcase", {**fields, "time": "0"})
             if case.message:
-                failure = ET.SubElement(element, "failure", {"message": printable(case.message), "type": case.kind})
+                failure = ET.SubElement(element, "failure", {"message": escape(case.message), "type": case.kind})
                 failure.text = case.text
     ET.indent(root)
     # ASCII, so that no locale can spoil it

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, frozen
 
-from policy.escape import printable
+from policy.escape import escape
 from policy.locks import proc
 from policy.locks.holders import Found
 from policy.render.style import BOLD, DIM, GREEN, YELLOW, paint
@@ -79,12 +79,12 @@ def shown(found: Iterable[Row], *, color: bool) -> str:
     lines = []
     for row in found:
         state = paint(row.state.ljust(7), BOLD, _STATES.get(row.state, DIM), color=color)
-        environment = f"  {printable(row.environment)}" if row.environment else ""
-        lines.append(f"{state}  {paint(printable(row.lock.name), BOLD, color=color)}{environment}")
-        lines += [f"         {printable(str(holder))}" for holder in row.lock.holders]
+        environment = f"  {escape(row.environment)}" if row.environment else ""
+        lines.append(f"{state}  {paint(escape(row.lock.name), BOLD, color=color)}{environment}")
+        lines += [f"         {escape(str(holder))}" for holder in row.lock.holders]
         if row.lock.locked and not row.lock.holders:
             lines.append("         held by a process that cannot be seen from here")
-        lines += [f"         waits: {printable(str(waiter))}" for waiter in row.waiters]
+        lines += [f"         waits: {escape(str(waiter))}" for waiter in row.waiters]
     if not lines:
         lines.append(nothing())
     elif proc.has_locks() and not proc.sees_all():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy.escape import printable
+from policy.escape import escape
 from policy.render.record import label
 
 TYPE_CHECKING = False
@@ -99,9 +99,9 @@ def page(title: str, body: Iterable[str]) -> str:
 
 def text(value: object) -> str:
     """Text as HTML has it: nothing of it is markup, and nothing of it moves or hides what stands beside it."""
-    from html import escape  # imports re
+    import html  # imports re
 
-    return escape(printable(str(value)))
+    return html.escape(escape(str(value)))
 
 
 def code(value: object) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from policy.rules.decision import Decision
     from policy.rules.rule import AnyRule
     from policy.subject import Subject
-    from policy.wrap import Treatment
+    from policy.wrap import Adaptation
 
 VERSION = 2
 
@@ -64,23 +64,23 @@ def contract(record: dict[str, Any]) -> dict[str, Any]:
 _ENVIRONMENT = ("interpreter", "root", "exists", "kind", "base_interpreter", "found_by")
 
 
-def command(subject: Subject, treatment: Treatment | None) -> dict[str, Any]:
+def command(subject: Subject, adaptation: Adaptation | None) -> dict[str, Any]:
     """What `policy run` does for a command.
 
     Args:
         subject: What the command is about.
-        treatment: What is different for it; None where nothing is held for it.
+        adaptation: What is different for it; None where nothing is held for it.
     """
     from policy.wrap import lockable  # an explanation of an environment needs none of it
 
     return {
         "apart": subject.apart,
         "uncertain": subject.uncertain,
-        "shared": bool(treatment and treatment.shared),
-        "left_to_uv": sorted(filter(lockable, treatment.left)) if treatment else [],
-        "left_to_pipx": sorted(path for path in treatment.left if not lockable(path)) if treatment else [],
-        "environ": treatment.environ if treatment else {},
-        "notes": list(treatment.notes) if treatment else [],
+        "shared": bool(adaptation and adaptation.shared),
+        "left_to_uv": sorted(filter(lockable, adaptation.left)) if adaptation else [],
+        "left_to_pipx": sorted(path for path in adaptation.left if not lockable(path)) if adaptation else [],
+        "environ": adaptation.environ if adaptation else {},
+        "notes": list(adaptation.notes) if adaptation else [],
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from policy.escape import printable
+from policy.escape import escape
 from policy.render import record
 from policy.render.differences import aligned, side, sides
 from policy.render.layout import json_text
@@ -24,15 +24,15 @@ def text(replay: Replay, *, color: bool = False) -> str:
     told: list[str] = []
     for change in replay.changes:
         told.append(paint(_heading(change), BOLD, color=color))
-        more = [("lines", _lines(change.lines)), ("example", printable(str(change.example)))]
+        more = [("lines", _lines(change.lines)), ("example", escape(str(change.example)))]
         told += [*aligned([*sides(change), *more]), ""]
-    told += [f"not known, as {printable(why)}: lines {_lines(where)}" for why, where in replay.unknown.items()]
+    told += [f"not known, as {escape(why)}: lines {_lines(where)}" for why, where in replay.unknown.items()]
     return "\n".join([*told, _summary(replay)]) + "\n"
 
 
 def _heading(change: Change) -> str:
-    before = printable(record.label(dict(change.before.rule)))
-    after = printable(record.label(record.rule(change.after.rule)))
+    before = escape(record.label(dict(change.before.rule)))
+    after = escape(record.label(record.rule(change.after.rule)))
     number = len(change.lines)
     return f"{number:,} {'decision' if number == 1 else 'decisions'} of {before}: now {after} decides"
 

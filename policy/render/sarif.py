@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from policy import __version__
 from policy.checks.codes import CODES
-from policy.escape import printable
+from policy.escape import escape
 from policy.render.layout import json_text
 from policy.render.record import shorten
 
@@ -54,7 +54,7 @@ def _result(finding: Finding, numbers: dict[str, int]) -> dict[str, Any]:
         "ruleId": finding.code,
         "ruleIndex": numbers[finding.code],
         "level": finding.severity,
-        "message": {"text": printable(diagnostic.message)},
+        "message": {"text": escape(diagnostic.message)},
         "locations": [{"physicalLocation": place}],
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy.escape import printable
+from policy.escape import escape
 from policy.render.record import label, name_of
 from policy.render.style import BOLD, CYAN, DIM, GREEN, RED, YELLOW, paint
 from policy.rules.conditions import CONDITIONS, Combinator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def render(record: dict[str, Any], *, color: bool) -> str:
     """The record as paragraphs."""
     if record["environment"] is None:
-        return f"{paint('no lock', BOLD, GREEN, color=color)}: {printable(record['command']['apart'])}"
+        return f"{paint('no lock', BOLD, GREEN, color=color)}: {escape(record['command']['apart'])}"
     parts = [_answer(record, color=color), _decider(record, color=color), _environment(record, color=color)]
     parts.append(_excludes(record["excludes"], color=color))
     if command := _command(record.get("command", {}), color=color):
@@ -24,17 +24,17 @@ def render(record: dict[str, Any], *, color: bool) -> str:
     notes = [("hint", hint) for hint in record["hints"]] + [("warning", text) for text in record["warnings"]]
     if notes:
         parts.append(
-            "\n".join(f"{paint(f'{kind}:', BOLD, YELLOW, color=color)} {printable(text)}" for kind, text in notes)
+            "\n".join(f"{paint(f'{kind}:', BOLD, YELLOW, color=color)} {escape(text)}" for kind, text in notes)
         )
     return "\n\n".join(parts)
 
 
 def _answer(record: dict[str, Any], *, color: bool) -> str:
     lock = paint(f"{' and '.join(record['lock'])} lock", BOLD, GREEN, color=color)
-    names = [printable(name_of(entry)) for entry in record["plan"]]
+    names = [escape(name_of(entry)) for entry in record["plan"]]
     width = max(map(len, names))
     rows = [
-        f"  {paint(name.ljust(width), BOLD, color=color)}  {paint(printable(words), DIM, color=color)}"
+        f"  {paint(name.ljust(width), BOLD, color=color)}  {paint(escape(words), DIM, color=color)}"
         for name, words in zip(names, record["words"], strict=True)
     ]
     return "\n".join([f"{lock}, held in this order:" if len(rows) > 1 else f"{lock}:", *rows])
@@ -43,11 +43,11 @@ def _answer(record: dict[str, Any], *, color: bool) -> str:
 def _decider(record: dict[str, Any], *, color: bool) -> str:
     rule = record["rule"]
     layer = f", {rule['layer']} configuration" if rule["file"] else ""
-    rows = [f"decided by {paint(printable(label(rule)), BOLD, CYAN, color=color)}{layer}"]
+    rows = [f"decided by {paint(escape(label(rule)), BOLD, CYAN, color=color)}{layer}"]
     if rule["reason"]:
-        rows.append(f"  because {printable(rule['reason'])}")
+        rows.append(f"  because {escape(rule['reason'])}")
     if record.get("corrected"):
-        rows.append(f"  asked again, because {printable(record['corrected'])}")
+        rows.append(f"  asked again, because {escape(record['corrected'])}")
     timeout = record["timeout"]
     rows.append("  waits as long as another process holds it" if timeout is None else f"  waits at most {timeout:g} s")
     return "\n".join(rows)
@@ -63,7 +63,7 @@ def _environment(record: dict[str, Any], *, color: bool) -> str:
         ("found by", environment["found_by"]),
     ]
     title = paint("environment", BOLD, color=color)
-    return "\n".join([title, *(f"  {name.ljust(11)}  {printable(value)}" for name, value in rows)])
+    return "\n".join([title, *(f"  {name.ljust(11)}  {escape(value)}" for name, value in rows)])
 
 
 def _excludes(answers: list[dict[str, Any]], *, color: bool) -> str:
@@ -74,7 +74,7 @@ def _excludes(answers: list[dict[str, Any]], *, color: bool) -> str:
     for answer, name in zip(answers, who, strict=True):
         mark = paint("yes", BOLD, GREEN, color=color) if answer["excluded"] else paint("no ", BOLD, RED, color=color)
         remedy = f"; {answer['remedy']}" if answer.get("remedy") else ""
-        rows.append(f"  {mark}  {name.ljust(width)}  {printable(answer['because'] + remedy)}")
+        rows.append(f"  {mark}  {name.ljust(width)}  {escape(answer['because'] + remedy)}")
     return "\n".join([paint("kept out while the lock is held", BOLD, color=color), *rows])
 
 
@@ -87,7 +87,7 @@ def _command(command: dict[str, Any], *, color: bool) -> str:
     rows += [f"note: {note}" for note in command.get("notes", ())]
     if command.get("uncertain"):
         rows.append(f"uncertain: {command['uncertain']}")
-    return "\n".join([paint("command", BOLD, color=color), *(f"  {printable(row)}" for row in rows)]) if rows else ""
+    return "\n".join([paint("command", BOLD, color=color), *(f"  {escape(row)}" for row in rows)]) if rows else ""
 
 
 MARKS = {"no": ("no", RED), "matched": ("yes", GREEN), "not-reached": ("-", DIM)}
@@ -112,13 +112,13 @@ def _steps(record: dict[str, Any], *, color: bool) -> str:
     if unasked:
         rest.append(f"{unasked} more")
     if rest:
-        lines.append(paint(f"  not asked: {printable(', '.join(rest))}", DIM, color=color))
+        lines.append(paint(f"  not asked: {escape(', '.join(rest))}", DIM, color=color))
     return "\n".join(lines)
 
 
 def _step(step: dict[str, Any], *, color: bool) -> list[str]:
     word, code = MARKS[step["outcome"]]
-    name = paint(printable(label(step["rule"])), BOLD, color=color)
+    name = paint(escape(label(step["rule"])), BOLD, color=color)
     lines = [f"  {paint(word.ljust(3), BOLD, code, color=color)}  {name}: {' and '.join(step['rule']['lock'])}"]
     if not step["checks"]:
         lines.append("         no conditions: always matches")
@@ -166,7 +166,7 @@ def answered(check: dict[str, Any], depth: int) -> list[tuple[bool, str, str, st
         return [
             (
                 check["seen"][name] in _answers(wanted),
-                f"{indent}{key}.{printable(name)}",
+                f"{indent}{key}.{escape(name)}",
                 _value(wanted),
                 check["seen"][name],
             )
@@ -174,7 +174,7 @@ def answered(check: dict[str, Any], depth: int) -> list[tuple[bool, str, str, st
         ]
     seen = _value(check["seen"])
     if check.get("detail"):
-        seen += f" ({printable(check['detail'])})"
+        seen += f" ({escape(check['detail'])})"
     return [(passed, f"{indent}{key}", _value(check["expected"]), seen)]
 
 
@@ -190,4 +190,4 @@ def _value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, list):
         return " or ".join(map(_value, value))
-    return printable(str(value)) or "nothing"
+    return escape(str(value)) or "nothing"

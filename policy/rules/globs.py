@@ -136,7 +136,7 @@ def parse(pattern: str, home: str = "", *, windows: bool = WINDOWS) -> Path:
     Raises:
         ValueError: `fault` has something to say about the pattern.
     """
-    wrong = fault(pattern, windows=windows)
+    wrong = problem(pattern, windows=windows)
     if wrong is not None:
         raise ValueError(wrong)
     rest = pattern
@@ -167,9 +167,9 @@ def parse_text(pattern: str) -> Segment:
         pattern: See the top of this module.
 
     Raises:
-        ValueError: `text_fault` has something to say about the pattern.
+        ValueError: `text_problem` has something to say about the pattern.
     """
-    wrong = text_fault(pattern)
+    wrong = text_problem(pattern)
     if wrong is not None:
         raise ValueError(wrong)
     return _parse(pattern)
@@ -183,13 +183,13 @@ def text_of(segment: Segment) -> str | None:
     return first if len(segment) == 1 and isinstance(first, str) else None
 
 
-def fault(pattern: str, *, windows: bool = WINDOWS) -> str | None:
+def problem(pattern: str, *, windows: bool = WINDOWS) -> str | None:
     """Says what is wrong with a path pattern, None if nothing is."""
     if not pattern:
         return "an empty pattern can never match"
     if "\\" in pattern and (windows or _is_windows(pattern)):
         pattern = pattern.replace("\\", "/")
-    wrong = text_fault(pattern, separator="/")
+    wrong = text_problem(pattern, separator="/")
     if wrong is not None:
         return wrong
     if not (pattern[0] in "/~" or pattern[:2] == "**" or _is_windows(pattern)):
@@ -203,7 +203,7 @@ def fault(pattern: str, *, windows: bool = WINDOWS) -> str | None:
     return None
 
 
-def text_fault(pattern: str, *, separator: str = "") -> str | None:
+def text_problem(pattern: str, *, separator: str = "") -> str | None:
     """Says what is wrong with a pattern that is not for paths, None if nothing is.
 
     Args:

@@ -42,22 +42,22 @@ LOCK = _lock_shape()
 NAME_LENGTH = 100  # characters
 
 
-def _root_fault(path: str) -> str | None:
+def _root_problem(path: str) -> str | None:
     absolute = path.startswith(("/", "~/")) or path[1:3] in {":/", ":\\"}
     return None if absolute and "\0" not in path else "must be an absolute path, or begin with ~/"
 
 
-def _cluster_key_fault(name: str) -> str | None:
+def _cluster_key_problem(name: str) -> str | None:
     known = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name)
     return None if known else "must be 1 to 100 letters, digits, dots, dashes and underscores"
 
 
 _CLUSTER_KEY = keyed(
     {
-        "name": refined(TEXT, _cluster_key_fault, {"pattern": rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}{END}"}).described(
+        "name": refined(TEXT, _cluster_key_problem, {"pattern": rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}{END}"}).described(
             "The same on every host."
         ),
-        "root": refined(TEXT, _root_fault, {"pattern": r"^(/|~/|[A-Za-z]:[/\\])[^\u0000]*$"}).described(
+        "root": refined(TEXT, _root_problem, {"pattern": r"^(/|~/|[A-Za-z]:[/\\])[^\u0000]*$"}).described(
             "Where this host has the folder that they share."
         ),
     },
@@ -96,8 +96,8 @@ def _checked(shape: Shape, name: str, value: object) -> Any:
     try:
         return shape.parse(value, Location("", (name,)))
     except ConfigError as error:
-        fault = error.diagnostics[0]
-        raise UsageError(f"{'.'.join(map(str, fault.location.keys))} of a rule: {fault.message}") from None
+        diagnostic = error.diagnostics[0]
+        raise UsageError(f"{'.'.join(map(str, diagnostic.location.keys))} of a rule: {diagnostic.message}") from None
 
 
 def _lock(value: object) -> tuple[str, ...]:

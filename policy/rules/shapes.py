@@ -19,17 +19,17 @@ _PATH = {
 }
 _TEXT = {"pattern": f"^({_IN_TEXT})*$", "maxLength": globs.MAX_PATTERN}
 
-PATHS = several(refined(TEXT, globs.fault, _PATH, "wrong-pattern"))
-TEXTS = several(refined(TEXT, globs.text_fault, _TEXT, "wrong-pattern"))
+PATHS = several(refined(TEXT, globs.problem, _PATH, "wrong-pattern"))
+TEXTS = several(refined(TEXT, globs.text_problem, _TEXT, "wrong-pattern"))
 
 
-def _path_fault(path: str) -> str | None:
+def _path_problem(path: str) -> str | None:
     """What is wrong with a path that somebody gives as a fact."""
     known = path[:1] == "/" or path == "~" or path[:2] in ("~/", "\\\\") or path[1:3] in (":/", ":\\")
     return None if known and "\0" not in path else "expected an absolute path, or one that begins with ~"
 
 
-PATH = refined(TEXT, _path_fault, {"pattern": r"^(/|~/|~$|\\\\|[A-Za-z]:[/\\])[^\u0000]*$"})
+PATH = refined(TEXT, _path_problem, {"pattern": r"^(/|~/|~$|\\\\|[A-Za-z]:[/\\])[^\u0000]*$"})
 VARIABLES = mapping(flag_or(TEXTS, "globs"))
 GIVEN_VARIABLES = mapping(TEXT)
 FLAGS = FLAG

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from policy import host
 from policy.errors import ConfigError
-from policy.escape import escaped, printable
+from policy.escape import escape, escaped
 from policy.toml.diagnostic import Diagnostic, Location
 from policy.toml.positions import BoundError, Positions, Span, scan
 
@@ -252,8 +252,8 @@ def show(diagnostic: Diagnostic, severity: str = "error") -> str:
         diagnostic: It.
         severity: What it is called: `error` or `warning`.
     """
-    file = printable(diagnostic.location.file)
-    message = printable(diagnostic.message)
+    file = escape(diagnostic.location.file)
+    message = escape(diagnostic.message)
     if not diagnostic.line:
         return f"{file}: {severity}: {message}"
     headline = f"{file}:{diagnostic.line}:{diagnostic.column}: {severity}: {message}"

@@ -50,9 +50,9 @@ def test_each_reaches_its_rule(tmp_path: Path) -> None:
     from policy.render.cases import as_tables
 
     file = read_file(factories.source(tmp_path / "b.toml", f"{RULES}\n{as_tables(cases, ())}"))
-    trials = run(file)
-    assert trials.failed == 0
-    assert [rule.name for rule in trials.coverage.unreached] == ["dead"]
+    results = run(file)
+    assert results.failed == 0
+    assert [rule.name for rule in results.coverage.unreached] == ["dead"]
 
 
 def test_only_what_is_missing(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests import factories
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from policy.checks.run_cases import Trials
+    from policy.checks.run_cases import Results
 
 FILE = """\
 [[rules]]
@@ -44,24 +44,24 @@ expect = { lock = "local", rule = "missing" }
 
 
 @pytest.fixture
-def trials(tmp_path: Path) -> Trials:
+def results(tmp_path: Path) -> Results:
     """A file whose tests fail in each way."""
     return run(read_file(factories.source(tmp_path / "a.toml", FILE)))
 
 
-def test_passed(trials: Trials) -> None:
+def test_passed(results: Results) -> None:
     """A test passes when the lock is the expected one, and the rule where one is named."""
-    assert [trial.passed for trial in trials.trials] == [True, False, False, False]
-    assert (trials.failed, trials.coverage.rules.total) == (3, 2)
+    assert [result.passed for result in results.results] == [True, False, False, False]
+    assert (results.failed, results.coverage.rules.total) == (3, 2)
 
 
-def test_wanted(trials: Trials) -> None:
+def test_wanted(results: Results) -> None:
     """The rule that should have decided is known where it exists and another one decided."""
-    assert [trial.wanted.name if trial.wanted else None for trial in trials.trials] == [None, None, "store", None]
-    (check,) = trials.trials[2].checks(trials.trials[2].wanted)  # type: ignore[arg-type]  # it is known, see above
+    assert [result.wanted.name if result.wanted else None for result in results.results] == [None, None, "store", None]
+    (check,) = results.results[2].checks(results.results[2].wanted)  # type: ignore[arg-type]  # it is known, see above
     assert (check["key"], check["passed"]) == ("interpreter", False)
 
 
-def test_unreached(trials: Trials) -> None:
+def test_unreached(results: Results) -> None:
     """The rules of the file that decide none of its tests are known; built-in ones do not count."""
-    assert [rule.name for rule in trials.coverage.unreached] == ["never"]
+    assert [rule.name for rule in results.coverage.unreached] == ["never"]

@@ -143,7 +143,7 @@ PATTERNS = st.text("ab/[]!^-*?~.é", max_size=12)
 @settings(max_examples=1000)
 def test_the_rule_of_path_patterns(pattern: str) -> None:
     """The schema refuses exactly the path patterns that the reader refuses, except for empty ranges."""
-    wrong = globs.fault(pattern, windows=False)
+    wrong = globs.problem(pattern, windows=False)
     assume(wrong is None or "range" not in wrong)
     assert _accepts(dict(PATHS.schema), pattern) is (wrong is None)
 
@@ -153,7 +153,7 @@ def test_the_rule_of_path_patterns(pattern: str) -> None:
 @settings(max_examples=1000)
 def test_the_rule_of_other_patterns(pattern: str) -> None:
     """The schema refuses exactly the patterns that the reader refuses, except for empty ranges."""
-    wrong = globs.text_fault(pattern)
+    wrong = globs.text_problem(pattern)
     assume(wrong is None or "range" not in wrong)
     assert _accepts(dict(TEXTS.schema), pattern) is (wrong is None)
 

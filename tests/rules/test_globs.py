@@ -91,7 +91,7 @@ CLOSED = "'[' is not closed before the next '/'; write '[[]' for a literal one"
 @pytest.mark.parametrize("windows", [False, True])
 def test_faults(pattern: str, message: str, windows: bool) -> None:
     """A path pattern that can never match is refused on every platform, with the reason."""
-    assert globs.fault(pattern, windows=windows) == message
+    assert globs.problem(pattern, windows=windows) == message
     with pytest.raises(ValueError, match=re.escape(message)):
         globs.parse(pattern, HOME, windows=windows)
 
@@ -107,6 +107,6 @@ def test_faults(pattern: str, message: str, windows: bool) -> None:
 )
 def test_text_faults(pattern: str, message: str) -> None:
     """A pattern that is not for paths is refused with the reason too."""
-    assert globs.text_fault(pattern) == message
+    assert globs.text_problem(pattern) == message
     with pytest.raises(ValueError, match=re.escape(message)):
         globs.parse_text(pattern)

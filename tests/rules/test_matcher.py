@@ -299,7 +299,7 @@ def test_dots(pattern: str, path: str) -> None:
 @pytest.mark.parametrize("windows", [False, True])
 def test_no_faults(pattern: str, windows: bool) -> None:
     """A pattern for the other platform is no fault, so that one file serves both."""
-    assert globs.fault(pattern, windows=windows) is None
+    assert globs.problem(pattern, windows=windows) is None
     path_matcher(pattern, HOME, windows=windows)("/a")
 
 

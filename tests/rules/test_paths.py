@@ -70,7 +70,7 @@ def test_simple(pattern: str, path: str) -> None:
     """The short way with a usual pattern says what the whole language says, and leaves all others to that."""
     matches = paths.simple(pattern)
     if matches is not None:
-        assert globs.fault(pattern) is None
+        assert globs.problem(pattern) is None
         assert matches(path) == path_matcher(pattern)(path)
 
 
