@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from policy.api import Lock, explain, find_environment, load, lock
+    from policy.api import EnvironmentLock, explain, find_environment, load, lock
     from policy.config.loading import Rules
     from policy.environment.discovery import Environment
     from policy.errors import (
@@ -35,8 +35,8 @@ __all__ = [
     "ConfigError",
     "Decision",
     "Environment",
+    "EnvironmentLock",
     "EnvironmentNotFound",
-    "Lock",
     "LockLost",
     "LockTimeout",
     "LockUnavailable",
@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "api": ("Lock", "explain", "find_environment", "load", "lock"),
+    "api": ("EnvironmentLock", "explain", "find_environment", "load", "lock"),
     "rules.chain": ("Chain",),
     "rules.decision": ("Decision",),
     "rules.plain": ("Setting",),

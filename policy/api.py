@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-    from policy.locks.backend import Lock as Backend
-    from policy.locks.backend import Pause
+    from policy.locks.backend import Lock, Pause
     from policy.locks.watch import Lost, Watch
     from policy.rules.decision import Decision
 
@@ -145,7 +144,7 @@ def lock(
     rules: Rules | None = None,
     environ: Mapping[str, str] | None = None,
     shared: bool = False,
-) -> Lock:
+) -> EnvironmentLock:
     """The lock of an environment, decided anew and taken by `with` or `async with`.
 
     Args:
@@ -168,10 +167,10 @@ def lock(
     if timeout is not None:
         timeout = seconds(timeout, "timeout")
     question = {"operation": operation, "target": target, "prefix": prefix, "environ": environ}
-    return Lock(env, question, rules or _RULES, timeout, shared=shared)
+    return EnvironmentLock(env, question, rules or _RULES, timeout, shared=shared)
 
 
-class Lock:
+class EnvironmentLock:
     """A lock on an environment, held between entering and leaving.
 
     Attributes:
@@ -204,7 +203,7 @@ class Lock:
         return self._lost
 
     @property
-    def locks(self) -> tuple[Backend, ...]:
+    def locks(self) -> tuple[Lock, ...]:
         """The locks that are held, in the order in which they were taken."""
         return tuple(self._held.locks)
 
@@ -289,7 +288,7 @@ class Lock:
         _leave(self, error)
 
 
-def _leave(lock: Lock, error: BaseException | None) -> None:
+def _leave(lock: EnvironmentLock, error: BaseException | None) -> None:
     """Releases; a lost lock is a note on the error that is under way, which matters more."""
     try:
         lock.release()

@@ -65,7 +65,7 @@ def subject(words: Sequence[str], caller: Caller, found: Callable[[], Environmen
         UsageError: It names another environment in a way that cannot be understood, or several.
         EnvironmentNotFound: Neither it nor anything else leads to an environment.
     """
-    change = commands.read(words, caller.environ, caller.cwd)
+    change = commands.changed_by(words, caller.environ, caller.cwd)
     inner = change.command if change else None
     uv = _parsed(inner.words, inner.environ, inner.cwd) if inner else _parsed(words, caller.environ, caller.cwd)
     operation = uv.operation if uv else (change.operation if change else None) or ""

@@ -209,13 +209,13 @@ def _reads(command: Command) -> bool:
     """Whether a uv command changes the environment at its start only: `uv run`, unless what it runs is an installer."""
     if command.operation != "run" or not command.child:
         return False
-    from policy.environment.command import read
+    from policy.environment.command import changed_by
     from policy.uv.command import parse
 
     if parse(command.child, command.environ, command.cwd):
         return False
     try:
-        change = read(command.child, command.environ, command.cwd)
+        change = changed_by(command.child, command.environ, command.cwd)
     except UsageError:
         return False  # several environments are changed
     return change is None or change.apart != "" or change.operation is None

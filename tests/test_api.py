@@ -48,7 +48,7 @@ def is_free(path: str | Path) -> bool:
     return bool(processes.probe(str(path))["outcome"] == "held")
 
 
-def names(held: policy.Lock) -> list[str]:
+def names(held: policy.EnvironmentLock) -> list[str]:
     """How the locks that are held besides the gate are named, in the order in which they were taken."""
     if held.locks:
         assert held.locks[0].purpose == "gate"

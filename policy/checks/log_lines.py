@@ -72,7 +72,7 @@ def lines(path: str) -> Iterator[tuple[int, Logged | UnreadableError | None]]:
         with os.fdopen(descriptor, "rb") as file:
             for number, line in enumerate(_lines(file), 1):
                 try:
-                    yield number, read(line)
+                    yield number, parse(line)
                 except UnreadableError as error:
                     yield number, error
     except host.IrregularError as error:
@@ -98,7 +98,7 @@ def _constant(name: str) -> None:
 _decoder = json.JSONDecoder(parse_constant=_constant)
 
 
-def read(line: bytes) -> Logged | None:
+def parse(line: bytes) -> Logged | None:
     """A decision; None for another event.
 
     Args:

@@ -14,7 +14,16 @@ from policy.commands import options
 from policy.commands.reading import Arguments, Parser
 from policy.errors import UsageError
 from policy.locks.cluster import cluster_server
-from policy.locks.cluster_checks import CHECKS, SEEN, Seen, check_encryption, check_pooler, is_loopback, opening, wanted
+from policy.locks.cluster_checks import (
+    CHECKS,
+    STATE_QUERY,
+    ServerState,
+    check_encryption,
+    check_pooler,
+    is_loopback,
+    opening,
+    wanted,
+)
 from policy.locks.session import Server, Session, SessionError, drive
 from policy.manual import anchor
 from policy.render.layout import json_text
@@ -197,7 +206,7 @@ def examine(server: Server) -> Iterator[Finding]:
         try:
             drive(session.connect())
             sent = time.time()
-            rows = drive(session.ask(opening(server, token) + SEEN + ";" + _MORE, server.lease))
+            rows = drive(session.ask(opening(server, token) + STATE_QUERY + ";" + _MORE, server.lease))
             here = (sent + time.time()) / 2
         except SessionError as error:
             yield Finding("reachable", "error", error.reason, error.remedy)
@@ -205,7 +214,7 @@ def examine(server: Server) -> Iterator[Finding]:
         milliseconds = (time.monotonic() - begin) * 1000
         yield Finding("reachable", "ok", f"{server} answered in {milliseconds:.0f} ms")
         yield _tried("tls", _encryption(session), check_encryption, session)
-        seen = Seen(rows[2])
+        seen = ServerState(rows[2])
         yield _pooler(server, session, rows[0][0], token, seen)
         for code, passed in _PASSED.items():
             refused = _tried(code, "", CHECKS[code], server, seen)
@@ -229,29 +238,29 @@ def _tried(code: str, text: str, checking: Callable[..., object], *arguments: ob
     return Finding(code, "ok", text)
 
 
-def _pooler(server: Server, session: Session, before: str, token: str, seen: Seen) -> Finding:
+def _pooler(server: Server, session: Session, before: str, token: str, seen: ServerState) -> Finding:
     """Whether a pooler stands before the server, and in which mode."""
     if not before and str(session.connection.backend_pid) == seen.pid:
         return Finding("pooler", "ok", "none")
     return _tried("pooler", "a pooler in session mode", drive, check_pooler(server, token, seen.pid))
 
 
-def _version(server: Server, seen: Seen) -> Finding:
+def _version(server: Server, seen: ServerState) -> Finding:
     del server
     return Finding("version", "ok", f"PostgreSQL {seen.version // 10000}")
 
 
-def _recovery(server: Server, seen: Seen) -> Finding:
+def _recovery(server: Server, seen: ServerState) -> Finding:
     del server, seen
     return Finding("recovery", "ok", "it is the primary")
 
 
-def _keepalives(server: Server, seen: Seen) -> Finding:
+def _keepalives(server: Server, seen: ServerState) -> Finding:
     text = f"a host that vanished loses its locks after {server.lease:g} s" if seen.remote else "none on a Unix socket"
     return Finding("keepalives", "ok", text)
 
 
-def _epoch(server: Server, seen: Seen) -> Finding:
+def _epoch(server: Server, seen: ServerState) -> Finding:
     if seen.age < server.lease:
         left = server.lease - seen.age
         return Finding(
@@ -260,7 +269,7 @@ def _epoch(server: Server, seen: Seen) -> Finding:
     return Finding("epoch", "ok", f"it has kept its locks for {seen.age:.0f} s")
 
 
-def _standbys(server: Server, seen: Seen) -> Finding:
+def _standbys(server: Server, seen: ServerState) -> Finding:
     del server
     if not seen.standbys:
         remedy = "set synchronous_standby_names, or never promote a standby while locks are held"
@@ -268,7 +277,7 @@ def _standbys(server: Server, seen: Seen) -> Finding:
     return Finding("standbys", "ok", f"each heartbeat waits for {seen.standbys}")
 
 
-_PASSED: dict[str, Callable[[Server, Seen], Finding]] = {
+_PASSED: dict[str, Callable[[Server, ServerState], Finding]] = {
     "version": _version,
     "recovery": _recovery,
     "keepalives": _keepalives,

@@ -60,7 +60,7 @@ INSTALLERS = {
 """Programs that change environments, by their name without a version. uv is read by `policy.uv`."""
 
 
-def read(words: Sequence[str], environ: Mapping[str, str], cwd: str) -> Change | None:
+def changed_by(words: Sequence[str], environ: Mapping[str, str], cwd: str) -> Change | None:
     """What a command changes.
 
     Args:

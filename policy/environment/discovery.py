@@ -278,7 +278,7 @@ class _Search:
             return True
         from policy.environment import pyvenv
 
-        if (config := pyvenv.read(found.root)) is not None:
+        if (config := pyvenv.settings(found.root)) is not None:
             return wanted.holds(pyvenv.version(config), config.get("implementation", ""))
         if found.found_by == ".venv":
             return False

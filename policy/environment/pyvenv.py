@@ -11,7 +11,7 @@ _WINDOWS = sys.platform == "win32"
 _LARGEST = 64 * 1024
 
 
-def read(root: str) -> dict[str, str] | None:
+def settings(root: str) -> dict[str, str] | None:
     """Reads a pyvenv.cfg as CPython's `site.py` does: a key ends at the first equals sign, in any case, spaces aside.
 
     Args:
@@ -61,14 +61,14 @@ def base_interpreter(interpreter: str, root: str) -> str:
     Returns:
         A real path; where nothing leads out of the environment, that of its own interpreter.
     """
-    values = read(root)
+    values = settings(root)
     real = os.path.realpath(interpreter)
     seen = set()
     while real not in seen:
         seen.add(real)
         # A link may lead into another environment, whose interpreter may be a copy.
         above = os.path.dirname(os.path.dirname(real))
-        if (nested := read(above)) is not None:
+        if (nested := settings(above)) is not None:
             root, values = above, nested
         elif os.path.isfile(real):
             return real

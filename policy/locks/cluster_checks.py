@@ -31,7 +31,7 @@ select set_config('lock_policy.session', '{token}', false),
  set_config('tcp_keepalives_idle', '{idle}', false), set_config('tcp_keepalives_interval', '{interval}', false),
  set_config('tcp_keepalives_count', '{count}', false), set_config('tcp_user_timeout', '{user}', false); """
 
-SEEN = f"""select pg_backend_pid(), pg_is_in_recovery(), current_setting('server_version_num'),
+STATE_QUERY = f"""select pg_backend_pid(), pg_is_in_recovery(), current_setting('server_version_num'),
  coalesce(current_setting('synchronous_standby_names', true), ''),
  current_setting('tcp_keepalives_idle'), current_setting('tcp_keepalives_interval'),
  current_setting('tcp_keepalives_count'), (select setting from pg_settings where name = 'tcp_user_timeout'),
@@ -50,11 +50,11 @@ def opening(server: Server, token: str) -> str:
     return _OPEN.format(token=token, idle=idle, interval=interval, count=count, user=user)
 
 
-class Seen:
+class ServerState:
     """What a server says of itself and of this session.
 
     Args:
-        row: The answer to `SEEN`.
+        row: The answer to `STATE_QUERY`.
     """
 
     __slots__ = ("age", "epoch_known", "in_recovery", "keepalives", "pid", "remote", "standbys", "version")
@@ -70,7 +70,7 @@ class Seen:
         self.remote: bool = bool(row[10])
 
 
-def check(server: Server, seen: Seen) -> None:
+def check(server: Server, seen: ServerState) -> None:
     """Refuses a server on which a lock would not exclude.
 
     Raises:
@@ -80,19 +80,19 @@ def check(server: Server, seen: Seen) -> None:
         one(server, seen)
 
 
-def _version(server: Server, seen: Seen) -> None:
+def _version(server: Server, seen: ServerState) -> None:
     del server
     if seen.version < OLDEST:
         raise SessionError(f"the server is PostgreSQL {seen.version // 10000}", "PostgreSQL 14 or later is needed")
 
 
-def _recovery(server: Server, seen: Seen) -> None:
+def _recovery(server: Server, seen: ServerState) -> None:
     del server
     if seen.in_recovery:
         raise SessionError("the server is a standby in recovery", "name the primary")
 
 
-def _epoch(server: Server, seen: Seen) -> None:
+def _epoch(server: Server, seen: ServerState) -> None:
     del server
     if not seen.epoch_known:
         raise SessionError(
@@ -101,21 +101,21 @@ def _epoch(server: Server, seen: Seen) -> None:
         )
 
 
-def _keepalives(server: Server, seen: Seen) -> None:
+def _keepalives(server: Server, seen: ServerState) -> None:
     if seen.remote and seen.keepalives != wanted(server):
         raise SessionError(
             f"the server's keepalives are {', '.join(seen.keepalives)}, not {', '.join(wanted(server))}", DIRECT
         )
 
 
-def _standbys(server: Server, seen: Seen) -> None:
+def _standbys(server: Server, seen: ServerState) -> None:
     if server.sync == "require" and not seen.standbys:
         raise SessionError(
             "the server has no synchronous standby", 'set synchronous_standby_names, or sync = "auto" in [cluster]'
         )
 
 
-CHECKS: dict[str, Callable[[Server, Seen], None]] = {
+CHECKS: dict[str, Callable[[Server, ServerState], None]] = {
     "version": _version,
     "recovery": _recovery,
     "epoch": _epoch,
@@ -126,7 +126,7 @@ CHECKS: dict[str, Callable[[Server, Seen], None]] = {
 
 
 def wanted(server: Server) -> tuple[str, ...]:
-    """The keepalive settings that were asked for, in the order of `SEEN`."""
+    """The keepalive settings that were asked for, in the order of `STATE_QUERY`."""
     return (*map(str, server.keepalives.values()), str(int(server.lease * 1000)))
 
 

@@ -17,8 +17,8 @@ from policy.locks.cluster_checks import (
     DIRECT,
     EPOCH,
     POOLER,
-    SEEN,
-    Seen,
+    STATE_QUERY,
+    ServerState,
     check,
     check_encryption,
     check_pooler,
@@ -398,8 +398,8 @@ class PostgresqlLock:
         self._session = session = Session(self.server)
         self._token = os.urandom(8).hex()
         yield from session.connect()
-        rows = yield from session.ask(self._text(opening(self.server, self._token)) + SEEN, self.server.lease)
-        before, seen = rows[0][0], Seen(rows[2])
+        rows = yield from session.ask(self._text(opening(self.server, self._token)) + STATE_QUERY, self.server.lease)
+        before, seen = rows[0][0], ServerState(rows[2])
         check_encryption(session)
         if before:
             raise SessionError(POOLER, DIRECT)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.checks.log_lines import UnreadableError, lines, read
+from policy.checks.log_lines import UnreadableError, lines, parse
 from policy.errors import UsageError
 from policy.locks.journal import LONGEST
 
@@ -54,7 +54,7 @@ def written(**more: Any) -> bytes:
 
 def test_a_decision() -> None:
     """A decision is read with all that it says."""
-    logged = read(written())
+    logged = parse(written())
     assert logged is not None
     assert logged.rule == DECIDED["rule"]
     assert logged.effect == EFFECT
@@ -71,14 +71,14 @@ def test_a_decision() -> None:
 
 def test_without_a_plan() -> None:
     """A plan that a line had no room for is none."""
-    logged = read(json.dumps({key: value for key, value in DECIDED.items() if key != "plan"}).encode() + b"\n")
+    logged = parse(json.dumps({key: value for key, value in DECIDED.items() if key != "plan"}).encode() + b"\n")
     assert logged is not None
     assert logged.plan == ()
 
 
 def test_other_events() -> None:
     """What happens to locks is no decision."""
-    assert read(b'{"event": "acquired"}\n') is None
+    assert parse(b'{"event": "acquired"}\n') is None
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_other_events() -> None:
 def test_unreadable(line: bytes, why: str) -> None:
     """What is no decision of ours says why."""
     with pytest.raises(UnreadableError) as caught:
-        read(line)
+        parse(line)
     assert str(caught.value) == why
 
 
@@ -126,7 +126,7 @@ def test_unreadable(line: bytes, why: str) -> None:
 def test_any_bytes(line: bytes) -> None:
     """Whatever the bytes, a line is read or refused."""
     try:
-        read(line + b"\n")
+        parse(line + b"\n")
     except UnreadableError:
         pass
 
@@ -141,7 +141,7 @@ def test_any_values(seed: int) -> None:
         inner, key = inner[key], rnd.choice(list(inner[key]))
     inner[key] = rnd.choice([None, True, 0, -1.5, "", "x", [], [[]], [None], {}, {"x": [[], [], []]}, [{}], 10**400])
     try:
-        logged = read(json.dumps(record).encode() + b"\n")
+        logged = parse(json.dumps(record).encode() + b"\n")
     except UnreadableError:
         return
     assert logged is None or logged.facts["kind"] == "virtualenv"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from policy.checks import replay as replaying
-from policy.checks.log_lines import read
+from policy.checks.log_lines import parse
 from policy.checks.replay import Decider, Files, UnknownError, replay
 from policy.config.read import BUILT_IN
 from policy.errors import ConfigError, UsageError
@@ -41,7 +41,7 @@ def line(chain: BaseChain, given: dict[str, Any], **configuration: Any) -> bytes
 
 def logged(chain: BaseChain, given: dict[str, Any]) -> Logged:
     """The same, read."""
-    found = read(line(chain, given))
+    found = parse(line(chain, given))
     assert found is not None
     return found
 
@@ -137,11 +137,11 @@ def test_facts_that_are_missing() -> None:
     """Facts that the log does not have, such as one that could not be observed, are named where rules ask for them."""
     record = json.loads(line(chain(), {}))
     del record["facts"]["user"]
-    taken = read(json.dumps(record).encode() + b"\n")
+    taken = parse(json.dumps(record).encode() + b"\n")
     assert taken is not None
     assert Decider(chain()).decide(taken).effect == taken.effect
     del record["facts"]["home"]
-    taken = read(json.dumps(record).encode() + b"\n")
+    taken = parse(json.dumps(record).encode() + b"\n")
     assert taken is not None
     with pytest.raises(UnknownError, match=r"^the log does not say user, home$"):
         Decider(chain(Rule("local", {"user": "a", "environment": "~/x"}))).decide(taken)

@@ -49,7 +49,7 @@ def base_of(interpreter: str) -> str:
 def test_read_tolerates_what_python_tolerates(tmp_path: Path, text: str) -> None:
     """A byte order mark, CRLF, case, spaces and lines that are no keys change nothing; the first `home` counts."""
     (tmp_path / "pyvenv.cfg").write_bytes(text.encode())
-    values = pyvenv.read(str(tmp_path))
+    values = pyvenv.settings(str(tmp_path))
     assert values is not None
     assert (values["home"], values["version"]) == ("/b", "3.11.2")
 
@@ -57,13 +57,13 @@ def test_read_tolerates_what_python_tolerates(tmp_path: Path, text: str) -> None
 def test_a_value_may_hold_an_equals_sign(tmp_path: Path) -> None:
     """A key ends at the first equals sign."""
     (tmp_path / "pyvenv.cfg").write_text("home = /a=b\n")
-    assert pyvenv.read(str(tmp_path)) == {"home": "/a=b"}
+    assert pyvenv.settings(str(tmp_path)) == {"home": "/a=b"}
 
 
 def test_bytes_that_are_no_utf_8_name_a_path(tmp_path: Path) -> None:
     """A home that is no UTF-8 is the path that the kernel knows by these bytes."""
     (tmp_path / "pyvenv.cfg").write_bytes(b"home = /caf\xe9\n")
-    values = pyvenv.read(str(tmp_path))
+    values = pyvenv.settings(str(tmp_path))
     assert values is not None
     assert os.fsencode(values["home"]) == b"/caf\xe9"
 
@@ -72,9 +72,9 @@ def test_a_file_of_64_kib_is_read_and_a_larger_one_is_not(tmp_path: Path) -> Non
     """Nobody makes this program read a large file."""
     path = tmp_path / "pyvenv.cfg"
     path.write_text("home = /b\n".ljust(64 * 1024))
-    assert pyvenv.read(str(tmp_path)) == {"home": "/b"}
+    assert pyvenv.settings(str(tmp_path)) == {"home": "/b"}
     path.write_text("home = /b\n".ljust(64 * 1024 + 1))
-    assert pyvenv.read(str(tmp_path)) is None
+    assert pyvenv.settings(str(tmp_path)) is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no FIFOs here")
@@ -83,13 +83,13 @@ def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
     if sys.platform == "win32":
         return
     path = tmp_path / "pyvenv.cfg"
-    assert pyvenv.read(str(tmp_path)) is None
+    assert pyvenv.settings(str(tmp_path)) is None
     os.mkfifo(path)
-    assert pyvenv.read(str(tmp_path)) is None
+    assert pyvenv.settings(str(tmp_path)) is None
     path.unlink()
     for target in ("/dev/zero", str(tmp_path), "missing"):
         path.symlink_to(target)
-        assert pyvenv.read(str(tmp_path)) is None
+        assert pyvenv.settings(str(tmp_path)) is None
         path.unlink()
 
 
@@ -97,7 +97,7 @@ def test_a_link_to_a_regular_file_is_read(tmp_path: Path) -> None:
     """A tree of links, as Nix's buildEnv makes it, is an environment."""
     (tmp_path / "elsewhere").write_text("home = /b\n")
     (tmp_path / "pyvenv.cfg").symlink_to("elsewhere")
-    assert pyvenv.read(str(tmp_path)) == {"home": "/b"}
+    assert pyvenv.settings(str(tmp_path)) == {"home": "/b"}
 
 
 @pytest.mark.parametrize(

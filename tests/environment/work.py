@@ -6,7 +6,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from policy.environment.command import read
+from policy.environment.command import changed_by
 from tests import factories
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Work:
     def read(self, line: str, **environ: str) -> Change | None:
         """What a command line changes; `{other}` and the like stand for paths."""
         words = [word.format(**{key: str(value) for key, value in vars(self).items()}) for word in shlex.split(line)]
-        return read(words, {**self.environ, **environ}, str(self.project))
+        return changed_by(words, {**self.environ, **environ}, str(self.project))
 
     def root(self, line: str, **environ: str) -> str:
         """The root of what a command line changes, below the folder of all; "" where it says nothing."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from policy.locks.cluster_checks import Seen, check, opening, wanted
+from policy.locks.cluster_checks import ServerState, check, opening, wanted
 from policy.locks.session import Server, SessionError
 
 SERVER = Server(lease=30)
@@ -19,7 +19,7 @@ def test_what_is_asked_of_both_ends() -> None:
 
 def test_fine() -> None:
     """A primary that does what was asked of it is accepted."""
-    check(SERVER, Seen(FINE))
+    check(SERVER, ServerState(FINE))
 
 
 @pytest.mark.parametrize(
@@ -34,18 +34,18 @@ def test_fine() -> None:
 def test_refused(number: int, value: str, reason: str, remedy: str) -> None:
     """A server on which a lock would not exclude is refused with what to do."""
     with pytest.raises(SessionError) as caught:
-        check(SERVER, Seen((*FINE[:number], value, *FINE[number + 1 :])))
+        check(SERVER, ServerState((*FINE[:number], value, *FINE[number + 1 :])))
     assert reason in caught.value.reason
     assert remedy in caught.value.remedy
 
 
 def test_a_unix_socket_has_no_keepalives() -> None:
     """What does not go over a network is not asked for them."""
-    check(SERVER, Seen((*FINE[:4], "0", "0", "0", "0", *FINE[8:10], "")))
+    check(SERVER, ServerState((*FINE[:4], "0", "0", "0", "0", *FINE[8:10], "")))
 
 
 def test_synchronous_standby() -> None:
     """`sync = "require"` wants one."""
     with pytest.raises(SessionError, match="no synchronous standby"):
-        check(Server(lease=30, sync="require"), Seen(FINE))
-    check(Server(lease=30, sync="require"), Seen((*FINE[:3], "standby", *FINE[4:])))
+        check(Server(lease=30, sync="require"), ServerState(FINE))
+    check(Server(lease=30, sync="require"), ServerState((*FINE[:3], "standby", *FINE[4:])))
