@@ -22,7 +22,7 @@ SIGNALLED = 128
 
 
 def stay(command: Sequence[str], environ: Mapping[str, str], held: Held, replaced: frozenset[str] = frozenset()) -> int:
-    """Runs a command, waits for it, then releases.
+    """Runs a command, waits for it, then releases; stops it before a lock on a server can be another's.
 
     Args:
         command: The program and its arguments.
@@ -36,13 +36,34 @@ def stay(command: Sequence[str], environ: Mapping[str, str], held: Held, replace
     code = 0
     try:
         with held:
-            code = _run(command, environ)
+            guard = _guard(held) if any(lock.deadline is not None for lock in held.taken) else None
+            code = _run(command, environ, guard)
+            if guard and guard.lost:
+                complain(f"{guard.lost}; the command was killed")
+                held.give_up()
+                return LockLost.exit_code
     except LockLost as lost:
-        if replaced.issuperset(lost.paths):
-            return code
-        complain(str(lost))
-        return code or lost.exit_code
+        if not replaced.issuperset(lost.paths):
+            complain(str(lost))
+            return code or lost.exit_code
     return code
+
+
+def _guard(held: Held) -> Guard:
+    """What stops a command in time, where locks have a deadline.
+
+    Raises:
+        LockUnavailable: One was lost before the command could start.
+    """
+    from policy.locks.guard import Guard
+    from policy.locks.postgresql import confirmable
+
+    locks = confirmable(held.taken)
+    gone = [lock for lock in locks if not lock.is_current()]  # whatever was waited for since it was confirmed
+    if gone:
+        held.give_up()
+        raise LockUnavailable(gone[0].name, 0, "it was lost before the command could start", remedy="try again")
+    return Guard(locks, note)
 
 
 def exit_on_signals() -> None:
@@ -59,42 +80,6 @@ def exit_on_signals() -> None:
 def _exit(number: int, frame: object) -> NoReturn:
     del frame
     sys.exit(SIGNALLED + number)
-
-
-def stay_guarded(command: Sequence[str], environ: Mapping[str, str], held: Held, *, close: bool = False) -> int:
-    """As `stay`, and stops the command before a lock on a server can be another's.
-
-    Args:
-        command: The program and its arguments.
-        environ: Its environment variables.
-        held: What is held meanwhile, with locks that have a deadline.
-        close: Whether the command does not inherit them.
-
-    Returns:
-        The command's exit code, 128+N for a signal N, or 125 when the lock was lost.
-    """
-    from policy.locks.guard import Guard
-    from policy.locks.postgresql import confirmable
-
-    if not close:
-        held.inherit()
-    locks = confirmable(held.taken)
-    gone = [lock for lock in locks if not lock.is_current()]  # whatever was waited for since it was confirmed
-    if gone:
-        held.give_up()
-        raise LockUnavailable(gone[0].name, 0, "it was lost before the command could start", remedy="try again")
-    guard = Guard(locks, note)
-    code = _run(command, environ, guard)
-    if guard.lost:
-        complain(f"{guard.lost}; the command was killed")
-        held.give_up()
-        return LockLost.exit_code
-    try:
-        held.release()
-    except LockLost as lost:
-        complain(str(lost))
-        return code or lost.exit_code
-    return code
 
 
 def cannot_start(program: str, error: Exception) -> int:

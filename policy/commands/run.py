@@ -144,22 +144,17 @@ def _start(
     replaced: frozenset[str] = frozenset(),
 ) -> int:
     """Becomes the command, or stays beside it."""
-    if any(lock.deadline is not None for lock in held.taken):
-        from policy.commands.child import stay_guarded
-
-        return stay_guarded(command, environ, held, close=close)
-    if close or sys.platform == "win32" or any(lock.outlives for lock in held.taken):
+    if not close and sys.platform != "win32":
+        held.inherit()
+    if close or sys.platform == "win32" or any(lock.outlives or lock.deadline is not None for lock in held.taken):
         from policy.commands.child import stay
 
-        if not close and sys.platform != "win32":
-            held.inherit()
         return stay(command, environ, held, replaced)
-    return _become(command, environ, held)
+    return _become(command, environ)
 
 
-def _become(command: Sequence[str], environ: dict[str, str], held: Held) -> int:
+def _become(command: Sequence[str], environ: dict[str, str]) -> int:
     """Replaces this process, so that the locks last as long as the command and no wrapper is left to be killed."""
-    held.inherit()
     if sys.platform != "win32":
         # As `signal` has them, which imports enum, for a fifth of the time that this program takes.
         import _signal as signal  # type: ignore[import-not-found]  # typeshed does not list it; `signal` imports enum
