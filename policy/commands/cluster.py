@@ -33,7 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 
-ADDRESS = ("host", "port", "dbname", "user", "sslmode", "sslrootcert")
+ADDRESS = {
+    "host": ("HOST", "name, address or socket directory of the server"),
+    "port": ("PORT", "its port"),
+    "dbname": ("NAME", "the database that the locks are kept in"),
+    "user": ("ROLE", "the role that takes them"),
+    "sslmode": ("MODE", "what is demanded of TLS, as libpq names it"),
+    "sslrootcert": ("FILE", "trusted certificates"),
+}
 FEW = 10  # connections left, of which each waiter needs one
 SKEW = 1.0  # seconds between two clocks that people notice in "since"
 
@@ -103,12 +110,8 @@ def arguments(parser: Parser) -> None:
     group.add_argument(
         "--cluster-service", metavar="NAME", help="a service of pg_service.conf (also LOCK_POLICY_CLUSTER_SERVICE)"
     )
-    group.add_argument("--host", metavar="HOST", help="name, address or socket directory of the server")
-    group.add_argument("--port", metavar="PORT", help="its port")
-    group.add_argument("--dbname", metavar="NAME", help="the database that the locks are kept in")
-    group.add_argument("--user", metavar="ROLE", help="the role that takes them")
-    group.add_argument("--sslmode", metavar="MODE", help="what is demanded of TLS, as libpq names it")
-    group.add_argument("--sslrootcert", metavar="FILE", help="trusted certificates")
+    for name, (metavar, help) in ADDRESS.items():
+        group.add_argument(f"--{name}", metavar=metavar, help=help)
     parser.add_argument("--output-format", choices=("text", "json"), default="text", help="of status; default: text")
     options.configuration(parser)
     options.color(parser)
@@ -216,9 +219,9 @@ def examine(server: Server) -> Iterator[Finding]:
         yield _tried("tls", _encryption(session), check_encryption, session)
         seen = ServerState(rows[2])
         yield _pooler(server, session, rows[0][0], token, seen)
-        for code, passed in _PASSED.items():
+        for code in filter(CHECKS.__contains__, CODES):
             refused = _tried(code, "", CHECKS[code], server, seen)
-            yield refused if refused.level == "error" else passed(server, seen)
+            yield refused if refused.level == "error" else _passed(code, server, seen)
         yield from _more(rows[3], here)
     finally:
         session.close()
@@ -245,46 +248,29 @@ def _pooler(server: Server, session: Session, before: str, token: str, seen: Ser
     return _tried("pooler", "a pooler in session mode", drive, check_pooler(server, token, seen.pid))
 
 
-def _version(server: Server, seen: ServerState) -> Finding:
-    del server
-    return Finding("version", "ok", f"PostgreSQL {seen.version // 10000}")
-
-
-def _recovery(server: Server, seen: ServerState) -> Finding:
-    del server, seen
-    return Finding("recovery", "ok", "it is the primary")
-
-
-def _keepalives(server: Server, seen: ServerState) -> Finding:
-    text = f"a host that vanished loses its locks after {server.lease:g} s" if seen.remote else "none on a Unix socket"
-    return Finding("keepalives", "ok", text)
-
-
-def _epoch(server: Server, seen: ServerState) -> Finding:
-    if seen.age < server.lease:
-        left = server.lease - seen.age
-        return Finding(
-            "epoch", "warning", f"it started {seen.age:.0f} s ago", f"it gives no lock away for {left:.0f} s"
-        )
-    return Finding("epoch", "ok", f"it has kept its locks for {seen.age:.0f} s")
-
-
-def _standbys(server: Server, seen: ServerState) -> Finding:
-    del server
-    if not seen.standbys:
-        remedy = "set synchronous_standby_names, or never promote a standby while locks are held"
-        return Finding("standbys", "warning", "no synchronous standby: a failover forgets all locks", remedy)
-    return Finding("standbys", "ok", f"each heartbeat waits for {seen.standbys}")
-
-
-_PASSED: dict[str, Callable[[Server, ServerState], Finding]] = {
-    "version": _version,
-    "recovery": _recovery,
-    "keepalives": _keepalives,
-    "epoch": _epoch,
-    "standbys": _standbys,
-}
-"""What is said of a server that passes a check."""
+def _passed(code: str, server: Server, seen: ServerState) -> Finding:
+    """What is said of a server that passes a check."""
+    level, text, remedy = "ok", "", ""
+    match code:
+        case "version":
+            text = f"PostgreSQL {seen.version // 10000}"
+        case "recovery":
+            text = "it is the primary"
+        case "keepalives" if seen.remote:
+            text = f"a host that vanished loses its locks after {server.lease:g} s"
+        case "keepalives":
+            text = "none on a Unix socket"
+        case "epoch" if seen.age < server.lease:
+            level, text = "warning", f"it started {seen.age:.0f} s ago"
+            remedy = f"it gives no lock away for {server.lease - seen.age:.0f} s"
+        case "epoch":
+            text = f"it has kept its locks for {seen.age:.0f} s"
+        case "standbys" if not seen.standbys:
+            level, text = "warning", "no synchronous standby: a failover forgets all locks"
+            remedy = "set synchronous_standby_names, or never promote a standby while locks are held"
+        case "standbys":
+            text = f"each heartbeat waits for {seen.standbys}"
+    return Finding(code, level, text, remedy)
 
 
 def _more(row: tuple[str, ...], here: float) -> Iterator[Finding]:
