@@ -6,7 +6,7 @@ import os
 import sys
 
 from policy.commands import files, options
-from policy.commands.reading import Arguments, Parser
+from policy.commands.reading import Arguments, Parser, either
 from policy.errors import UsageError
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("--fix", action="store_true", help="apply the safe fixes to FILE, then check it")
     parser.add_argument("--diff", action="store_true", help="print what --fix would change, and change nothing")
     formats = ("text", *FINDING_FORMATS)
-    told = f"{', '.join(formats[:-1])} or {formats[-1]}; default: text"
+    told = f"{either(formats)}; default: text"
     parser.add_argument("--output-format", metavar="FORMAT", choices=formats, default="text", help=told)
     options.configuration(parser)
     options.color(parser)

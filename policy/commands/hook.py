@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import sys
 
+from policy.commands import shells
 from policy.commands.options import warn
 from policy.commands.reading import Arguments, Parser
-from policy.commands.shells import SHELLS, module_of
 from policy.commands.shims import folder_of
 from policy.errors import UsageError
 
 
 def arguments(parser: Parser) -> None:
     """The options of the command."""
-    named = f"{', '.join(SHELLS[:-1])} or {SHELLS[-1]}"
-    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=named)
+    shells.argument(parser)
     parser.add_argument(
         "folder", metavar="DIR", nargs="?", help="where the shims are; default: where `policy shims` writes them"
     )
@@ -32,5 +31,5 @@ def main(arguments: Arguments) -> int:
         raise UsageError(f"{folder}: a folder with {os.pathsep} in its name cannot stand on PATH")
     if not os.path.isdir(folder):
         warn(f"{folder} does not exist yet; make it: policy shims {arguments.folder or ''}".rstrip())
-    sys.stdout.write(module_of(arguments.shell).hook(folder))
+    sys.stdout.write(shells.hook(arguments.shell, folder))
     return 0

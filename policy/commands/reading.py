@@ -18,6 +18,11 @@ ONE = ""
 _SHAPES = {ONE: "{}", "?": "[{}]", "*": "[{} ...]", REMAINDER: "-- {} [ARG ...]"}
 
 
+def either(words: Sequence[str]) -> str:
+    """Words as a sentence names those of which one is to be chosen: `a, b or c`."""
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
 class Arguments:
     """What a command line says, by attribute."""
 
@@ -228,7 +233,6 @@ class Parser:
     def _choose(self, option: Option, value: str, name: str = "") -> None:
         """Refuses a value that is none of the choices."""
         if option.choices and value not in option.choices:
-            allowed = ", ".join(option.choices[:-1]) + f" or {option.choices[-1]}"
             named = name or (option.metavar if "|" not in option.metavar else "")
-            message = f'{f"{named} must be" if named else "expected"} {allowed}, not "{value}"'
+            message = f'{f"{named} must be" if named else "expected"} {either(option.choices)}, not "{value}"'
             raise CommandLineError(message, self.synopsis, value, option.choices)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.__main__ import main
-from policy.commands.shells import SHELLS, module_of
+from policy.commands.shells import SHELLS, hook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ if sys.platform == "win32":
 def test_prints(shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What the shell's module makes of the folder goes to stdout."""
     assert main(["hook", shell, str(tmp_path)]) == 0
-    assert capsys.readouterr() == (module_of(shell).hook(str(tmp_path)), "")
+    assert capsys.readouterr() == (hook(shell, str(tmp_path)), "")
 
 
 def test_no_folder_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from policy.commands import COMMANDS
 from policy.commands.help import options_of
 from policy.commands.shells import tables
+from policy.commands.shells.tables import quoted
 
 _BASH = """\
 # bash completion for policy, made by `policy completions bash`
@@ -79,7 +80,7 @@ def completions() -> str:
             if option.value and (offered := _offer(tables.completed(option))):
                 values.setdefault(offered, []).extend(f"{name}:{one}" for one in option.names)
         spelled = " ".join(one for option in options_of(parser) for one in option.names)
-        words.append(f'        {name}:-*) _policy_offer -W {tables.quoted(spelled)} -- "$cur" ;;')
+        words.append(f'        {name}:-*) _policy_offer -W {quoted(spelled)} -- "$cur" ;;')
         offered = "; ".join(filter(None, (_offer(tables.completed(option)) for option in parser.positionals)))
         if not name:
             offered = _offer(tuple(COMMANDS))
@@ -105,10 +106,10 @@ _PLAIN = {
 def _offer(offered: tuple[str, ...]) -> str:
     if not offered:
         return ""
-    return _PLAIN.get(offered[0]) or f'_policy_offer -W {tables.quoted(" ".join(offered))} -- "$cur"'
+    return _PLAIN.get(offered[0]) or f'_policy_offer -W {quoted(" ".join(offered))} -- "$cur"'
 
 
-_HOOK = """\
+HOOK = """\
 # bash: keeps the shims of lock-policy first on PATH, also when an environment is activated later
 _policy_path() {
     local code=$?
@@ -128,12 +129,3 @@ case ";${PROMPT_COMMAND[*]};" in
     *) PROMPT_COMMAND="_policy_path${PROMPT_COMMAND:+;$PROMPT_COMMAND}" ;;
 esac
 """
-
-
-def hook(folder: str) -> str:
-    """What bash runs at its start.
-
-    Args:
-        folder: The folder of the shims.
-    """
-    return tables.filled(_HOOK, FOLDER=tables.quoted(folder))

@@ -58,11 +58,11 @@ def completions() -> str:
     for name, parser in tables.parsers():
         condition = f"complete -c policy -n '__policy_is{' ' if name else ''}{name}'"
         if not name:
-            lines += [f"{condition} -a {command} -d {_text(text)}" for command, text in COMMANDS.items()]
+            lines += [f"{condition} -a {command} -d {quoted(text)}" for command, text in COMMANDS.items()]
         for option in options_of(parser):
             spelled = " ".join(f"-l {one[2:]}" if one.startswith("--") else f"-s {one[1:]}" for one in option.names)
             value = _value(tables.completed(option)) if option.value else ""
-            lines.append(" ".join(filter(None, [condition, spelled, value, "-d", _text(option.help)])))
+            lines.append(" ".join(filter(None, [condition, spelled, value, "-d", quoted(option.help)])))
         if name:
             lines += [
                 f"{condition} {_value(offered)}" for one in parser.positionals if (offered := tables.completed(one))
@@ -84,14 +84,15 @@ def _value(offered: tuple[str, ...]) -> str:
     }
     if not offered:
         return "-x"
-    return plain.get(offered[0]) or f"-x -a {_text(' '.join(offered))}"
+    return plain.get(offered[0]) or f"-x -a {quoted(' '.join(offered))}"
 
 
-def _text(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text between apostrophes, as fish reads it."""
     return tables.quoted(text.replace("\\", "\\\\"), r"\'")
 
 
-_HOOK = """\
+HOOK = """\
 # fish: keeps the shims of lock-policy first on PATH, also when an environment is activated later
 function _policy_path --on-event fish_prompt
     test "$PATH[1]" = @FOLDER@; and return
@@ -103,12 +104,3 @@ function _policy_path --on-event fish_prompt
 end
 _policy_path
 """
-
-
-def hook(folder: str) -> str:
-    """What fish runs at its start.
-
-    Args:
-        folder: The folder of the shims.
-    """
-    return tables.filled(_HOOK, FOLDER=_text(folder))

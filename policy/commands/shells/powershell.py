@@ -59,17 +59,18 @@ def completions() -> str:
     """The completion script; where it offers nothing, PowerShell offers files."""
     options, values = [], []
     for name, parser in tables.parsers():
-        options.append(f"        {_text(name)} = {_list(one for option in options_of(parser) for one in option.names)}")
+        names = _list(one for option in options_of(parser) for one in option.names)
+        options.append(f"        {quoted(name)} = {names}")
         for option in options_of(parser):
             if option.value and option.choices:
-                values += [f"        {_text(f'{name}:{one}')} = {_list(option.choices)}" for one in option.names]
+                values += [f"        {quoted(f'{name}:{one}')} = {_list(option.choices)}" for one in option.names]
         for option in parser.positionals if name else ():
             words = tables.completed(option)
             if words and words[0] not in {tables.FILES, tables.FOLDERS, tables.PROGRAMS}:
-                values.append(f"        {_text(f'{name}:')} = {_list(words)}")
+                values.append(f"        {quoted(f'{name}:')} = {_list(words)}")
     return tables.filled(
         _SCRIPT,
-        COMMANDS="\n".join(f"        {_text(name)} = {_text(summary)}" for name, summary in COMMANDS.items()),
+        COMMANDS="\n".join(f"        {quoted(name)} = {quoted(summary)}" for name, summary in COMMANDS.items()),
         OPTIONS="\n".join(options),
         VALUES="\n".join(values),
         VALUED=_list(tables.with_values()),
@@ -79,24 +80,16 @@ def completions() -> str:
 
 
 def _list(words: Iterable[str]) -> str:
-    return f"@({', '.join(map(_text, words))})"
+    return f"@({', '.join(map(quoted, words))})"
 
 
-def _text(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text between apostrophes, as PowerShell reads it."""
     return tables.quoted(text, "''")
 
 
-_HOOK = """\
+HOOK = """\
 # PowerShell: puts the shims of lock-policy first on PATH
 $rest = $env:PATH -split [IO.Path]::PathSeparator | Where-Object { $_ -ne @FOLDER@ }
 $env:PATH = (, @FOLDER@ + @($rest)) -join [IO.Path]::PathSeparator
 """
-
-
-def hook(folder: str) -> str:
-    """What PowerShell runs at its start.
-
-    Args:
-        folder: The folder of the shims.
-    """
-    return tables.filled(_HOOK, FOLDER=_text(folder))

@@ -6,6 +6,7 @@ from policy.commands import COMMANDS
 from policy.commands.help import options_of, program
 from policy.commands.reading import ONE, REMAINDER, Option, Parser
 from policy.commands.shells import tables
+from policy.commands.shells.tables import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ fi
 
 def completions() -> str:
     """The completion script."""
-    described = [f"                {tables.quoted(f'{name}:{help}')}" for name, help in COMMANDS.items()]
+    described = [f"                {quoted(f'{name}:{help}')}" for name, help in COMMANDS.items()]
     words = []
     for name, parser in tables.parsers():
         if name:
@@ -63,9 +64,9 @@ def _options(parser: Parser) -> Iterator[str]:
         several = "*" if option.action == "append" else f"({' '.join(option.names)})"
         for name in option.names:
             if option.value:
-                yield tables.quoted(f"{several}{name}=[{shown}]:{_text(option.value)}:{_action(option)}")
+                yield quoted(f"{several}{name}=[{shown}]:{_text(option.value)}:{_action(option)}")
             else:
-                yield tables.quoted(f"{several}{name}[{shown}]")
+                yield quoted(f"{several}{name}[{shown}]")
 
 
 def _positionals(parser: Parser) -> Iterator[str]:
@@ -76,7 +77,7 @@ def _positionals(parser: Parser) -> Iterator[str]:
                 yield "'*::arguments:_normal'"
         else:
             colon = {ONE: ":", "?": "::", "*": "*:"}[option.nargs]
-            yield tables.quoted(f"{colon}{_text(option.value)}:{_action(option)}")
+            yield quoted(f"{colon}{_text(option.value)}:{_action(option)}")
 
 
 def _action(option: Option) -> str:
@@ -92,7 +93,7 @@ def _text(text: str) -> str:
     return text
 
 
-_HOOK = """\
+HOOK = """\
 # zsh: keeps the shims of lock-policy first on PATH, also when an environment is activated later
 _policy_path() {
     [[ $path[1] == @FOLDER@ ]] || path=(@FOLDER@ ${path:#@FOLDER@})
@@ -101,12 +102,3 @@ _policy_path
 autoload -Uz add-zsh-hook
 add-zsh-hook precmd _policy_path
 """
-
-
-def hook(folder: str) -> str:
-    """What zsh runs at its start.
-
-    Args:
-        folder: The folder of the shims.
-    """
-    return tables.filled(_HOOK, FOLDER=tables.quoted(folder))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from policy.commands.shells.bash import hook
+from policy.commands.shells import hook
 from tests import requirements, shells
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def test_both_names(tmp_path: Path) -> None:
 def test_hook(name: str, tmp_path: Path) -> None:
     """The shims stand first on PATH, once, and again after an environment was activated."""
     folder = str(tmp_path / name)
-    environ = {"PATH": f"/usr/bin:{folder}:/bin", "HOME": str(tmp_path), "HOOK": hook(folder)}
+    environ = {"PATH": f"/usr/bin:{folder}:/bin", "HOME": str(tmp_path), "HOOK": hook("bash", folder)}
     done = subprocess.run(["bash", "--norc", "-c", ASK_PATH], env=environ, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [f"{folder}:/usr/bin:/bin", f"{folder}:/env/bin:/usr/bin:/bin 7"]
     assert done.stderr == ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from policy.commands.shells.fish import hook
+from policy.commands.shells import hook
 from tests import requirements, shells
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_both_names(tmp_path: Path) -> None:
 def test_hook(name: str, tmp_path: Path) -> None:
     """The shims stand first on PATH, once, and again after an environment was activated."""
     folder = str(tmp_path / name)
-    environ = {"PATH": f"/usr/bin:{folder}:/bin", "HOME": str(tmp_path), "HOOK": hook(folder)}
+    environ = {"PATH": f"/usr/bin:{folder}:/bin", "HOME": str(tmp_path), "HOOK": hook("fish", folder)}
     done = subprocess.run(
         ["fish", "--no-config", "-c", ASK_PATH], env=environ, capture_output=True, text=True, check=True
     )

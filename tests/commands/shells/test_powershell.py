@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from policy.commands import COMMANDS
-from policy.commands.shells.powershell import completions, hook
+from policy.commands.shells import hook
+from policy.commands.shells.powershell import completions
 from tests import shells
 
 if TYPE_CHECKING:
@@ -46,4 +47,4 @@ def test_names_everything() -> None:
 
 def test_hook() -> None:
     """The folder is put first on PATH, with its quotes doubled."""
-    assert "(, '/a/it''s' + @($rest))" in hook("/a/it's")
+    assert "(, '/a/it''s' + @($rest))" in hook("powershell", "/a/it's")

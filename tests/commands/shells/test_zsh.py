@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from policy.commands.shells.zsh import hook
+from policy.commands.shells import hook
 from tests import requirements, shells
 
 if sys.platform == "win32":
@@ -84,7 +84,7 @@ def test_on_fpath(tmp_path: Path) -> None:
 def test_hook(name: str, tmp_path: Path) -> None:
     """The shims stand first on PATH, once, and again after an environment was activated."""
     folder = str(tmp_path / name)
-    environ = {"PATH": f"/usr/bin:{folder}:/bin", "HOME": str(tmp_path), "HOOK": hook(folder)}
+    environ = {"PATH": f"/usr/bin:{folder}:/bin", "HOME": str(tmp_path), "HOOK": hook("zsh", folder)}
     done = subprocess.run(["zsh", "-f", "-c", ASK_PATH], env=environ, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [f"{folder}:/usr/bin:/bin", f"{folder}:/env/bin:/usr/bin:/bin"]
     assert done.stderr == ""
