@@ -6,12 +6,13 @@ import os
 
 from policy import host
 from policy.environment import command as commands
-from policy.errors import UsageError
+from policy.errors import PolicyError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from policy.environment.change import Change
     from policy.environment.discovery import Environment
     from policy.rules.request import Caller
     from policy.uv.command import Command
@@ -27,9 +28,10 @@ class Subject:
         uncertain: What of this cannot be known beforehand; "" where all is.
         environ: The variables that it gets; None: those of the caller.
         operation: What it does, as rules know it; "" where that is not known.
+        warning: What is wrong where options name another environment than the command changes; "" where nothing is.
     """
 
-    __slots__ = ("apart", "environ", "environment", "operation", "uncertain", "uv")
+    __slots__ = ("apart", "environ", "environment", "operation", "uncertain", "uv", "warning")
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class Subject:
         uncertain: str = "",
         environ: Mapping[str, str] | None = None,
         operation: str = "",
+        warning: str = "",
     ) -> None:
         self.environ: Mapping[str, str] | None = environ
         self.operation: str = operation
@@ -47,6 +50,7 @@ class Subject:
         self.uv: Command | None = uv
         self.apart: str = apart
         self.uncertain: str = uncertain
+        self.warning: str = warning
 
 
 def subject(words: Sequence[str], caller: Caller, found: Callable[[], Environment], *, named: bool) -> Subject:
@@ -72,7 +76,9 @@ def subject(words: Sequence[str], caller: Caller, found: Callable[[], Environmen
     caller.operation = caller.operation or operation or None
     environ = inner.environ if inner else caller.environ
     if named:
-        return Subject(found(), uv, environ=environ, operation=operation)
+        environment = found()
+        warning = _warning(environment, uv, change)
+        return Subject(environment, uv, environ=environ, operation=operation, warning=warning)
     if uv:
         return _uv(uv, found)
     if change and change.apart:
@@ -108,6 +114,39 @@ def _uv(uv: Command, found: Callable[[], Environment]) -> Subject:
         works_on = environment(uv)
     uncertain = "" if certain(uv, works_on) else "releases of uv differ in which environment this changes"
     return Subject(works_on or found(), uv, uncertain=uncertain, operation=uv.operation)
+
+
+def _warning(named: Environment, uv: Command | None, change: Change | None) -> str:
+    """What is wrong where a command plainly changes another environment than the one that options name."""
+    if uv:
+        what, other = f"uv {uv.operation}", _changed(uv)
+    elif change and change.operation and not change.uncertain:
+        what, other = change.operation, change.environment
+    else:
+        return ""
+    if other is None or os.path.realpath(other.root) == os.path.realpath(named.root):
+        return ""
+    by = "ENV" if named.found_by == "argument" else named.found_by
+    return (
+        f"{what} works on {other.root}, but {by} names {named.root}, which is locked instead; leave {by} out to lock "
+        f"{other.root}"
+    )
+
+
+def _changed(uv: Command) -> Environment | None:
+    """The environment that a uv command changes whatever its release; None where it is none, or that is not plain."""
+    from policy.uv.environment import CHANGE_PROJECT, environment, in_project, metadata_script, only_interpreter
+    from policy.uv.locks import certain, changes_nothing
+
+    if changes_nothing(uv) or only_interpreter(uv):
+        return None
+    if uv.operation in CHANGE_PROJECT and (in_project(uv) is None or metadata_script(uv)):
+        return None  # an interpreter is all that uv needs
+    try:
+        found = environment(uv)
+    except PolicyError:
+        return None  # uv will say what is wrong there
+    return found if certain(uv, found) else None
 
 
 def _knows_release(uv: Command) -> bool:

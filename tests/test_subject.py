@@ -42,6 +42,41 @@ def test_options_win(other: Path, tmp_path: Path) -> None:
     assert seen("nox", cwd=tmp_path, named=True).environment is NEAR
 
 
+@pytest.mark.parametrize(
+    ("line", "root"),
+    [
+        ("{other}/bin/python -m pip install x", "other"),
+        ("env nice {other}/bin/python -m pip install x", "other"),
+        ("uv pip install --python {other} x", "other"),
+        ("nice uv pip install --python {other} --target {other}/lib x", "other/lib"),
+        ("uv venv {other}", "other"),
+        ("uv sync", ".venv"),
+        ("uv run tool", ".venv"),
+        ("uv pip install --python {near} x", ""),
+        ("uv pip list --python {other}", ""),
+        ("uv pip install --python {other}/nowhere x", ""),
+        ("uv lock", ""),
+        ("uv add --frozen x", ""),
+        ("uv run script.py", ""),
+        ("uvx tool", ""),
+        ("{other}/bin/python -c pass", ""),
+        ("make PYTHON={near}/bin/python", ""),
+        ("nox", ""),
+    ],
+)
+def test_options_that_name_another(other: Path, tmp_path: Path, line: str, root: str) -> None:
+    """A warning names both where a command plainly changes another environment than the one that options name."""
+    factories.written(tmp_path / "pyproject.toml", '[project]\nname = "app"\n')
+    factories.written(tmp_path / "script.py", "# /// script\n# dependencies = []\n# ///\n")
+    words = line.format(other=other, near=NEAR.root).split()
+    assert seen(*words, cwd=tmp_path).warning == ""
+    told = seen(*words, cwd=tmp_path, named=True)
+    assert told.environment is NEAR
+    assert bool(told.warning) is bool(root)
+    if root:
+        assert f"works on {tmp_path / root}, but ENV names {NEAR.root}, which is locked instead" in told.warning
+
+
 def test_a_command_that_says_nothing(tmp_path: Path) -> None:
     """The environment that is active, near or on PATH is taken where the command does not say."""
     for words in (("true",), ("make", "install"), ("sh", "-c", "cd x && make"), ("python", "script.py")):
@@ -196,6 +231,26 @@ def test_explain_a_command(place: Place) -> None:
     told = place.explained("--", "nox")
     assert (told["environment"], told["plan"]) == (None, [])
     assert "nox works in environments of its own" in place.policy("explain", "--", "nox").stdout
+
+
+@pytest.mark.parametrize("command", [("run",), ("once", "--unless", "x"), ("explain",)])
+def test_a_command_elsewhere_than_options_say(place: Place, command: tuple[str, ...]) -> None:
+    """One line on stderr says that the command works on another environment than the option names; `-q` leaves it out.
+
+    The lock is that of the option, as ever.
+    """
+    words = ("--python", place.near, "--", place.other / "bin" / "pip", "install", "x")
+    done = place.policy(*command, *words)
+    assert done.returncode == 0
+    assert done.stderr == (
+        f"policy: warning: pip install works on {place.other}, but --python names {place.near}, which is locked "
+        f"instead; leave --python out to lock {place.other}\n"
+    )
+    quiet = place.policy(*command, "-q", *words)
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+    assert place.explained(*words)["environment"]["root"] == str(place.near)
+    same = place.policy(*command, "--python", place.other, *words[2:])
+    assert (same.returncode, same.stderr) == (0, "")
 
 
 def test_run_verbose(place: Place) -> None:

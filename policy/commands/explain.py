@@ -49,6 +49,8 @@ def main(arguments: Arguments) -> int:
     caller = options.caller(arguments)
     command = arguments.command
     seen = options.subject(arguments, caller, command, arguments.environment)
+    if seen.warning and not arguments.quiet:
+        options.warn(seen.warning)
     if seen.environment is None:
         explained = {**apart(seen), "hints": [], "warnings": []}
     else:

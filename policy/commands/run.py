@@ -115,8 +115,8 @@ def locked(
 
 
 def _announce(decision: Decision, arguments: Arguments, seen: Subject) -> None:
-    """Prints what the configuration is warned of, and with `-v` what will be held."""
-    for warning in () if arguments.quiet else decision.warnings:
+    """Prints what the options and the configuration are warned of, and with `-v` what will be held."""
+    for warning in () if arguments.quiet else filter(None, (seen.warning, *decision.warnings)):
         options.warn(warning)
     if arguments.verbose:
         sys.stderr.write(options.explained(decision, seen) + "\n")
