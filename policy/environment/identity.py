@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     Seen: TypeAlias = tuple[int, int, str]  # device, inode, and the number of the mount through which it was seen
 
+FOLDER: int = getattr(os, "O_PATH", 0) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+"""Of open(2), for a folder that is looked at and not read."""
+
 # By the real path of a root that exists and to which no bind mount leads: which folder it is, and its name.
 _known: dict[str, tuple[Seen, str]] = {}
 
@@ -86,18 +89,47 @@ def real_folder(path: str) -> Seen | None:
     if sys.platform != "linux":
         return None
     try:
-        return host.through(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, lambda descriptor: _real(path, descriptor))
+        return host.through(path, FOLDER, lambda descriptor: _real(path, descriptor))
     except (OSError, ValueError):
         return None
 
 
 def _real(path: str, descriptor: int) -> Seen | None:
     """What is open, where the kernel gives it the name by which it was opened."""
-    if os.readlink(f"/proc/self/fd/{descriptor}") != path:
+    if not is_at(path, descriptor):
         return None
     seen = os.fstat(descriptor)
     # A folder that was moved away may be mounted where it was: the same folder by the same path, and another name.
     return seen.st_dev, seen.st_ino, host.descriptor_facts(descriptor).get("mnt_id", "")
+
+
+def is_at(path: str, descriptor: int) -> bool:
+    """Whether the kernel calls a folder that is open what it was opened as.
+
+    Not where the folder was moved, or was reached through a link, nor where its mount is gone.
+
+    Args:
+        path: Absolute.
+        descriptor: The folder's.
+
+    Raises:
+        OSError: There is no /proc to be asked.
+    """
+    return os.readlink(f"/proc/self/fd/{descriptor}") == path
+
+
+def remembered(root: str, descriptor: int) -> Seen | None:
+    """What is seen of a root that is open, where its name follows from that alone: not below a bind mount.
+
+    Args:
+        root: Absolute.
+        descriptor: Its own.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    seen = _real(root, descriptor)
+    return seen if root in _known and _known[root][0] == seen else None
 
 
 def without_links(interpreter: str, root: str) -> tuple[Seen | None, str, str]:

@@ -185,7 +185,7 @@ def _opens(file: OpenFile, seen: os.stat_result, *, near: bool) -> bool:
     nobody is let in by mistake.
     """
     try:
-        _enter(file, os.O_RDWR | _FLAGS)
+        enter(file, os.O_RDWR | _FLAGS)
     except FileNotFoundError:
         return False
     except PermissionError as error:
@@ -198,14 +198,22 @@ def _opens(file: OpenFile, seen: os.stat_result, *, near: bool) -> bool:
     else:
         return True
     try:
-        _enter(file, os.O_RDONLY | _FLAGS)
+        enter(file, os.O_RDONLY | _FLAGS)
     except FileNotFoundError:
         return False
     return True
 
 
-def _enter(file: OpenFile, flags: int) -> None:
-    """Opens and notes the descriptor; neither a fork nor an exception of a signal handler falls between the two."""
+def enter(file: OpenFile, flags: int) -> None:
+    """Opens and notes the descriptor; neither a fork nor an exception of a signal handler falls between the two.
+
+    Args:
+        file: Its path is opened as it is, without any check.
+        flags: Of open(2).
+
+    Raises:
+        OSError: It cannot be opened.
+    """
     with unforked:
         _opened.add(file)
         # One step for the interpreter, which runs signal handlers between its steps only.

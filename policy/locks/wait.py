@@ -71,13 +71,11 @@ def wait(steps: Steps, deadline: Deadline) -> Generator[Pause, None, bool]:
     Raises:
         OSError: There is no flock here, or it failed.
     """
-    descriptor, operation = steps[-1]
-    shared = operation == LOCK_SH
     if sys.platform != "win32":
         if deadline.blocking:
             for step in steps:
                 fcntl.flock(*step)  # Ctrl-C in the main thread ends it
-            return opening.attempt(descriptor, shared=shared)
+            return True
         held = None
         if deadline.disposable:
             held = yield from _in_thread(steps, deadline)

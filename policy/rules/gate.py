@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import sys
 
-from policy.environment.identity import identity
+from policy.environment.identity import FOLDER, identity, is_at, remembered
 from policy.errors import LockUnavailable, unavailable
 from policy.locks.file import FileLock
-from policy.locks.open_file import OpenFile, attempt, close, open_file, operation
+from policy.locks.open_file import OpenFile, attempt, close, enter, open_file, operation
 from policy.seahash import seahash
 
 TYPE_CHECKING = False
@@ -44,7 +44,7 @@ class GateLock(FileLock):
         LockUnavailable: The environment cannot be looked at.
     """
 
-    __slots__ = ("_directory", "_level", "_root", "_turn")
+    __slots__ = ("_directory", "_folder", "_level", "_root", "_turn")
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class GateLock(FileLock):
         self._root = root
         self._level = level
         self._turn = OpenFile("")
+        self._folder = OpenFile(root)
         super().__init__("gate", path(directory, root, level, seen), make=make, words=words)
 
     def attempt(self) -> bool:
@@ -87,11 +88,13 @@ class GateLock(FileLock):
         """
         while True:
             try:
+                self._keep_folder()
                 if not (yield from super().wait(deadline)):
                     return False
+                now = self.name if self._is_unmoved() else path(self._directory, self._root, self._level)
             finally:
                 close(self._turn)
-            now = path(self._directory, self._root, self._level)
+                close(self._folder)
             if now == self.name:
                 return True
             # A folder or a link was made, moved or replaced while this waited.
@@ -100,6 +103,26 @@ class GateLock(FileLock):
             self._file = OpenFile(now)
             if self.attempt():
                 return True
+
+    def _keep_folder(self) -> None:
+        """Opens the environment's folder, so that one look after the wait is enough to see that nothing has moved."""
+        folder = self._folder = OpenFile(self._root)
+        try:
+            enter(folder, FOLDER)
+            seen = remembered(self._root, folder.descriptor)
+        except (OSError, ValueError):
+            return  # there is none yet, or no descriptor for it
+        if seen and path(self._directory, self._root, self._level, seen) == self.name:
+            folder.device, folder.inode = seen[:2]
+
+    def _is_unmoved(self) -> bool:
+        """Whether the folder is the one that was opened, and is reached through the same mount by the same names."""
+        folder = self._folder
+        try:
+            seen = os.lstat(folder.path)
+            return (seen.st_dev, seen.st_ino) == (folder.device, folder.inode) and is_at(folder.path, folder.descriptor)
+        except OSError:
+            return False
 
     def _before(self) -> Steps:
         """The turn of those who wait, which each holds until it has the gate."""
@@ -111,6 +134,7 @@ class GateLock(FileLock):
     def release(self) -> None:
         """Gives it up, and its turn too."""
         close(self._turn)
+        close(self._folder)
         super().release()
 
     def below(self, text: str) -> GateLock | None:

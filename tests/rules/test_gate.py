@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -10,10 +11,11 @@ import pytest
 from policy.errors import LockTimeout, LockUnavailable
 from policy.rules import gate as module
 from policy.rules.gate import gate
-from tests import processes
+from tests import processes, requirements
 from tests.acquiring import taken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from policy.locks.hold import Held
@@ -45,16 +47,44 @@ def test_cannot_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         gate(str(tmp_path), None, {})
 
 
-def test_looked_at_again(tmp_path: Path) -> None:
-    """Where the environment became another one while its gate was waited for, the new gate is taken instead."""
-    (tmp_path / "one").mkdir()
-    (tmp_path / "two").mkdir()
-    link = tmp_path / "env"
-    link.symlink_to("one")
-    first, second = (gate(str(tmp_path / name), str(tmp_path), {}) for name in ("one", "two"))
-    holder, other = processes.holder(first.path), processes.holder(second.path)
-    waiting = gate(str(link), str(tmp_path), {})
+def relinked(folder: Path) -> None:
+    """The link that is the environment leads to another one."""
+    (folder / "env").unlink()
+    (folder / "env").symlink_to("two")
+
+
+def moved(folder: Path) -> None:
+    """The folder above was moved, and a link leads to the same environment where it is now."""
+    (folder / "work").rename(folder / "two")
+    (folder / "work").symlink_to("two")
+
+
+def mounted(folder: Path) -> None:
+    """The environment was moved, and a mount shows it, the same folder, in its old place."""
+    (folder / "one").rename(folder / "two")
+    (folder / "one").mkdir()
+    subprocess.run(["mount", "--bind", folder / "two", folder / "one"], check=True)
+
+
+# by what becomes of the environment while it is waited for: what is there first, its path, and where it is afterwards
+BECOMES: dict[Callable[[Path], None], tuple[Sequence[str], str, str]] = {
+    relinked: (("one", "two"), "env", "two"),
+    moved: (("work/env",), "work/env", "two/env"),
+    mounted: (("one",), "one", "two"),
+}
+
+
+def look_again(folder: Path, become: Callable[[Path], None]) -> None:
+    """Waits for the gate of an environment, which meanwhile becomes another one or lies elsewhere."""
+    before, root, after = BECOMES[become]
+    for name in before:
+        (folder / name).mkdir(parents=True)
+    if become is relinked:
+        (folder / "env").symlink_to("one")
+    first = gate(str(folder / root), str(folder), {})
+    waiting = gate(str(folder / root), str(folder), {})
     assert waiting == first
+    holder = processes.holder(first.path)
     done: list[Held] = []
     begun = threading.Event()
 
@@ -64,15 +94,34 @@ def test_looked_at_again(tmp_path: Path) -> None:
     waiter = threading.Thread(target=wait)
     waiter.start()
     begun.wait()
-    link.unlink()
-    link.symlink_to("two")
+    become(folder)
+    second = gate(str(folder / after), str(folder), {})
+    other = processes.holder(second.path)
     processes.end(holder)
     waiter.join(0.5)
     assert done == []
     processes.end(other)
     waiter.join()
-    assert waiting == second
+    assert waiting == second != first
     with pytest.raises(LockTimeout):
         taken([second], timeout=0)
     taken([first], timeout=0).release()
     done[0].release()
+
+
+@pytest.mark.parametrize("become", [relinked, moved])
+def test_looked_at_again(tmp_path: Path, become: Callable[[Path], None]) -> None:
+    """Where the environment became another one while its gate was waited for, the new gate is taken instead."""
+    look_again(tmp_path, become)
+
+
+def test_mount_looked_at_again(tmp_path: Path) -> None:
+    """So too where a mount shows the same folder at the same path by then, in its own mount namespace."""
+    requirements.need_root()
+    own = ("unshare", "--mount")
+    requirements.need(subprocess.run([*own, "true"], check=False).returncode == 0, "needs mount namespaces")
+    program = (
+        "import sys; from pathlib import Path; from tests.rules.test_gate import look_again, mounted; "
+        "look_again(Path(sys.argv[1]), mounted)"
+    )
+    subprocess.run([*own, sys.executable, "-c", program, tmp_path], check=True, cwd=processes.ROOT)
