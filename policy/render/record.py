@@ -45,7 +45,7 @@ def record(decision: Decision, warnings: Sequence[str] = (), most: int | None = 
         "timeout": decision.timeout,
         "environment": {name: getattr(environment, name) for name in _ENVIRONMENT},
         "steps": [{"rule": rule(tried), "outcome": outcome, "checks": checks} for tried, outcome, checks in told],
-        "hints": hints.hints(decision, told),
+        "hints": hints.hints(decision),
         "warnings": list(warnings),
     }
     if most is not None:

@@ -13,12 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from policy.rules.decision import Decision
-    from policy.rules.trace import Trace
 
 
-def unwritable(decision: Decision, trace: Trace) -> str | None:
+def unwritable(decision: Decision) -> str | None:
     """The environment cannot be written: uv fails there, or works without its lock in silence."""
-    del trace
     environment = decision.environment
     if environment.kind != "virtualenv" or decision.request.facts.get("writable") is not False:
         return None
@@ -29,26 +27,23 @@ def unwritable(decision: Decision, trace: Trace) -> str | None:
     )
 
 
-def local_system(decision: Decision, trace: Trace) -> str | None:
+def local_system(decision: Decision) -> str | None:
     """The only lock beside the gate is local, in a system interpreter, where uv takes no lock."""
-    del trace
     if decision.environment.kind != "system" or decision.lock != ("local",):
         return None
     return 'uv locks a system interpreter outside of it, so it does not see this file; lock = "both" excludes it'
 
 
-def no_boolean(decision: Decision, trace: Trace) -> str | None:
+def no_boolean(decision: Decision) -> str | None:
     """UV_ONLY_GLOBAL_LOCKS is set to something that is no boolean, and is ignored."""
-    del trace
     value = decision.request.caller.environ.get("UV_ONLY_GLOBAL_LOCKS")
     if value is None or boolean(value) is not None:
         return None
     return "UV_ONLY_GLOBAL_LOCKS is not a boolean and is ignored: use true or false"
 
 
-def confined(decision: Decision, trace: Trace) -> str | None:
+def confined(decision: Decision) -> str | None:
     """A rule of a project says `required = false` of an environment outside of the project: it does not count."""
-    del trace
     rule = decision.matched
     if rule.required or not decision.required:
         return None
@@ -58,9 +53,8 @@ def confined(decision: Decision, trace: Trace) -> str | None:
     )
 
 
-def private_temporary_directory(decision: Decision, trace: Trace) -> str | None:
+def private_temporary_directory(decision: Decision) -> str | None:
     """TMPDIR moves uv's lock on a system interpreter into a directory that other shells do not use."""
-    del trace
     directory = decision.request.caller.environ.get("TMPDIR")
     if directory in {None, "/tmp", "/tmp/"} or decision.environment.kind != "system":  # noqa: S108  (only compared)
         return None
@@ -70,9 +64,8 @@ def private_temporary_directory(decision: Decision, trace: Trace) -> str | None:
     )
 
 
-def remote(decision: Decision, trace: Trace) -> str | None:
+def remote(decision: Decision) -> str | None:
     """The file system of a lock does not carry it to other hosts, or may not."""
-    del trace
     for lock in decision.plan:
         if lock.kind != "file" or not may_be_remote(lock.name):
             continue
@@ -97,20 +90,18 @@ def may_be_remote(path: str) -> bool:
         return False
 
 
-def no_readers(decision: Decision, trace: Trace) -> str | None:
+def no_readers(decision: Decision) -> str | None:
     """A strict lock is asked for reading: it has no readers, so that other readers wait, too."""
-    del trace
     for lock in decision.plan:
         if lock.kind == "strict" and (decision.shared or lock.shared):
             return f"{lock.name}: a strict lock has no readers, so it is held exclusively: other readers wait"
     return None
 
 
-def nearest_miss(decision: Decision, trace: Trace) -> str | None:
+def nearest_miss(decision: Decision) -> str | None:
     """A rule of a file failed by one condition only; of several such rules, the one with the most conditions."""
     from policy.rules.trace import failing
 
-    del trace
     for number in decision.chain.search.several:
         rule = decision.chain.rules[number]
         if number >= decision.index or rule.layer == BUILT_IN_LAYER:
@@ -122,7 +113,7 @@ def nearest_miss(decision: Decision, trace: Trace) -> str | None:
     return None
 
 
-HINTS: tuple[Callable[[Decision, Trace], str | None], ...] = (
+HINTS: tuple[Callable[[Decision], str | None], ...] = (
     unwritable,
     local_system,
     no_boolean,
@@ -142,14 +133,13 @@ def meanings() -> dict[str, str]:
     return {hint.__name__.replace("_", "-"): (hint.__doc__ or "").partition("\n")[0] for hint in HINTS}
 
 
-def hints(decision: Decision, trace: Trace) -> list[str]:
+def hints(decision: Decision) -> list[str]:
     """Every hint that applies, one sentence each, and the command that says more.
 
     Args:
         decision: What was decided.
-        trace: Its steps, as `trace` gives them.
     """
-    found = [(hint, ask.__name__) for ask in HINTS if (hint := ask(decision, trace))]
+    found = [(hint, ask.__name__) for ask in HINTS if (hint := ask(decision))]
     if not found:
         return []
     from policy.manual import command
@@ -163,4 +153,4 @@ def hints_in_run(decision: Decision) -> list[str]:
     Args:
         decision: What was decided.
     """
-    return [hint for hint in (ask(decision, []) for ask in IN_RUN) if hint]
+    return [hint for hint in (ask(decision) for ask in IN_RUN) if hint]

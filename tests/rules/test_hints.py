@@ -14,7 +14,6 @@ from policy.rules.conditions import CONDITIONS
 from policy.rules.decision import PlainChain
 from policy.rules.plain import BUILT_IN
 from policy.rules.rule import Rule
-from policy.rules.trace import trace
 from tests import factories, requirements
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if sys.platform == "win32":
 def told(asked: Request, *rules: Rule) -> list[str]:
     """The hints for a request, without the places in the documentation that follow them."""
     decision = PlainChain([*rules, *BUILT_IN], {}).decide(asked)
-    found = hints.hints(decision, trace(decision.chain.rules, decision.index, asked))
+    found = hints.hints(decision)
     assert all(" (policy rule " in hint for hint in found)
     return [hint.rpartition(" (")[0] for hint in found]
 
@@ -146,7 +145,7 @@ def test_nearest_of_all(matches: list[dict[str, Any]]) -> None:
         if len(failed) == 1 and len(questions) > 1:
             failures.append((len(questions), rule.name))
     nearest = max(failures, key=lambda pair: pair[0], default=None)
-    told = hints.nearest_miss(decision, [])
+    told = hints.nearest_miss(decision)
     assert (told and told.split()[1]) == (nearest and nearest[1])
 
 
