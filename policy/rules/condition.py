@@ -77,17 +77,19 @@ class Condition:
     assumable = True
     is_path: bool = False
 
+    def shapes(self) -> tuple[Shape, Shape]:
+        """How its value is read, and a fact that somebody gives: each kind defines it. Deciding alone loads neither."""
+        raise NotImplementedError
+
     @property
     def shape(self) -> Shape:
-        """How its value is read, and its schema: each condition defines it. Deciding alone does not load it."""
-        raise NotImplementedError
+        """How its value is read, and its schema."""
+        return self.shapes()[0]
 
     @property
     def fact(self) -> Shape:
         """How a fact that somebody gives, in a test of the rules, is read."""
-        from policy.toml.shapes import TEXT
-
-        return TEXT
+        return self.shapes()[1]
 
     def observe(self, request: Request) -> Any:
         """Observes the fact; each condition defines how."""
@@ -158,19 +160,11 @@ class PathCondition(Condition):
 
     examples: tuple[Any, ...] = ("/nix/store/*", ["/opt/**", "~/shared/*"])
 
-    @property
-    def shape(self) -> Shape:
-        """Globs over paths."""
-        from policy.rules.shapes import PATHS
+    def shapes(self) -> tuple[Shape, Shape]:
+        """Globs over paths, and a path."""
+        from policy.rules.shapes import PATH, PATHS
 
-        return PATHS
-
-    @property
-    def fact(self) -> Shape:
-        """A path."""
-        from policy.rules.shapes import PATH
-
-        return PATH
+        return PATHS, PATH
 
     def asks(self, expected: tuple[str, ...]) -> bool:
         """The home directory is the caller's, too."""
@@ -211,12 +205,12 @@ class PathCondition(Condition):
 class TextCondition(Condition):
     """A glob over a whole value."""
 
-    @property
-    def shape(self) -> Shape:
-        """Globs over texts."""
+    def shapes(self) -> tuple[Shape, Shape]:
+        """Globs over texts, and a text."""
         from policy.rules.shapes import TEXTS
+        from policy.toml.shapes import TEXT
 
-        return TEXTS
+        return TEXTS, TEXT
 
     def compare(self, expected: tuple[str, ...], seen: str) -> bool:
         """True when one of the patterns matches the whole value."""
@@ -228,17 +222,11 @@ class FlagCondition(Condition):
 
     examples: tuple[Any, ...] = (True, False)
 
-    @property
-    def shape(self) -> Shape:
-        """A boolean."""
-        from policy.rules.shapes import FLAGS
+    def shapes(self) -> tuple[Shape, Shape]:
+        """A boolean, both times."""
+        from policy.toml.shapes import FLAG
 
-        return FLAGS
-
-    @property
-    def fact(self) -> Shape:
-        """A boolean, too."""
-        return self.shape
+        return FLAG, FLAG
 
     def compare(self, expected: bool, seen: bool) -> bool:  # noqa: FBT001  (values of this condition)
         """True when both are the same."""
@@ -298,19 +286,11 @@ class EnvironmentKind(Condition):
     )
     examples: tuple[Any, ...] = ("virtualenv", ["target", "prefix"])
 
-    @property
-    def shape(self) -> Shape:
-        """One of the four, or several."""
+    def shapes(self) -> tuple[Shape, Shape]:
+        """One of the four, or several, and one of the four."""
         from policy.rules.shapes import names
 
-        return names(ENVIRONMENT_KINDS)[0]
-
-    @property
-    def fact(self) -> Shape:
-        """One of the four."""
-        from policy.rules.shapes import names
-
-        return names(ENVIRONMENT_KINDS)[1]
+        return names(ENVIRONMENT_KINDS)
 
     def observe(self, request: Request) -> str:
         """The kind that was found out when the environment was."""
@@ -398,19 +378,11 @@ class Environ(Condition):
     caller = True
     assumable = False  # there are --env and --unset
 
-    @property
-    def shape(self) -> Shape:
-        """Booleans and globs by the variable's name."""
-        from policy.rules.shapes import VARIABLES
+    def shapes(self) -> tuple[Shape, Shape]:
+        """Booleans and globs by the variable's name, and texts."""
+        from policy.rules.shapes import GIVEN_VARIABLES, VARIABLES
 
-        return VARIABLES
-
-    @property
-    def fact(self) -> Shape:
-        """Texts by the variable's name."""
-        from policy.rules.shapes import GIVEN_VARIABLES
-
-        return GIVEN_VARIABLES
+        return VARIABLES, GIVEN_VARIABLES
 
     def get(self, request: Request) -> Any:
         """All variables: which of them matter only the rule knows."""

@@ -156,15 +156,16 @@ class Combinator(Condition):
 
     def tables(self, expected: Any) -> tuple[Match, ...]:
         """The match tables inside."""
-        return expected  # type: ignore[no-any-return]  # match tables, as its shape read them
+        return expected if self.several else (expected,)
 
     def holds(self, expected: Any, request: Request) -> bool:
-        """Combines the answers of the tables; `any`, `all` and `not` each define how."""
-        raise NotImplementedError
+        """Whether the tables hold, or one of them, or not."""
+        combined = any if self.one_suffices else all
+        return combined(holds(match, request) for match in self.tables(expected)) is not self.negates
 
     def toml(self, expected: Any) -> Any:
-        """An array of tables."""
-        return list(map(toml, expected))
+        """An array of tables, or a table."""
+        return list(map(toml, expected)) if self.several else toml(expected)
 
 
 class AnyOf(Combinator):
@@ -175,10 +176,6 @@ class AnyOf(Combinator):
     wants = "one of these to hold"
     one_suffices = True
 
-    def holds(self, expected: tuple[Match, ...], request: Request) -> bool:
-        """True when one table holds."""
-        return any(holds(match, request) for match in expected)
-
 
 class AllOf(Combinator):
     """Each of several."""
@@ -186,10 +183,6 @@ class AllOf(Combinator):
     key = "all"
     help = "Holds when each of these match tables does."
     wants = "each of these to hold"
-
-    def holds(self, expected: tuple[Match, ...], request: Request) -> bool:
-        """True when every table holds."""
-        return all(holds(match, request) for match in expected)
 
 
 class Not(Combinator):
@@ -200,18 +193,6 @@ class Not(Combinator):
     wants = "this not to hold"
     several = False
     negates = True
-
-    def tables(self, expected: Match) -> tuple[Match, ...]:
-        """The one table."""
-        return (expected,)
-
-    def holds(self, expected: Match, request: Request) -> bool:
-        """True when the table does not hold."""
-        return not holds(expected, request)
-
-    def toml(self, expected: Match) -> Any:
-        """A table."""
-        return toml(expected)
 
 
 CONDITIONS: dict[str, Condition] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policy.rules import globs
-from policy.toml.shapes import FLAG, TEXT, Shape, choice, flag_or, mapping, refined, several
+from policy.toml.shapes import TEXT, Shape, choice, flag_or, mapping, refined, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ def _path_problem(path: str) -> str | None:
 PATH = refined(TEXT, _path_problem, {"pattern": r"^(/|~/|~$|\\\\|[A-Za-z]:[/\\])[^\u0000]*$"})
 VARIABLES = mapping(flag_or(TEXTS, "globs"))
 GIVEN_VARIABLES = mapping(TEXT)
-FLAGS = FLAG
 
 
 def names(known: Sequence[str]) -> tuple[Shape, Shape]:

@@ -8,6 +8,7 @@ import pytest
 from policy.errors import ConfigError
 from policy.rules import shapes
 from policy.toml.diagnostic import Location
+from policy.toml.shapes import FLAG
 
 HERE = Location("a.toml")
 
@@ -19,7 +20,7 @@ HERE = Location("a.toml")
         (shapes.PATHS, ["/nix/*", "~/x"], ("/nix/*", "~/x")),
         (shapes.TEXTS, "a*", ("a*",)),
         (shapes.PATH, "~/x", "~/x"),
-        (shapes.FLAGS, True, True),
+        (FLAG, True, True),
         (shapes.VARIABLES, {"CI": True, "X": "a*"}, (("CI", True), ("X", ("a*",)))),
         (shapes.GIVEN_VARIABLES, {"CI": "1"}, (("CI", "1"),)),
         (shapes.names(["a", "b"])[0], ["b"], ("b",)),
@@ -39,7 +40,7 @@ def test_reads(shape: Any, value: object, expected: object) -> None:
         (shapes.PATHS, "/a/[b"),
         (shapes.TEXTS, "[b"),
         (shapes.PATH, "x"),
-        (shapes.FLAGS, "true"),
+        (FLAG, "true"),
         (shapes.VARIABLES, {}),
         (shapes.GIVEN_VARIABLES, {"CI": True}),
         (shapes.names(["a", "b"])[1], ["a"]),
