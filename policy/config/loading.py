@@ -101,7 +101,6 @@ class Rules:
         "no_config",
         "project",
         "timeout",
-        "warnings",
     )
 
     def __init__(
@@ -262,21 +261,15 @@ class Rules:
             UsageError: When one of them cannot be used.
         """
         forced: dict[str, Setting] = {}
-        if self.timeout is not None:
-            forced["timeout"] = Setting(self.timeout, "--timeout", 0, "caller")
-        elif "LOCK_POLICY_TIMEOUT" in environ:
-            value = seconds(environ["LOCK_POLICY_TIMEOUT"], "LOCK_POLICY_TIMEOUT")
-            forced["timeout"] = Setting(value, "LOCK_POLICY_TIMEOUT", 0, "caller")
-        directory, name = self.global_dir, "--global-dir"
-        if directory is None and "LOCK_POLICY_GLOBAL_DIR" in environ:
-            directory, name = environ["LOCK_POLICY_GLOBAL_DIR"], "LOCK_POLICY_GLOBAL_DIR"
+        timeout, name = self._given("timeout", environ)
+        if timeout is not None:
+            forced["timeout"] = Setting(seconds(timeout, name), name, 0, "caller")
+        directory, name = self._given("global_dir", environ)
         if directory is not None:
             if not os.path.isabs(directory) or "\0" in directory:
                 raise UsageError(f"{name} must be an absolute path")
             forced["global-dir"] = Setting(os.path.normpath(directory), name, 0, "caller")
-        service, name = self.cluster_service, "--cluster-service"
-        if service is None and "LOCK_POLICY_CLUSTER_SERVICE" in environ:
-            service, name = environ["LOCK_POLICY_CLUSTER_SERVICE"], "LOCK_POLICY_CLUSTER_SERVICE"
+        service, name = self._given("cluster_service", environ)
         if service is not None:
             if not service.isprintable() or not service:
                 raise UsageError(f"{name} must be the name of a service in pg_service.conf")
@@ -284,6 +277,14 @@ class Rules:
             table = {"engine": "postgresql", **rest, "service": service}
             forced["cluster"] = Setting(tuple(table.items()), name, 0, "caller")
         return forced
+
+    def _given(self, option: str, environ: Mapping[str, str]) -> tuple[Any, str]:
+        """What the option says, or else its variable, and the name of the one that does; None where neither does."""
+        value = getattr(self, option)
+        if value is not None:
+            return value, f"--{option.replace('_', '-')}"
+        name = f"LOCK_POLICY_{option.upper()}"
+        return environ.get(name), name
 
 
 ADDRESS = frozenset({"service", "host", "port", "dbname", "user"})

@@ -236,15 +236,11 @@ def _beyond(source: Source, data: Mapping[str, Any], location: Location) -> Iter
         if isinstance(rule, dict) and rule.get("mandatory") is True and "mandatory" not in source.layer.may:
             at = location.at("rules").at(index).at("mandatory")
             yield refuse(at, f"only {_titles('mandatory')} may hold mandatory rules", of_key=True, code="no-right")
-    if "cluster" in data and "cluster" not in source.layer.may:
-        yield refuse(
-            location.at("cluster"), f"only {_titles('cluster')} may hold [cluster]", of_key=True, code="no-right"
-        )
-    if "gate-dir" in data and "gate-dir" not in source.layer.may:
-        yield refuse(
-            location.at("gate-dir"), f"only {_titles('gate-dir')} may hold gate-dir", of_key=True, code="no-right"
-        )
-    elif "gate-dir" in data and source.movable:
+    for name, shown_as in (("cluster", "[cluster]"), ("gate-dir", "gate-dir")):
+        if name in data and name not in source.layer.may:
+            message = f"only {_titles(name)} may hold {shown_as}"
+            yield refuse(location.at(name), message, of_key=True, code="no-right")
+    if "gate-dir" in data and "gate-dir" in source.layer.may and source.movable:
         message = f"only {host_file()} may hold gate-dir: a variable leads to this file, and none may move the gate"
         yield refuse(location.at("gate-dir"), message, of_key=True, code="no-right")
 
@@ -258,29 +254,22 @@ def _directory(source: Source, data: Mapping[str, Any], location: Location) -> I
     """A directory that the layer of a file may not name."""
     directory = data.get("global-dir")
     if isinstance(directory, str) and _directory_problem(directory) is None:
-        message = _PROBLEMS[source.layer.directory](source, directory)
-        if message:
+        allowed = source.layer.directory
+        if allowed == "inside":
+            fits = _is_inside(source.directory, directory)
+            message = f"{source.layer.title} may only name {DIRECTORIES[allowed]}"
+        else:
+            fits = os.path.isabs(os.path.expanduser(directory)) or (allowed == "any" and directory[0] != "~")
+            message = "must be an absolute path, or begin with ~/"
+        if not fits:
             yield refuse(location.at("global-dir"), message, code="wrong-directory")
 
 
-def _inside(source: Source, directory: str) -> str | None:
-    inside = os.path.realpath(os.path.join(source.directory, directory))
-    root = os.path.realpath(source.directory)
-    if os.path.isabs(directory) or directory.startswith("~") or os.path.commonpath([inside, root]) != root:
-        return f"{source.layer.title} may only name {DIRECTORIES['inside']}"
-    return None
-
-
-def _absolute(source: Source, directory: str) -> str | None:
-    del source
-    return None if os.path.isabs(os.path.expanduser(directory)) else "must be an absolute path, or begin with ~/"
-
-
-def _any(source: Source, directory: str) -> str | None:
-    return _absolute(source, directory) if directory[0] == "~" else None
-
-
-_PROBLEMS = {"inside": _inside, "absolute": _absolute, "any": _any}
+def _is_inside(folder: str, directory: str) -> bool:
+    if os.path.isabs(directory) or directory.startswith("~"):
+        return False
+    root = os.path.realpath(folder)
+    return os.path.commonpath([os.path.realpath(os.path.join(folder, directory)), root]) == root
 
 
 def _setting(source: Source, name: str, value: Any) -> Any:

@@ -30,11 +30,10 @@ BEYOND = {
 
 def file_schema() -> dict[str, Any]:
     """The schema of `lock-policy.toml` (draft-07, which editors and SchemaStore read)."""
-    return _schema(
-        FILE_ID,
-        "lock-policy.toml",
-        "Rules that decide where the lock on a Python environment lives; the first whose conditions all hold decides.",
+    description = (
+        "Rules that decide where the lock on a Python environment lives; the first whose conditions all hold decides."
     )
+    return _schema(FILE_ID, "lock-policy.toml", {"description": description, **CONFIGURATION.schema})
 
 
 def tool_schema(tool_name: str = "lock-policy") -> dict[str, Any]:
@@ -47,7 +46,8 @@ def tool_schema(tool_name: str = "lock-policy") -> dict[str, Any]:
         The same schema. validate-pyproject resolves references against an `$id` as if it were an address with a path,
         which a URN is not, so here they are written out.
     """
-    schema = _schema(PYPROJECT_ID, f"[tool.{tool_name}]", "What lock-policy.toml holds, as a table of pyproject.toml.")
+    table = {"description": "What lock-policy.toml holds, as a table of pyproject.toml.", **CONFIGURATION.schema}
+    schema = _schema(PYPROJECT_ID, f"[tool.{tool_name}]", table)
     return _written_out(schema)  # type: ignore[no-any-return]  # a schema is a table
 
 
@@ -55,25 +55,11 @@ def whole_schema() -> dict[str, Any]:
     """The schema of a whole pyproject.toml, in which all but `[tool.lock-policy]` may be anything."""
     table = {"description": "What lock-policy.toml holds.", **CONFIGURATION.schema}
     tool = {"type": "object", "properties": {"lock-policy": table}}
-    return {
-        "$schema": DRAFT,
-        "$id": WHOLE_ID,
-        "title": "pyproject.toml with [tool.lock-policy]",
-        "type": "object",
-        "properties": {"tool": tool},
-        "definitions": definitions(),
-    }
+    return _schema(WHOLE_ID, "pyproject.toml with [tool.lock-policy]", {"type": "object", "properties": {"tool": tool}})
 
 
-def _schema(identity: str, title: str, description: str) -> dict[str, Any]:
-    return {
-        "$schema": DRAFT,
-        "$id": identity,
-        "title": title,
-        "description": description,
-        **CONFIGURATION.schema,
-        "definitions": definitions(),
-    }
+def _schema(identity: str, title: str, table: dict[str, Any]) -> dict[str, Any]:
+    return {"$schema": DRAFT, "$id": identity, "title": title, **table, "definitions": definitions()}
 
 
 def _written_out(schema: Any) -> Any:
