@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 import unicodedata
-from typing import Any, TypeAlias
+from typing import Any
 
 from attrs import evolve, frozen
 
@@ -23,9 +23,6 @@ LIMIT = 256 * 1024
 TRIES = 3
 """How often a file is read that changes meanwhile; an editor that puts another file in its place does so once."""
 
-Identity: TypeAlias = tuple[int, int, int, int, int, int, int]
-"""What tells one state of a file from another: st_dev, st_ino, st_size, st_mtime_ns, st_ctime_ns, st_uid, st_mode."""
-
 
 @frozen(eq=False)
 class Document:
@@ -36,14 +33,12 @@ class Document:
         data: What tomllib made of it.
         text: Its text, line ends as they are.
         positions: Where everything in it stands.
-        identity: Of the very file that was read, taken from its descriptor.
     """
 
     file: str
     data: dict[str, Any]
     text: str
     positions: Positions
-    identity: Identity
 
 
 def read(path: str, *, limit: int = LIMIT) -> Document:
@@ -57,30 +52,29 @@ def read(path: str, *, limit: int = LIMIT) -> Document:
         ConfigError: The file is not there, cannot be read or is not valid TOML, with one located fault.
     """
     try:
-        content, identity = _content(path, limit)
+        content = _content(path, limit)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
         raise _refusal(path, "no such file") from None
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _refusal(path, "cannot be read: its symbolic links lead in a circle") from None
         raise _refusal(path, f"cannot be read: {error.strerror or error}") from None
-    return parsed(path, content, identity)
+    return parsed(path, content)
 
 
-def parsed(path: str, content: bytes, identity: Identity = (0, 0, 0, 0, 0, 0, 0)) -> Document:
+def parsed(path: str, content: bytes) -> Document:
     """A TOML file whose bytes are known.
 
     Args:
         path: How it is shown.
         content: The bytes.
-        identity: Of the file that they were read from; zeros for one that is no file.
 
     Raises:
         ConfigError: They are not valid TOML, with one located fault.
     """
     text = _decode(path, content)
     positions = _measure(path, text)
-    return Document(path, _parse(path, text, positions), text, positions, identity)
+    return Document(path, _parse(path, text, positions), text, positions)
 
 
 def locate(document: Document, diagnostic: Diagnostic) -> Diagnostic:
@@ -114,7 +108,7 @@ def _located(path: str, text: str, message: str, span: Span) -> ConfigError:
     return ConfigError([_at(Positions(text), Diagnostic(Location(path), message, code="syntax"), span)])
 
 
-def _content(path: str, limit: int) -> tuple[bytes, Identity]:
+def _content(path: str, limit: int) -> bytes:
     """The bytes of a regular file.
 
     Raises:
@@ -128,7 +122,7 @@ def _content(path: str, limit: int) -> tuple[bytes, Identity]:
     raise _refusal(path, "changed while it was read; try again")
 
 
-def _attempt(path: str, limit: int) -> tuple[bytes, Identity] | None:
+def _attempt(path: str, limit: int) -> bytes | None:
     """The same, once; None when the file changed meanwhile."""
     try:
         descriptor, before = host.open_regular(path)
@@ -140,24 +134,15 @@ def _attempt(path: str, limit: int) -> tuple[bytes, Identity] | None:
         if size > limit or len(data) > limit:
             more = f"at least {max(size, len(data))}"
             raise _refusal(path, f"too large: {more} bytes, {limit} are allowed; LOCK_POLICY_MAX_SIZE can allow more")
-        identity = _identity(before)
-        if identity != _identity(os.fstat(descriptor)) or (size and len(data) != size):
-            return None
+        changed = _state(before) != _state(os.fstat(descriptor)) or (size and len(data) != size)
     finally:
         os.close(descriptor)
-    return data, identity
+    return None if changed else data
 
 
-def _identity(status: os.stat_result) -> Identity:
-    return (
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_uid,
-        status.st_mode,
-    )
+def _state(status: os.stat_result) -> tuple[int, ...]:
+    """What tells one state of a file from another, through one descriptor."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_uid, status.st_mode
 
 
 def _decode(path: str, content: bytes) -> str:

@@ -44,22 +44,12 @@ def written(folder: Path, content: bytes) -> Path:
 
 
 def test_read(tmp_path: Path) -> None:
-    """A file is read into data, text, lines, positions and the identity of the very file."""
+    """A file is read into data, text, lines and positions."""
     file = written(tmp_path, 'a = 1\r\n[b]\r\nc = "é"\r\n'.encode())
     document = read(str(file))
     assert document.file == str(file)
     assert document.data == {"a": 1, "b": {"c": "é"}}
     assert document.text == 'a = 1\r\n[b]\r\nc = "é"\r\n'
-    status = file.stat()
-    assert document.identity == (
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_uid,
-        status.st_mode,
-    )
 
 
 def test_empty(tmp_path: Path) -> None:
