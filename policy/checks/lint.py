@@ -15,7 +15,7 @@ from policy.config.read import BUILT_IN, read_file
 from policy.errors import ConfigError
 from policy.rules.condition import Environ
 from policy.rules.conditions import CONDITIONS, Combinator, asks_caller
-from policy.rules.excludes import reached
+from policy.rules.excludes import lock_key, reached
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -188,8 +188,8 @@ def _contradiction(entries: Sequence[Entry], number: int, reach: Reach) -> Findi
     if other.rule.lock == entry.rule.lock or not reach.covered(answer.rules[0], [number]):
         return None
     message = (
-        f"{other.named(entry)} decides for the same requests, and takes {_written(other.rule.lock)} instead of "
-        f"{_written(entry.rule.lock)}; delete one of the two"
+        f"{other.named(entry)} decides for the same requests, and takes {lock_key(other.rule.lock)} instead of "
+        f"{lock_key(entry.rule.lock)}; delete one of the two"
     )
     return entry.finding("contradiction", message, "lock", examples=reach.shown(number, answer))
 
@@ -214,11 +214,6 @@ def _by_caller(entries: Sequence[Entry], number: int, reach: Reach) -> Finding |
         f"out {names}, and this one does not"
     )
     return entry.finding("kept-out-by-caller", message, *keys, examples=reach.shown(number, answer))
-
-
-def _written(lock: Sequence[str]) -> str:
-    quoted = [f'"{location}"' for location in lock]
-    return f"lock = {quoted[0]}" if len(quoted) == 1 else f"lock = [{', '.join(quoted)}]"
 
 
 def _asking(match: Match) -> tuple[str | int, ...]:

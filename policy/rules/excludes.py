@@ -31,23 +31,26 @@ def _answer(who: str, where: str, because: str, remedy: str = "", *, excluded: b
     return {**answer, "remedy": remedy} if remedy else answer
 
 
-def _purposes(decision: Decision) -> set[str]:
-    return {lock.purpose for lock in decision.plan}
+def _held(decision: Decision, *purposes: str) -> str:
+    """The first of some purposes for which the plan holds a lock, "" where it does for none."""
+    held = {lock.purpose for lock in decision.plan}
+    return next((purpose for purpose in purposes if purpose in held), "")
 
 
-def _toml(lock: Sequence[str]) -> str:
-    """The key of a rule that names these locations."""
-    return f"lock = [{', '.join(map(_quoted, lock))}]" if len(lock) > 1 else f"lock = {_quoted(lock[0])}"
+def lock_key(lock: Sequence[str]) -> str:
+    """The key of a rule that names some locations, as TOML.
 
-
-def _quoted(text: str) -> str:
-    return f'"{text}"'
+    Args:
+        lock: They.
+    """
+    quoted = [f'"{location}"' for location in lock]
+    return f"lock = [{', '.join(quoted)}]" if len(quoted) > 1 else f"lock = {quoted[0]}"
 
 
 def this_host(decision: Decision) -> Answer:
     """Lock-policy on this host: the gate is the same file for every caller."""
     who, where = "lock-policy", "this host"
-    if "gate" in _purposes(decision):
+    if _held(decision, "gate"):
         return _answer(who, where, "gate", excluded=True)
     return _answer(who, where, "this plan has no gate, and a caller with other rules holds other locks", excluded=False)
 
@@ -56,35 +59,33 @@ def uv(decision: Decision) -> Answer:
     """Uv itself, started without lock-policy: it locks its own file in the environment, or outside of a system one."""
     who, where = "uv", "this environment"
     own = "uv" if decision.environment.kind == "system" else "local"
-    if own in _purposes(decision):
+    if _held(decision, own):
         return _answer(who, where, own, excluded=True)
     if own == "uv":
         because = "uv locks a system interpreter in files of its own, outside of it"
-        return _answer(who, where, because, _toml(("global", *decision.lock)), excluded=False)
+        return _answer(who, where, because, lock_key(("global", *decision.lock)), excluded=False)
     if decision.request.facts.get("writable") is False:
         because = "uv cannot lock it, and since 0.7.19 continues without a lock"
         return _answer(who, where, because, "start uv with `policy run -- uv ...`", excluded=False)
     because = f"uv locks {os.path.join(decision.environment.root, '.lock')}, which this plan does not hold"
-    return _answer(who, where, because, _toml((*decision.lock, "local")), excluded=False)
+    return _answer(who, where, because, lock_key((*decision.lock, "local")), excluded=False)
 
 
 def pipx(decision: Decision) -> Answer | None:
     """Pipx, which locks a file beside an environment of its own."""
-    held = "beside" in _purposes(decision)
-    if held:
+    if _held(decision, "beside"):
         return _answer("pipx", "this environment", "beside", excluded=True)
     if not KNOWN["pipx"].get(decision.request):
         return None
     because = "pipx locks a file beside its environments, which this plan does not hold"
-    return _answer("pipx", "this environment", because, _toml(("beside", *decision.lock)), excluded=False)
+    return _answer("pipx", "this environment", because, lock_key(("beside", *decision.lock)), excluded=False)
 
 
 def other_hosts(decision: Decision) -> Answer:
     """Lock-policy on other hosts: a server, a lock that needs no flock, or a file system whose flock reaches them."""
     who, where = "lock-policy", "other hosts"
-    for purpose in ("cluster", "strict"):
-        if purpose in _purposes(decision):
-            return _answer(who, where, purpose, excluded=True)
+    if held := _held(decision, "cluster", "strict"):
+        return _answer(who, where, held, excluded=True)
     because = "no lock of this plan reaches them"
     for lock in decision.plan:
         if lock.kind != "file":
@@ -93,7 +94,7 @@ def other_hosts(decision: Decision) -> Answer:
         if kind and not fault:
             return _answer(who, where, f"flock on {kind} reaches them: {lock.name}", excluded=True)
         because = fault or because
-    return _answer(who, where, because, _toml(("cluster", *decision.lock)), excluded=False)
+    return _answer(who, where, because, lock_key(("cluster", *decision.lock)), excluded=False)
 
 
 def _reach(path: str) -> tuple[str, str]:
@@ -111,11 +112,10 @@ def _reach(path: str) -> tuple[str, str]:
 def other_namespaces(decision: Decision) -> Answer:
     """Containers that share the environment's volume, but not this host's directory for temporary files."""
     who, where = "lock-policy", "other mount namespaces"
-    for purpose in ("cluster", "strict", "beside", "local"):
-        if purpose in _purposes(decision):
-            return _answer(who, where, purpose, excluded=True)
+    if held := _held(decision, "cluster", "strict", "beside", "local"):
+        return _answer(who, where, held, excluded=True)
     because = "no lock of this plan lies beside the environment, where containers that share its volume look"
-    return _answer(who, where, because, _toml(("beside", *decision.lock)), excluded=False)
+    return _answer(who, where, because, lock_key(("beside", *decision.lock)), excluded=False)
 
 
 _REACHED = {"beside": "pipx", "cluster": "other hosts", "strict": "other hosts"}

@@ -12,7 +12,7 @@ from policy.rules.condition import KNOWN, holds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
     from policy.rules.request import Request
@@ -179,39 +179,29 @@ def candidates(index: Index, request: Request) -> Sequence[int]:
     for key in PATHS:
         for path in KNOWN[key].get(request):
             if key in folders:
-                found += _by_folder(folders[key], path)
+                found += _under(folders[key], _folders(path))
             if key in names or key in stems:
                 parts = path.split("/")
-                found += _by_name(names.get(key, {}), parts) + _by_stem(stems.get(key, {}), parts)
+                found += _under(names.get(key, {}), parts)
+                for length, table in stems.get(key, {}).items():
+                    found += _under(table, [name[:length] for name in parts])
             if key in inside:
-                table = inside[key]
-                for text in [text for text in table if text in path]:
-                    found += table[text]
+                found += _under(inside[key], [text for text in inside[key] if text in path])
     return sorted({*always, *found}) if found else always
 
 
-def _by_folder(table: dict[str, list[int]], path: str) -> list[int]:
+def _under(table: dict[str, list[int]], texts: Iterable[str]) -> list[int]:
+    """The rules that stand under some texts."""
     found: list[int] = []
+    for text in texts:
+        if text in table:
+            found += table[text]
+    return found
+
+
+def _folders(path: str) -> Iterator[str]:
+    """A path, and each folder above it."""
     end = len(path)
     while end > 0:
-        if (folder := path[:end]) in table:
-            found += table[folder]
+        yield path[:end]
         end = path.rfind("/", 0, end)
-    return found
-
-
-def _by_name(table: dict[str, list[int]], names: list[str]) -> list[int]:
-    found: list[int] = []
-    for name in names:
-        if name in table:
-            found += table[name]
-    return found
-
-
-def _by_stem(lengths: dict[int, dict[str, list[int]]], names: list[str]) -> list[int]:
-    found: list[int] = []
-    for name in names:
-        for length, table in lengths.items():
-            if (stem := name[:length]) in table:
-                found += table[stem]
-    return found

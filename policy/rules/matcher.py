@@ -147,13 +147,21 @@ def text_states(parts: Segment) -> States:
         parts: As `globs.parse_text` gives them.
     """
     units: list[Part] = []
-    loops = 0
+    stars, deeps = _append(parts, units)
+    return States(units, stars | deeps, stars | deeps)
+
+
+def _append(parts: Segment, units: list[Part]) -> tuple[int, int]:
+    """Adds what parts take to the units; the states that stay for stars, and those that stay for double ones."""
+    stars = deeps = 0
     for part in parts:
-        if part is STAR or part is DEEP:
-            loops |= 1 << len(units)
+        if part is STAR:
+            stars |= 1 << len(units)
+        elif part is DEEP:
+            deeps |= 1 << len(units)
         else:
             units += part if isinstance(part, str) else [part]
-    return States(units, loops, loops)
+    return stars, deeps
 
 
 def path_states(path: Path) -> States:
@@ -175,13 +183,8 @@ def path_states(path: Path) -> States:
             continue
         if parts == (STAR,):
             units.append(ANY)
-        for part in parts:
-            if part is STAR:
-                stars |= 1 << len(units)
-            elif part is DEEP:
-                deeps |= 1 << len(units)
-            else:
-                units += part if isinstance(part, str) else [part]
+        found = _append(parts, units)
+        stars, deeps = stars | found[0], deeps | found[1]
         if number < len(segments) - 1:
             units.append("/")
     return States(units, stars | deeps, deeps, skips, everything=path.segments == ((DEEP,),))

@@ -47,16 +47,17 @@ def _root_problem(path: str) -> str | None:
     return None if absolute and "\0" not in path else "must be an absolute path, or begin with ~/"
 
 
+_CLUSTER_NAME = rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}{END}"
+
+
 def _cluster_key_problem(name: str) -> str | None:
-    known = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name)
+    known = re.match(_CLUSTER_NAME, name)
     return None if known else "must be 1 to 100 letters, digits, dots, dashes and underscores"
 
 
 _CLUSTER_KEY = keyed(
     {
-        "name": refined(TEXT, _cluster_key_problem, {"pattern": rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}{END}"}).described(
-            "The same on every host."
-        ),
+        "name": refined(TEXT, _cluster_key_problem, {"pattern": _CLUSTER_NAME}).described("The same on every host."),
         "root": refined(TEXT, _root_problem, {"pattern": r"^(/|~/|[A-Za-z]:[/\\])[^\u0000]*$"}).described(
             "Where this host has the folder that they share."
         ),
