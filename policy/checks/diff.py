@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -252,15 +253,13 @@ def _content(rule: Rule) -> object:
 
 def _rising(numbers: Sequence[int]) -> set[int]:
     """As many numbers as possible that stand in their order."""
-    ends: list[int] = []  # of the best sequence of each length
-    before: dict[int, int | None] = {}
+    best: list[tuple[int, Any]] = []  # of each length the sequence that ends lowest: its last number, and the rest
     for number in numbers:
-        at = bisect_left(ends, number)
-        before[number] = ends[at - 1] if at else None
-        ends[at:] = [number, *ends[at + 1 :]]
+        at = bisect_left(best, number, key=itemgetter(0))
+        best[at : at + 1] = [(number, best[at - 1] if at else None)]
     found: set[int] = set()
-    last = ends[-1] if ends else None
-    while last is not None:
+    rest = best[-1] if best else None
+    while rest is not None:
+        last, rest = rest
         found.add(last)
-        last = before[last]
     return found

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from policy.rules import globs
-from policy.rules.matcher import States, path_states, takes, text_states
+from policy.rules.matcher import States, path_matcher, path_states, takes, text_matcher, text_states
 from policy.rules.paths import WINDOWS, normal
 from policy.rules.supposition import PLAIN_HOME
 
@@ -75,15 +75,17 @@ class Language:
 
     Args:
         states: The pattern's.
+        matches: Whether a text is in it, where `~` is the plain home directory.
         separator: `/` for paths, else "".
         caller: Whose home directory the pattern waits for; 0: nobody's.
     """
 
-    __slots__ = ("_rows", "_separator", "_states", "caller", "final", "first", "start")
+    __slots__ = ("_rows", "_separator", "_states", "caller", "final", "first", "matches", "start")
 
-    def __init__(self, states: States, separator: str = "", caller: int = 0) -> None:
+    def __init__(self, states: States, matches: Callable[[str], bool], separator: str = "", caller: int = 0) -> None:
         self._states = states
         self._separator = separator
+        self.matches: Callable[[str], bool] = matches
         self._rows: dict[str, tuple[int, int]] = {}
         self.caller: int = caller
         self.final: int = 1 << len(states.units)
@@ -139,17 +141,6 @@ class Language:
     def _character(self, unit: globs.Part) -> str:
         return next((one for one in NICE if takes(unit, one, self._separator, windows=False)), "x")
 
-    def matches(self, text: str) -> bool:
-        """Whether a text is in it, where `~` is the plain home directory."""
-        if self.caller:
-            if not f"{text}/".startswith(f"{PLAIN_HOME}/"):
-                return False
-            text = text[len(PLAIN_HOME) :]
-        mask = self.first
-        for character in text:
-            mask = self.step(mask, character)
-        return self.accepts(mask)
-
 
 @lru_cache(1024)
 def path_language(pattern: str, home: str = "/", caller: int = 0) -> Language:
@@ -160,7 +151,8 @@ def path_language(pattern: str, home: str = "/", caller: int = 0) -> Language:
         home: What `~` stands for.
         caller: Whose home directory it waits for, if it does.
     """
-    return Language(path_states(globs.parse(pattern, home)), "/", caller)
+    matches = path_matcher(pattern, PLAIN_HOME if caller else home)
+    return Language(path_states(globs.parse(pattern, home)), matches, "/", caller)
 
 
 @lru_cache(1024)
@@ -170,7 +162,7 @@ def text_language(pattern: str) -> Language:
     Args:
         pattern: The pattern.
     """
-    return Language(text_states(globs.parse_text(pattern)))
+    return Language(text_states(globs.parse_text(pattern)), text_matcher(pattern))
 
 
 def _alphabet(languages: Sequence[Language], *, path: bool) -> list[str]:

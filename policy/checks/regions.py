@@ -136,34 +136,7 @@ class Solver:
         return facts
 
     def _cases(self, formulas: Iterable[Formula], so_far: Mapping[Variable, Sets]) -> Facts | None:
-        wanted = dict(so_far)
-        choices = self._choices(formulas, wanted)
-        if choices is None:
-            return None
-        open_: list[tuple[Formula, ...]] = []
-        for choice in choices:
-            options = tuple(
-                part for part in choice.parts if not isinstance(part, Atom) or self._add(dict(wanted), part)
-            )
-            if not options:
-                return None
-            open_.append(options)
-        if not open_:
-            return self._facts(wanted)
-        if len(open_) > MOST_CHOICES:
-            raise TooMuchError
-        open_.sort(key=len)
-        first, *rest = open_
-        others = [Node(options, every=False) for options in rest]
-        for option in first:
-            found = self._cases([*others, option], wanted)
-            if found is not None:
-                return found
-        return None
-
-    def _choices(self, formulas: Iterable[Formula], wanted: dict[Variable, Sets]) -> list[Node] | None:
-        """What is left to choose when all that must be true is wanted; None where that cannot be."""
-        pending, choices = list(formulas), []
+        wanted, pending, choices = dict(so_far), list(formulas), []
         while pending:
             one = pending.pop()
             if isinstance(one, Atom):
@@ -173,7 +146,19 @@ class Solver:
                 pending += one.parts
             else:
                 choices.append(one)
-        return choices
+        left: list[Node] = []
+        for one in choices:
+            parts = [part for part in one.parts if not isinstance(part, Atom) or self._add(dict(wanted), part)]
+            if not parts:
+                return None
+            left.append(Node(tuple(parts), every=False))
+        if not left:
+            return self._facts(wanted)
+        if len(left) > MOST_CHOICES:
+            raise TooMuchError
+        first, *rest = sorted(left, key=lambda one: len(one.parts))
+        found = (self._cases([*rest, part], wanted) for part in first.parts)
+        return next((facts for facts in found if facts is not None), None)
 
     def _add(self, wanted: dict[Variable, Sets], atom: Atom) -> bool:
         inside, outside = wanted.get(atom.variable, (frozenset(), frozenset()))

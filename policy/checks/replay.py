@@ -244,18 +244,16 @@ class Decider:
         found: list[Outcome] = []
         pending: list[dict[str, str | None]] = [{}]
         names: dict[str, None] = {}
-        while pending:
-            variables = _Variables(self._asks, logged.variables, pending.pop())
+        while pending and len(pending) + len(found) <= MOST_OPEN:
+            settled = pending.pop()
+            variables = _Variables(self._asks, logged.variables, settled)
             request.caller.environ = variables  # type: ignore[assignment]  # of an unset variable it says None
-            try:
-                number = self._chain.search.first(request)
-            except _OpenError as error:
-                names[error.name] = None
-                pending += [{**variables, error.name: value} for value in error.values]
-                if len(pending) + len(found) > MOST_OPEN:
-                    break
-            else:
-                found.append(Outcome(number, self._effect(number, request), request, variables))
+            number = self._chain.search.first(request)
+            found.append(Outcome(number, self._effect(number, request), request, variables))
+            for name, values in variables.open.items():
+                names[name] = None
+                pending += [{**settled, name: value} for value in values[:-1]]
+                settled = {**settled, name: values[-1]}
         if pending or any(one.effect != found[0].effect for one in found):
             raise UnknownError(f"the log does not say enough of {', '.join(f'${name}' for name in names)}")
         return found[0]
@@ -326,17 +324,8 @@ class Outcome:
     variables: _Variables
 
 
-class _OpenError(Exception):
-    """A variable can have one of several values."""
-
-    def __init__(self, name: str, values: Sequence[str | None]) -> None:
-        super().__init__(name)
-        self.name = name
-        self.values = values
-
-
 class _Variables(dict[str, "str | None"]):
-    """Environment variables of which the log has answers; itself it holds those that are settled."""
+    """Environment variables of which the log has answers; itself it holds those that are settled, or were asked."""
 
     def __init__(
         self, asks: Mapping[str, Asks], answers: Mapping[str, Answers | None], settled: Mapping[str, str | None]
@@ -344,25 +333,24 @@ class _Variables(dict[str, "str | None"]):
         super().__init__(settled)
         self._asks = asks
         self._answers = answers
+        self.open: dict[str, tuple[str | None, ...]] = {}  # those that were asked and can have one of several values
+
+    def _values(self, name: str) -> tuple[str | None, ...]:
+        return _values(self._answers.get(name, ()), self._asks[name])
 
     def get(self, name: str, default: Any = None) -> Any:
-        """A value that answers as the log says; raises _OpenError where it may be one of several."""
-        if name in self:
-            return self[name]
-        if name not in self._asks:
-            return default
-        values = _values(self._answers.get(name, ()), self._asks[name])
-        if len(values) != 1:
-            raise _OpenError(name, values)
-        return values[0]
+        """A value that answers as the log says, the last one where it may be one of several."""
+        if name not in self and name in self._asks:
+            values = self._values(name)
+            self[name] = values[-1]
+            if len(values) > 1:
+                self.open[name] = values
+        return super().get(name, default)
 
     def answers(self) -> dict[str, str]:
         """The variables that are set."""
-        known = {name: self.get(name) for name in self._asks if name in self or self._is_known(name)}
+        known = {name: self.get(name) for name in self._asks if name in self or len(self._values(name)) == 1}
         return {name: value for name, value in known.items() if value is not None}
-
-    def _is_known(self, name: str) -> bool:
-        return len(_values(self._answers.get(name, ()), self._asks[name])) == 1
 
 
 @lru_cache(4096)
