@@ -30,7 +30,7 @@ from policy.rules.supposition import FACTS, HOME, PLAIN_HOME
 from policy.variables import FALSE, TRUE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from policy.rules.condition import Match
     from policy.rules.rule import AnyRules
@@ -178,15 +178,12 @@ class Solver:
 
     def _find(self, variable: Variable, sets: Sets) -> tuple[Any] | None:
         condition, (inside, outside) = FACTS[variable[0]], sets
-        if isinstance(condition, Environ):
-            return value_of_variable(inside, outside, self.effort)
         if isinstance(condition, PathCondition):
             return self._path(condition, sets, {})
+        if isinstance(condition, Environ):
+            return value_of_variable(inside, outside, self.effort)
         if isinstance(condition, TextCondition):
-            groups = [[text_language(pattern) for pattern in patterns] for patterns in inside]
-            refused = [text_language(pattern) for pattern in outside]
-            text = find(groups, refused, self.effort, path=False, plain=[condition.plain])
-            return None if text is None else (text,)
+            return _text(inside, outside, self.effort, condition.plain)
         known = (True, False) if isinstance(condition, FlagCondition) else condition.fact.schema["enum"]
         left = [one for one in known if one not in outside and all(one in values for values in inside)]
         return (condition.plain if condition.plain in left else left[0],) if left else None
@@ -220,13 +217,9 @@ class Solver:
         }
         patterns = {pattern for sets in at_home.values() for pattern in _spelled(sets)}
         callers = {_caller(pattern) for pattern in patterns} - {0}
-        said: dict[int, Sets] = {}
         if self.tied:
             callers |= {1, *(whose for _, _, whose in wanted if whose)}
-            said = {
-                caller: wanted.get((Environ.key, OWN_HOME, caller), (frozenset(), frozenset())) for caller in callers
-            }
-        for known in self._homes(patterns, sorted(callers), said, {}):
+        for known in self._homes(patterns, sorted(callers), wanted, {}):
             paths = {key: self._path(FACTS[key[0]], sets, known) for key, sets in at_home.items()}  # type: ignore[arg-type]  # as above
             if None not in paths.values():
                 found = {key: path[0] for key, path in paths.items() if path is not None}
@@ -237,7 +230,7 @@ class Solver:
         return None
 
     def _homes(
-        self, patterns: Iterable[Any], callers: Sequence[int], said: Mapping[int, Sets], known: Homes
+        self, patterns: Iterable[Any], callers: Sequence[int], wanted: Mapping[Variable, Sets], known: Homes
     ) -> Iterator[Homes]:
         """Home directories of callers, so that what none of them allows none does."""
         if not callers:
@@ -246,12 +239,11 @@ class Solver:
         first, *rest = callers
         languages = [_language(one, known) for one in patterns if _caller(one) in {0, *known}]
         languages += [path_language("~", home) for home in known.values()]
-        inside, outside = said.get(first, ((), ()))
-        groups = [[language for value in values for language in _languages(value)] for values in inside]
-        refused = [language for value in outside for language in _languages(value)]
+        inside, outside = wanted.get((Environ.key, OWN_HOME, first), ((), ()))
+        groups, refused = list(map(_languages, inside)), _languages(outside)
         for home in homes([*languages, *(one for group in groups for one in group), *refused], self.effort):
             if fits(home, groups, refused):
-                yield from self._homes(patterns, rest, said, {**known, first: home})
+                yield from self._homes(patterns, rest, wanted, {**known, first: home})
 
 
 def _spelled(sets: Sets) -> list[Any]:
@@ -284,18 +276,25 @@ def value_of_variable(inside: frozenset[Any], outside: frozenset[Any], effort: E
     unset = ("flag", False)
     if all(unset in values for values in inside) and unset not in outside:
         return (None,)
-    groups = [[language for value in values for language in _languages(value)] for values in inside]
-    text = find(groups, [language for value in outside for language in _languages(value)], effort, path=False)
+    return _text(inside, outside, effort)
+
+
+def _text(inside: Collection[Any], outside: Collection[Any], effort: Effort, *plain: str) -> tuple[str] | None:
+    """A text that is in each set of one kind and in none of the other, alone in a tuple."""
+    text = find(list(map(_languages, inside)), _languages(outside), effort, path=False, plain=plain)
     return None if text is None else (text,)
 
 
-def _languages(value: Any) -> Iterator[Language]:
-    """The texts of a pattern; those of true or false in any case."""
-    if isinstance(value, str):
-        yield text_language(value)
-    else:
-        for word in sorted(TRUE if value[1] else FALSE):
-            yield text_language("".join(f"[{one}{one.upper()}]" if one.isalpha() else one for one in word))
+def _languages(values: Collection[Any]) -> list[Language]:
+    """The texts of patterns; those of true or false in any case."""
+    patterns = [[value] if isinstance(value, str) else _BOOLEANS[value[1]] for value in values]
+    return [text_language(one) for several in patterns for one in several]
+
+
+_BOOLEANS = {
+    flag: ["".join(f"[{one}{one.upper()}]" if one.isalpha() else one for one in word) for word in sorted(words)]
+    for flag, words in ((True, TRUE), (False, FALSE))
+}
 
 
 @frozen
