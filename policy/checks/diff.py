@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
+from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -109,17 +110,14 @@ def diff(old: Chain, new: Chain, folder: str) -> Difference:
     search = _Search(old, new, os.path.realpath(folder))
     regions: list[Region] = []
     left: list[tuple[Rule, Rule]] = []
-    complete = True
-    for count, (one, other) in enumerate(search.pairs()):
-        if count >= PAIRS:
-            complete = False
-            break
+    pairs = list(islice(search.pairs(), PAIRS + 1))
+    for one, other in pairs[:PAIRS]:
         found = search.between(one, other)
         if isinstance(found, Region):
             regions.append(found)
         elif found is None:
             left.append((old.rules[one], new.rules[other]))
-    return Difference(tuple(regions), tuple(left), tuple(edits(old.rules, new.rules)), complete)
+    return Difference(tuple(regions), tuple(left), tuple(edits(old.rules, new.rules)), len(pairs) <= PAIRS)
 
 
 class _Search:

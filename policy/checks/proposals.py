@@ -43,9 +43,5 @@ def _given(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _name(rule: str, taken: set[str]) -> str:
-    name = f"{rule} decides"
-    return (
-        name
-        if name not in taken
-        else next(f"{name} {n}" for n in range(2, len(taken) + 3) if f"{name} {n}" not in taken)
-    )
+    names = (f"{rule} decides{number}" for number in ("", *(f" {n}" for n in range(2, len(taken) + 3))))
+    return next(name for name in names if name not in taken)

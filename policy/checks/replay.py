@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
@@ -166,7 +166,7 @@ class Files:
         self._one = self._query.no_config or self._query.config_file is not None
         self._rules: dict[tuple[object, ...], Rules] = {}
         self._chains: dict[tuple[object, ...], Decider] = {}
-        self._deciders: dict[int, Decider] = {}
+        self._decider = cache(Decider)  # files of many places make one chain
         if layer and config_file:
             path = os.path.join(cwd, config_file)
             source = Source(layer, path, named_table(path), limit=self._query.limit)
@@ -187,18 +187,13 @@ class Files:
         root = logged.facts["environment"][0]
         where = () if self._one else (root, logged.home, *said.values())
         if where not in self._chains:
-            found = self._find(logged, root)
-            if id(found) not in self._deciders:
-                self._deciders[id(found)] = Decider(found)
-            self._chains[where] = self._deciders[id(found)]
+            self._chains[where] = self._decider(self._find(logged, root))
         return self._chains[where]
 
     def _find(self, logged: Logged, root: str) -> PlainChain:
         asked, said = self._query, logged.configuration
-        named = (asked.config_file, asked.no_config) if self._one else (said["config_file"], said["no_config"])
-        if named[1]:
-            named = None, True
-        rules = self._rules.setdefault(named, Rules(config_file=named[0], no_config=named[1]))
+        file, none = (asked.config_file, asked.no_config) if self._one else (said["config_file"], said["no_config"])
+        rules = self._rules.setdefault((file, none), Rules(config_file=None if none else file, no_config=none))
         environ = self._environ if logged.home is None else {**self._environ, "HOME": logged.home}
         cwd = asked.cwd if self._one or asked.project else said["cwd"]
         caller = Caller(environ, cwd, project=asked.project or said["project"])
