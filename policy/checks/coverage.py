@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from policy.rules.supposition import request
-from policy.rules.trace import checks
+from policy.rules.conditions import flat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from policy.rules.conditions import KeyPath
     from policy.rules.decision import Decision
     from policy.rules.rule import Rule
-
-    KeyPath = tuple[str | int, ...]
 
 
 @frozen
@@ -82,15 +80,13 @@ def coverage(rules: Sequence[Rule], decisions: Iterable[Decision]) -> Coverage:
     """
     reached: set[int] = set()
     answers: dict[tuple[int, KeyPath], set[bool]] = {
-        (number, path): set()
-        for number, rule in enumerate(rules)
-        for path, _ in _answers(checks(rule.match, request({})))
+        (number, path): set() for number, rule in enumerate(rules) for path, _, _ in flat(rule.match)
     }
     for decision in decisions:
         reached.add(decision.index)
         for number in range(min(decision.index + 1, len(rules))):
-            for path, passed in _answers(checks(rules[number].match, decision.request)):
-                answers[number, path].add(passed)
+            for path, condition, expected in flat(rules[number].match):
+                answers[number, path].add(condition.holds(expected, decision.request))
     unanswered = tuple(
         Unanswered(rules[number], path, tuple(answer for answer in (True, False) if answer not in given))
         for (number, path), given in answers.items()
@@ -102,15 +98,3 @@ def coverage(rules: Sequence[Rule], decisions: Iterable[Decision]) -> Coverage:
         tuple(rule for number, rule in enumerate(rules) if number not in reached),
         unanswered,
     )
-
-
-def _answers(records: Iterable[Mapping[str, Any]]) -> Iterator[tuple[KeyPath, bool]]:
-    """Where the conditions of a match table stand, those inside combinators too, and what each answered."""
-    for record in records:
-        key = record["key"]
-        if "checks" not in record:
-            yield (key,), record["passed"]
-        for number, inner in enumerate(record.get("checks", ())):
-            for path, passed in _answers(inner):
-                # of an array the index; `not` holds one table
-                yield (key, *(() if key == "not" else (number,)), *path), passed

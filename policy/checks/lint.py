@@ -14,7 +14,7 @@ from policy.config.layers import SYSTEM
 from policy.config.read import BUILT_IN, read_file
 from policy.errors import ConfigError
 from policy.rules.condition import Environ
-from policy.rules.conditions import CONDITIONS, Combinator, asks_caller
+from policy.rules.conditions import flat
 from policy.rules.excludes import lock_key, reached
 
 if TYPE_CHECKING:
@@ -218,17 +218,9 @@ def _by_caller(entries: Sequence[Entry], number: int, reach: Reach) -> Finding |
 
 def _asking(match: Match) -> tuple[str | int, ...]:
     """The keys that lead to the first condition about the caller."""
-    for key, expected in match:
-        condition = CONDITIONS[key]
-        if not isinstance(condition, Combinator):
-            if condition.caller:
-                return (key, expected[0][0]) if isinstance(condition, Environ) else (key,)
-            if condition.asks(expected):
-                return (key,)
-            continue
-        for index, table in enumerate(condition.tables(expected)):
-            if asks_caller(table):
-                return (key, *((index,) if condition.several else ()), *_asking(table))
+    for path, condition, expected in flat(match):
+        if condition.asks(expected):
+            return (*path, expected[0][0]) if isinstance(condition, Environ) else path
     return ()
 
 

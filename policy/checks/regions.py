@@ -24,7 +24,7 @@ from policy.rules.condition import (
     Root,
     TextCondition,
 )
-from policy.rules.conditions import CONDITIONS, BaseInterpreter, Combinator, asked
+from policy.rules.conditions import CONDITIONS, BaseInterpreter, Combinator, flat
 from policy.rules.decision_log import spelled
 from policy.rules.supposition import FACTS, HOME, PLAIN_HOME
 from policy.variables import FALSE, TRUE
@@ -401,8 +401,8 @@ class Asked:
         self._facts: dict[str, int] = {}  # each with the first rule that asks about it
         variables: dict[str, int] = {}
         for number, rule in enumerate(rules):
-            for key in asked(rule.match):
-                self._facts.setdefault(key, number)
+            for _, condition, _ in flat(rule.match):
+                self._facts.setdefault(condition.key, number)
             for name in spelled([rule]):
                 (variables if name else self._facts).setdefault(name or HOME, number)
         self._variables, self._first = list(variables), list(variables.values())

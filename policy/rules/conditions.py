@@ -17,11 +17,13 @@ from policy.rules.paths import normal, spellings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
+    from collections.abc import Iterator
+    from typing import Any, TypeAlias
 
     from policy.rules.condition import Match
     from policy.rules.request import Request
+
+    KeyPath: TypeAlias = tuple[str | int, ...]
 
 
 class BaseInterpreter(PathCondition):
@@ -229,9 +231,17 @@ def asks_caller(match: Match) -> bool:
     return any(CONDITIONS[key].asks(expected) for key, expected in match)
 
 
-def asked(match: Match) -> Iterable[str]:
-    """The keys of a match table, and of the tables inside it."""
+def flat(match: Match, above: KeyPath = ()) -> Iterator[tuple[KeyPath, Condition, Any]]:
+    """The conditions of a match table and of those inside it: the keys that lead there, each, and what it expects.
+
+    Args:
+        match: The table.
+        above: The keys that lead to it.
+    """
     for key, expected in match:
-        yield key
-        for table in CONDITIONS[key].tables(expected):
-            yield from asked(table)
+        condition = CONDITIONS[key]
+        if not isinstance(condition, Combinator):
+            yield (*above, key), condition, expected
+            continue
+        for index, table in enumerate(condition.tables(expected)):
+            yield from flat(table, (*above, key, index) if condition.several else (*above, key))

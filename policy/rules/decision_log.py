@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from policy.errors import PolicyError
 from policy.rules.condition import Environ, Pipx, Root, matches_text
-from policy.rules.conditions import CONDITIONS, Combinator
+from policy.rules.conditions import CONDITIONS, flat
 from policy.rules.effect import effect, inside
 from policy.rules.excludes import excludes
 from policy.rules.plain import BUILT_IN_LAYER
@@ -109,12 +109,8 @@ def spelled(rules: AnyRules) -> Spelled:
 
 
 def _asks(match: Match) -> Iterator[tuple[str, bool | str]]:
-    for key, expected in match:
-        condition = CONDITIONS[key]
-        if isinstance(condition, Combinator):
-            for table in condition.tables(expected):
-                yield from _asks(table)
-        elif isinstance(condition, Environ):
+    for _, condition, expected in flat(match):
+        if isinstance(condition, Environ):
             for name, wanted in expected:
                 for ask in (wanted,) if isinstance(wanted, bool) else wanted:
                     yield name, ask
