@@ -19,6 +19,7 @@ from policy.rules.supposition import PLAIN_HOME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
     Position = tuple[tuple[int, ...], int]  # the states of all languages, and where the text stands
 
@@ -236,17 +237,15 @@ def _walk(
                 queue.append((state, longer))
 
 
-def fits(text: str, wanted: Sequence[Sequence[Language]], refused: Sequence[Language]) -> bool:
+def fits(taken: AbstractSet[Language], wanted: Sequence[Sequence[Language]], refused: Sequence[Language]) -> bool:
     """Whether a text is in one language of each group and in none that is refused.
 
     Args:
-        text: It.
+        taken: The languages that it is in.
         wanted: Groups of languages.
         refused: Languages.
     """
-    return all(any(one.matches(text) for one in group) for group in wanted) and not any(
-        one.matches(text) for one in refused
-    )
+    return taken.isdisjoint(refused) and not any(map(taken.isdisjoint, wanted))
 
 
 def find(
@@ -278,20 +277,20 @@ def find(
     languages = list(dict.fromkeys([*asked, *refused]))
     for guess in dict.fromkeys([*plain, *(language.guess() for language in asked)]):
         effort.spend(len(guess) * len(languages))
-        if fits(guess, wanted, refused) and not (path and normal(guess) != guess):
+        taken = {language for language in languages if language.matches(guess)}
+        if fits(taken, wanted, refused) and not (path and normal(guess) != guess):
             return guess
-    number = {language: at for at, language in enumerate(languages)}
-    groups = [[number[language] for language in group] for group in wanted]
-    banned = [number[language] for language in refused]
 
     def promising(masks: tuple[int, ...]) -> bool:
-        return all(any(masks[at] for at in group) for group in groups) and all(masks[at] != MATCHED for at in banned)
+        open_ = {language for language, mask in zip(languages, masks, strict=True) if mask}
+        matched = {language for language, mask in zip(languages, masks, strict=True) if mask == MATCHED}
+        return fits(open_, wanted, ()) and matched.isdisjoint(refused)
 
     begin = tuple([language.start for language in languages]), BEGIN if path else TEXT
     for (masks, position), text in _walk(languages, begin, effort, promising):
         if position in (NAME, TEXT) or text == "/":
-            taken = [language.accepts(mask) for language, mask in zip(languages, masks, strict=True)]
-            if all(any(taken[at] for at in group) for group in groups) and not any(taken[at] for at in banned):
+            taken = {language for language, mask in zip(languages, masks, strict=True) if language.accepts(mask)}
+            if fits(taken, wanted, refused):
                 return text
     return None
 

@@ -241,8 +241,9 @@ class Solver:
         languages += [path_language("~", home) for home in known.values()]
         inside, outside = wanted.get((Environ.key, OWN_HOME, first), ((), ()))
         groups, refused = list(map(_languages, inside)), _languages(outside)
-        for home in homes([*languages, *(one for group in groups for one in group), *refused], self.effort):
-            if fits(home, groups, refused):
+        of_home = [*(one for group in groups for one in group), *refused]
+        for home in homes([*languages, *of_home], self.effort):
+            if fits({one for one in of_home if one.matches(home)}, groups, refused):
                 yield from self._homes(patterns, rest, wanted, {**known, first: home})
 
 
