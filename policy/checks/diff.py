@@ -15,6 +15,7 @@ from policy.checks.reach import KIND_GROUPS, Reach, Wish, meet
 from policy.checks.regions import Asked, Atom, Solver
 from policy.errors import PolicyError
 from policy.rules import supposition
+from policy.rules.condition import KNOWN
 from policy.rules.decision import Decision
 from policy.rules.effect import effect
 from policy.rules.excludes import excludes
@@ -188,11 +189,8 @@ class _Search:
 
     def _side(self, chain: Chain, number: int, example: Example) -> Side:
         request = supposition.request(example.facts)
-        environment = request.environment
-        spelled = request.facts["environment"]
-        real = str(spelled[-1]) if isinstance(spelled, tuple) and spelled else environment.root
-        inside = os.path.join(real, "").startswith(self._below)
-        does = effect(chain.rules[number], chain.settings, system=environment.kind == "system", inside=inside)
+        inside = os.path.join(KNOWN["environment"].get(request)[-1], "").startswith(self._below)
+        does = effect(chain.rules[number], chain.settings, system=request.environment.kind == "system", inside=inside)
         return side(chain, number, request, does)
 
 
