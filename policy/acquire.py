@@ -60,20 +60,42 @@ def steps(
     """
     while True:
         options |= _begin(held, decision, rules, timeout)
-        wanted, free = _split(decision, adapt, shared=shared or decision.shared)
+        again: Decision | None
         try:
-            yield from _take(held, wanted, decision.environment.kind, **options)
-            again: Decision | None = _made(decision, rules)
-            if again is decision:
-                yield from _leave(free, decision, unused=unused, **options)
-                return decision
+            again = yield from _hold(held, rules, decision, adapt, unused=unused, shared=shared, **options)
         except (LockUnavailable, LockTimeout) as error:
             again = after(error, decision, rules, warn)
+        if again is decision:
+            return decision
         held.give_up()
         if again is None:
             held.locks = ()
             return decision
         decision = again
+
+
+def _hold(
+    held: Held,
+    rules: Rules,
+    decision: Decision,
+    adapt: Adapt | None,
+    *,
+    unused: bool,
+    shared: bool,
+    **options: Any,
+) -> Generator[Pause, None, Decision]:
+    """Takes a plan; returns another decision where the environment became another one meanwhile."""
+    for lock in decision.plan:
+        lock.shared = shared or decision.shared
+    wanted, free = adapt(decision) if adapt else (decision.plan, ())
+    yield from _take(held, wanted, decision.environment.kind, **options)
+    again = _made(decision, rules)
+    if again is decision:
+        if free:
+            yield from _leave(free, **options)
+        if unused or decision.unused:
+            yield from _wait_until_unused(decision, **options)
+    return again
 
 
 def _begin(held: Held, decision: Decision, rules: Rules, timeout: float | None) -> dict[str, Any]:
@@ -84,13 +106,6 @@ def _begin(held: Held, decision: Decision, rules: Rules, timeout: float | None) 
         _note(held.journal, decision, rules)
     limit = decision.timeout if timeout is None else timeout
     return {"environ": environ, "reenter": True, "start": time.monotonic(), "timeout": limit}
-
-
-def _split(decision: Decision, adapt: Adapt | None, *, shared: bool) -> tuple[Sequence[Lock], Sequence[Lock]]:
-    """The locks of a plan to hold, and those that must only be free."""
-    for lock in decision.plan:
-        lock.shared = shared
-    return adapt(decision) if adapt else (decision.plan, ())
 
 
 def _take(held: Held, wanted: Sequence[Lock], kind: str, **options: Any) -> Generator[Pause, None, None]:
@@ -153,23 +168,22 @@ def _has_place(lock: Lock, kind: str) -> bool:
         return False
 
 
-def _leave(locks: Sequence[Lock], decision: Decision, *, unused: bool, **options: Any) -> Generator[Pause, None, None]:
-    """Waits until locks are free, and leaves them so: the command takes them itself, and knows no timeout of ours.
+def _leave(locks: Sequence[Lock], **options: Any) -> Generator[Pause, None, None]:
+    """Waits until locks are free, and leaves them so: the command takes them itself, and knows no timeout of ours."""
+    briefly = Held(locks)
+    try:
+        yield from take(briefly, **options)
+    finally:
+        briefly.give_up()
 
-    Waits, too, until no process runs from the environment, where the caller or the rule wants that.
-    """
-    if locks:
-        briefly = Held(locks)
-        try:
-            yield from take(briefly, **options)
-        finally:
-            briefly.give_up()
-    if unused or decision.unused:
-        from policy.locks.users import until_unused  # few rules ask for it
 
-        environment = decision.environment
-        since: dict[str, Any] = {name: options.get(name) for name in ("start", "timeout", "waiting")}
-        yield from until_unused(environment.root, kind=environment.kind, **since)
+def _wait_until_unused(decision: Decision, **options: Any) -> Generator[Pause, None, None]:
+    """Waits until no process runs from the environment."""
+    from policy.locks.users import until_unused  # few rules ask for it
+
+    environment = decision.environment
+    since: dict[str, Any] = {name: options.get(name) for name in ("start", "timeout", "waiting")}
+    yield from until_unused(environment.root, kind=environment.kind, **since)
 
 
 def correct(decision: Decision, error: LockUnavailable, rules: Rules) -> Decision | None:
