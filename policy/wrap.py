@@ -24,9 +24,9 @@ NOT_AT_ALL = "0"
 """For a uv inside of another command, whose environment is locked by its own caller: it goes on at once."""
 
 # These fail on an environment that they cannot lock; older ones do not lock it, newer ones go on.
-_FAIL_UNWRITABLE = ((0, 7, 12), (0, 7, 18))
+FAIL_UNWRITABLE = ((0, 7, 12), (0, 7, 18))
 _MAKE = frozenset({"conda create", "mamba create", "micromamba create", "venv", "virtualenv"})
-_TIMES_OUT = (0, 9, 16)  # the first to know UV_LOCK_TIMEOUT; older ones wait forever
+TIMES_OUT = (0, 9, 16)  # the first to know UV_LOCK_TIMEOUT; older ones wait forever
 
 
 class Adaptation:
@@ -108,7 +108,7 @@ class Wrapped:
                 f"{held[0].name}: a `policy run` that started this one holds it, and pipx would wait for it forever; "
                 "start pipx without the outer `policy run`"
             )
-        if (_release(uv) or _TIMES_OUT) < _TIMES_OUT:
+        if (_release(uv) or TIMES_OUT) < TIMES_OUT:
             raise UsageError(
                 f"{held[0].name}: a `policy run` that started this one holds it, and this uv, older than 0.9.16, would "
                 "wait for it forever; start uv without the outer `policy run`, or give the outer one a rule with "
@@ -145,15 +145,10 @@ def _of_another(subject: Subject, decision: Decision) -> Adaptation:
     """For any other command all is held; a uv that it starts must not wait for its own caller, nor pipx for its own."""
     plan = frozenset(lock.name for lock in decision.plan if lockable(lock.name))
     # pipx (1.18 and later) locks the file beside its environment itself, and waits for it forever.
-    left = {lock.name for lock in decision.plan if lock.purpose == "beside"} if _is_pipx(subject) else set()
     adapted = _for_a_uv_inside(subject, decision, plan)
-    adapted.left |= left
+    if subject.operation.startswith("pipx "):
+        adapted.left |= {lock.name for lock in decision.plan if lock.purpose == "beside"}
     return adapted
-
-
-def _is_pipx(subject: Subject) -> bool:
-    """Whether a command is plainly pipx."""
-    return subject.operation.startswith("pipx ")
 
 
 def _for_a_uv_inside(subject: Subject, decision: Decision, plan: frozenset[str]) -> Adaptation:
@@ -165,7 +160,7 @@ def _for_a_uv_inside(subject: Subject, decision: Decision, plan: frozenset[str])
         from policy.uv.release import known  # where there is a uv at all
 
         release = known(program, environ, decision.request.caller.cwd, ask=is_on_path)
-        if release and release < _TIMES_OUT:
+        if release and release < TIMES_OUT:
             note = (
                 f"{program} is uv {'.'.join(map(str, release))}, which waits forever for a lock that its own caller "
                 f"holds: {', '.join(sorted(plan))} is left to it"
@@ -185,10 +180,9 @@ def _of_uv(command: Command, decision: Decision) -> Adaptation:
     """For uv itself: what it locks is left to it, and it waits for that as long as it takes."""
     notes: list[str] = []
     changes: dict[str, str] = {}
-    plan = [lock.name for lock in decision.plan]
     shared = _reads(command)
-    left = [path for path in plan if lockable(path)] if shared else _left(command, decision, plan)
-    if _waits(command, decision, plan, left):
+    left, waits = _left(command, decision, shared=shared)
+    if waits:
         own = command.environ.get("UV_LOCK_TIMEOUT")
         ours = own == NOT_AT_ALL and MARKER in command.environ  # an outer `policy run` set it, for what it holds itself
         if own and not ours:
@@ -221,35 +215,28 @@ def _reads(command: Command) -> bool:
     return change is None or change.apart != "" or change.operation is None
 
 
-def _left(command: Command, decision: Decision, plan: list[str]) -> list[str]:
-    """The files of a plan that are left to uv."""
+def _left(command: Command, decision: Decision, *, shared: bool) -> tuple[list[str], bool]:
+    """The files of a plan that are left to uv, and whether it is to wait for its own locks as long as it takes.
+
+    It is not if a file is held that some other release might lock: better that uv gives up after its 300 s, and goes on
+    under our lock, than that it waits for its own caller.
+    """
     from policy.uv.locks import certain, locks
 
-    candidates = [path for path in plan if lockable(path)]
-    if not certain(command, decision.environment):
-        return candidates
-    own = {_real(path) for path in locks(command, decision.environment)}
-    return [path for path in candidates if _real(path) in own]
+    candidates = [lock.name for lock in decision.plan if lockable(lock.name)]
+    if shared and candidates:
+        return candidates, True
+    known, own = certain(command, decision.environment), locks(command, decision.environment)
+    if not candidates:
+        return [], bool(own) or not known
+    real = {_real(path) for path in own}
+    left = [path for path in candidates if not known or _real(path) in real]
+    return left, bool(left)
 
 
 def _real(path: str) -> str:
     """A lock by the real path of its folder; the file itself may not exist yet."""
     return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-
-
-def _waits(command: Command, decision: Decision, plan: list[str], left: list[str]) -> bool:
-    """Whether uv is to wait for its own locks as long as it takes.
-
-    Not if a file is held that some other release might lock: better that uv gives up after its 300 s, and goes on under
-    our lock, than that it waits for its own caller.
-    """
-    from policy.uv.locks import certain, locks
-
-    if left:
-        return True
-    if any(lockable(path) for path in plan):
-        return False
-    return bool(locks(command, decision.environment)) or not certain(command, decision.environment)
 
 
 def _replacement(command: Command, decision: Decision) -> str:
@@ -269,7 +256,7 @@ def _replacement(command: Command, decision: Decision) -> str:
     request = decision.request
     if request.facts.get("writable", False) or lock_errno(environment.root) == 0:
         return ""
-    first, last = _FAIL_UNWRITABLE
+    first, last = FAIL_UNWRITABLE
     return environment.base_interpreter if first <= _release(command) <= last else ""
 
 

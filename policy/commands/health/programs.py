@@ -9,6 +9,7 @@ import sys
 
 from policy.commands.health.finding import NOTE, WRONG, Finding
 from policy.environment.writability import lock_errno
+from policy.wrap import FAIL_UNWRITABLE, TIMES_OUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from policy.commands.health.finding import Surroundings
 
-_FAILS = ((0, 7, 12), (0, 7, 18))
-_GIVES_UP = (0, 9, 16)
 _DEFAULT = 300  # seconds
 _LONG = 24 * 60 * 60  # seconds: somebody chose a wait that long
 
@@ -39,15 +38,15 @@ def uv(surroundings: Surroundings) -> Iterator[Finding]:
     environment = surroundings.environment
     root = environment.root if environment and environment.kind == "virtualenv" else ""
     if root and os.path.isdir(root) and lock_errno(root):
-        if _FAILS[0] <= release <= _FAILS[1]:
+        if FAIL_UNWRITABLE[0] <= release <= FAIL_UNWRITABLE[1]:
             message = f"{name} fails on {root}, which cannot be written"
             yield Finding("uv-fails-read-only", message, "uv self update")
-        elif release > _FAILS[1]:
+        elif release > FAIL_UNWRITABLE[1]:
             message = f"{name} takes no lock on {root}, which cannot be written"
             yield Finding(
                 "uv-unlocked-read-only", message, f'policy shims && eval "$(policy hook {_shell(surroundings)})"'
             )
-    if release >= _GIVES_UP:
+    if release >= TIMES_OUT:
         yield from _gives_up(name, surroundings.environ.get("UV_LOCK_TIMEOUT", ""))
 
 
