@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from policy.commands import files, options
@@ -109,7 +108,7 @@ def _print(report: Report, arguments: Arguments) -> None:
     if arguments.output_format != "text":
         sys.stdout.write(findings.FINDING_FORMATS[arguments.output_format](report))
         return
-    color = wanted(arguments.color, sys.stderr, os.environ)
+    color = wanted(arguments.color, sys.stderr)
     text = findings.text(report, color=color, verbose=arguments.verbose, columns=width(sys.stderr))
     sys.stderr.write(fit_messages(text, width(sys.stderr)))
     sys.stderr.flush()

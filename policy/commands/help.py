@@ -77,12 +77,14 @@ def called(argv: Sequence[str]) -> tuple[str, list[str]]:
 
 def misread(error: CommandLineError) -> str:
     """How the command is written, then what is wrong and what may have been meant."""
+    from shutil import which
+
     from policy.toml.shapes import nearest
 
     hint = nearest(error.word, _alike(error.word, error.known))
     if not hint and error.word.startswith("-"):
         hint = f"; `{error.usage.partition(' [')[0]} --help` lists the options"
-    elif not hint and error.known == tuple(COMMANDS) and _is_program(error.word):
+    elif not hint and error.known == tuple(COMMANDS) and which(error.word):
         hint = f"; to run it under the lock: policy run -- {error.word}"
     return f"{error}{hint}"
 
@@ -93,12 +95,6 @@ def _alike(word: str, known: Sequence[str]) -> list[str]:
 
     bare = word.lstrip("-")
     return [name for name in known if closest(bare, [name.lstrip("-")])]
-
-
-def _is_program(name: str) -> bool:
-    from shutil import which
-
-    return which(name) is not None
 
 
 def _of_program(columns: int) -> str:

@@ -28,8 +28,7 @@ def text(difference: Difference, *, color: bool = False) -> str:
     for region in difference.regions:
         lines.append(paint(_heading(region), BOLD, color=color))
         lines += [*aligned([*sides(region), ("example", escape(str(region.example)))]), ""]
-    lines += [*_open(difference), *(f"{edit.what}: rule {_label(edit.rule)}" for edit in difference.edits)]
-    return "\n".join([*lines, _summary(difference)]) + "\n"
+    return "\n".join([*lines, *_more(difference), _summary(difference)]) + "\n"
 
 
 def as_markdown(difference: Difference) -> str:
@@ -43,7 +42,7 @@ def as_markdown(difference: Difference) -> str:
         table = "\n".join(["| | |", "|---|---|", *rows])
         example = f"{fence}console\n$ {escape(str(region.example))}\n{fence}"
         parts += [f"#### {_markdown(_heading(region))}", table, example]
-    told = [*_open(difference), *(f"{edit.what}: rule {_label(edit.rule)}" for edit in difference.edits)]
+    told = _more(difference)
     if told:
         parts.append("\n".join(f"- {_markdown(line)}" for line in told))
     return "\n\n".join(parts) + "\n"
@@ -115,21 +114,15 @@ def sides(region: Region | Change) -> Iterator[tuple[str, str]]:
         locks = ", ".join(f"{entry['purpose']} {record.name_of(entry)}" for entry in side.plan)
         yield f"{name} plan", escape(locks)
         yield f"{name} kept out", escape(", ".join(side.excluded)) or "nobody"
-    for key in ("timeout", "required", "shared", "unused"):
-        values = [_value(side.effect[key]) for side in (region.before, region.after)]
-        if values[0] != values[1]:
-            yield key, ", now ".join(values)
+    for key, old, new in record.effects(region.before.effect, region.after.effect):
+        yield key, f"{old}, now {new}"
 
 
-def _value(value: object) -> str:
-    if value is None:
-        return "none"
-    return str(value).lower() if isinstance(value, bool) else f"{value:g} s"
-
-
-def _open(difference: Difference) -> list[str]:
+def _more(difference: Difference) -> list[str]:
+    """What is not proven, then which rules changed or moved."""
     lines = [f"not proven: whether {_label(old)} and then {_label(new)} decide" for old, new in difference.open]
-    return lines if difference.complete else [*lines, INCOMPLETE]
+    lines += [] if difference.complete else [INCOMPLETE]
+    return lines + [f"{edit.what}: rule {_label(edit.rule)}" for edit in difference.edits]
 
 
 def _summary(difference: Difference) -> str:

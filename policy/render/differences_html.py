@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policy.render.page import code, command, listed, named, page, table, text
-from policy.render.record import name_of
+from policy.render.record import effects, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,9 +46,8 @@ def _rows(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
     yield _row("lock", *(text(" and ".join(side["rule"]["lock"])) for side in (old, new)))
     yield _row("plan", *(listed("locks", map(_lock, side["plan"])) for side in (old, new)))
     yield _row("kept out", *(listed("who", _items(side["excluded"] or ["nobody"])) for side in (old, new)))
-    for key in ("timeout", "required", "shared", "unused"):
-        if old[key] != new[key]:
-            yield _row(key, *(text(_value(side[key])) for side in (old, new)))
+    for key, *values in effects(old, new):
+        yield _row(key, *map(text, values))
 
 
 def _row(name: str, old: str, new: str, *, same: bool = False) -> str:
@@ -62,9 +61,3 @@ def _lock(entry: dict[str, Any]) -> str:
 
 def _items(values: Iterable[object]) -> Iterator[str]:
     return (f"<li>{text(value)}</li>" for value in values)
-
-
-def _value(value: object) -> str:
-    if value is None:
-        return "none"
-    return str(value).lower() if isinstance(value, bool) else f"{value:g} s"

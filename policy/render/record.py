@@ -10,7 +10,7 @@ from policy.rules.trace import trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from policy.rules.decision import Decision
@@ -109,6 +109,25 @@ def rule(rule: AnyRule) -> dict[str, Any]:
         "lock": list(rule.lock),
         "reason": rule.reason,
     }
+
+
+def effects(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """How locks were taken and how they are, by its name, where that differs.
+
+    Args:
+        old: What the one that decided did.
+        new: What the one that decides does.
+    """
+    for key in ("timeout", "required", "shared", "unused"):
+        values = _shown(old[key]), _shown(new[key])
+        if values[0] != values[1]:
+            yield key, *values
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else f"{value:g} s"
 
 
 def written(lock: Sequence[str]) -> str:
