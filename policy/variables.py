@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 MAX_TIMEOUT = 86_400
 """Seconds that a rule, an option or a variable may wait at most: a day."""
 
+MAX_SIZE = 256 * 1024
+"""Bytes of a configuration file, unless LOCK_POLICY_MAX_SIZE allows more."""
+
 TRUE = frozenset({"y", "yes", "t", "true", "on", "1"})
 FALSE = frozenset({"n", "no", "f", "false", "off", "0"})
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from policy.toml.shapes import TEXT, Shape, choice, keyed, line, number, refined, refuse, whole
+from policy.toml.shapes import Shape, choice, keyed, line, matching, number, refuse, whole
 
 if TYPE_CHECKING:
     from policy.toml.diagnostic import Location
 
 SECRETS = ("password", "passfile")
 LEASE, MARGIN = 30, 5  # seconds, where nothing else is said
-
-
-def _certificate_problem(path: str) -> str | None:
-    absolute = path == "system" or path.startswith("/") or path[1:3] in {":/", ":\\"}
-    return None if absolute and "\0" not in path else 'must be an absolute path, or "system"'
 
 
 _WORD = line(255, ",", "a comma")  # a comma would name several servers, and a lock on one is none on the other
@@ -31,8 +26,8 @@ _TABLE = keyed(
         "sslmode": choice(["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]).described(
             "How libpq protects the connection."
         ),
-        "sslrootcert": refined(
-            TEXT, _certificate_problem, {"pattern": r"^(system|(/|[A-Za-z]:[/\\])[^\u0000]*)$"}
+        "sslrootcert": matching(
+            r"^(system|(/|[A-Za-z]:[/\\])[^\u0000]*)$", 'must be an absolute path, or "system"'
         ).described('The file of trusted certificates, or "system".'),
         "lease": number(3, 3_600, "seconds").described(
             f"The server gives the lock of a vanished host away no earlier than this. Default: {LEASE}."

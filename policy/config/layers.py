@@ -12,7 +12,7 @@ import sys
 from policy import cache, host
 from policy.errors import UsageError
 from policy.seahash import seahash
-from policy.variables import flag, state
+from policy.variables import MAX_SIZE, flag, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 FILE = "lock-policy.toml"
 PYPROJECT = "pyproject.toml"
 TABLE = ("tool", "lock-policy")
-LIMIT = 256 * 1024  # bytes of a file, unless LOCK_POLICY_MAX_SIZE allows more
 MANY = 64  # callers whose standard files are remembered
 DIGITS = 18  # no file system holds a larger file
 MENTION = 16 * 1024 * 1024  # bytes of a pyproject.toml that are searched for our name
@@ -109,7 +108,7 @@ class Source:
         path: str,
         keys: tuple[str, ...] = (),
         identity: tuple[int, ...] = (),
-        limit: int = LIMIT,
+        limit: int = MAX_SIZE,
         *,
         movable: bool = False,
         partly: bool = False,
@@ -202,7 +201,7 @@ def size_limit(environ: Mapping[str, str]) -> int:
     Raises:
         UsageError: When it is no whole number above 0.
     """
-    value = environ.get("LOCK_POLICY_MAX_SIZE", str(LIMIT))
+    value = environ.get("LOCK_POLICY_MAX_SIZE", str(MAX_SIZE))
     if not (value.isascii() and value.isdigit() and len(value) <= DIGITS and int(value)):
         raise UsageError("LOCK_POLICY_MAX_SIZE must be a number of bytes")
     return int(value)
@@ -372,18 +371,18 @@ def _paths(one: Layer, environ: Mapping[str, str]) -> Sequence[str]:
         return paths
 
 
-def _standing(one: Layer, query: Query) -> Iterable[Source]:
+def _standing(
+    one: Layer, paths: Sequence[str], fixed: str, trail: host.Trail, limit: int = MAX_SIZE
+) -> tuple[Source, ...]:
     """The first file of a layer that exists, and where it hides the host's own, what of that outlives everything."""
     found: list[Source] = []
-    fixed = host_file()
-    for path in _paths(one, query.environ):
+    for path in paths:
         if found and not (one.outlives and path == fixed):
             continue
-        identity = query.trail.look(path)
+        identity = trail.look(path)
         if identity is not None:
-            source = Source(one, path, (), identity, query.limit, movable=path != fixed, partly=bool(found))
-            found.append(source)
-    return found
+            found.append(Source(one, path, (), identity, limit, movable=path != fixed, partly=bool(found)))
+    return tuple(found)
 
 
 NAMED = Layer("file", "the file that --config-file names", directory="any", may=("built-in", "unlocked"))
@@ -423,13 +422,8 @@ def system_below(etc: str) -> tuple[Source, ...]:
     Args:
         etc: The copy.
     """
-    found: list[Source] = []
-    for folder in ("xdg", ""):
-        path = os.path.abspath(os.path.join(etc, folder, "lock-policy", FILE))
-        identity = host.Trail().look(path)
-        if identity is not None:
-            found.append(Source(SYSTEM, path, (), identity, movable=bool(folder), partly=bool(found)))
-    return tuple(found)
+    paths = [os.path.abspath(os.path.join(etc, folder, "lock-policy", FILE)) for folder in ("xdg", "")]
+    return _standing(SYSTEM, paths, paths[-1], host.Trail())
 
 
 def layer(name: str) -> Layer:
@@ -479,7 +473,11 @@ def find(query: Query) -> tuple[Source, ...]:
     for one in LAYERS:
         if alone and not one.outlives:
             continue
-        for source in one.find(query) if one.find else _standing(one, query):
+        if one.find:
+            sources = one.find(query)
+        else:
+            sources = _standing(one, _paths(one, query.environ), host_file(), query.trail, query.limit)
+        for source in sources:
             source.partly = source.partly or alone
             found.append(source)
     return tuple(found)

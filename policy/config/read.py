@@ -160,12 +160,8 @@ def _read(source: Source, document: Document) -> Configuration:
     if data is None:
         return Configuration(source, document)
     _require_version(data, location)
-    content: dict[str, Any] = {}
-
-    def shape() -> None:
-        content.update(CONFIGURATION.parse(data, location))
-
-    gather(lambda judge: judge(), [shape, lambda: _limit(source, data, location)])
+    judges = [lambda: CONFIGURATION.parse(data, location), lambda: _limit(source, data, location)]
+    content, _ = gather(lambda judge: judge(), judges)
     rules = tuple(
         Rule(
             **fields,

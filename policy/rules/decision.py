@@ -30,19 +30,9 @@ class BaseChain:
 
     __slots__ = ()
 
-    if TYPE_CHECKING:
-
-        @property
-        def rules(self) -> AnyRules:
-            """The strongest first."""
-
-        @property
-        def settings(self) -> Mapping[str, Setting]:
-            """By key."""
-
-        @property
-        def search(self) -> Search:
-            """Finds the rule that decides."""
+    rules: AnyRules
+    settings: Mapping[str, Setting]
+    search: Search
 
     def setting(self, name: str) -> Any:
         """The value of a single setting, None where no file has it.

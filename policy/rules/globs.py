@@ -26,14 +26,11 @@ Other patterns (host names, values of variables, operations) match the whole tex
 
 from __future__ import annotations
 
-from policy.rules.paths import WINDOWS, fold, normal
+from policy.rules.paths import MAX_PATTERN, WINDOWS, fold, normal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
-
-MAX_PATTERN = 1024
-"""Characters of a pattern."""
 
 
 class Wildcard:

@@ -7,8 +7,8 @@ needs no `re`, whose import alone costs half of starting Python.
 
 from __future__ import annotations
 
-from policy.rules.globs import ANY, DEEP, MAX_PATTERN, STAR, Wildcard, parse, parse_text, text_of
-from policy.rules.paths import WINDOWS
+from policy.rules.globs import ANY, DEEP, STAR, Wildcard, parse, parse_text, text_of
+from policy.rules.paths import MAX_PATTERN, WINDOWS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WINDOWS = sys.platform == "win32"
-_LONGEST = 1024  # characters of a pattern, as in globs.py, which parses the others
+MAX_PATTERN = 1024  # characters of a pattern
 
 
 def normal(path: str, *, windows: bool = WINDOWS) -> str:
@@ -61,9 +61,9 @@ def simple(pattern: str) -> Callable[[str], bool] | None:
     """
     path = pattern.removesuffix("/**" if pattern[-2:] == "**" else "/*")
     inner = f"{path}/"
-    if WINDOWS or pattern[:1] != "/" or "//" in inner or "/./" in inner or "/../" in inner or len(pattern) > _LONGEST:
+    if WINDOWS or pattern[:1] != "/" or "//" in inner or "/./" in inner or "/../" in inner:
         return None
-    if not path or "*" in path or "?" in path or "[" in path or "\0" in path:
+    if not path or "*" in path or "?" in path or "[" in path or "\0" in path or len(pattern) > MAX_PATTERN:
         return None
     if path != pattern:
         return lambda text: text.startswith(inner) and text != inner

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,7 +13,7 @@ from policy.rules.match import match_shape
 from policy.rules.plain import BUILT_IN_LAYER, PlainRule
 from policy.rules.plan import LOCATIONS
 from policy.toml.diagnostic import Location
-from policy.toml.shapes import END, FLAG, TEXT, Shape, array, choice, keyed, line, number, refined, several
+from policy.toml.shapes import END, FLAG, TEXT, Shape, array, choice, keyed, line, matching, number, several
 from policy.variables import MAX_TIMEOUT
 
 if TYPE_CHECKING:
@@ -42,23 +41,13 @@ LOCK = _lock_shape()
 NAME_LENGTH = 100  # characters
 
 
-def _root_problem(path: str) -> str | None:
-    absolute = path.startswith(("/", "~/")) or path[1:3] in {":/", ":\\"}
-    return None if absolute and "\0" not in path else "must be an absolute path, or begin with ~/"
-
-
-_CLUSTER_NAME = rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}{END}"
-
-
-def _cluster_key_problem(name: str) -> str | None:
-    known = re.match(_CLUSTER_NAME, name)
-    return None if known else "must be 1 to 100 letters, digits, dots, dashes and underscores"
-
-
 _CLUSTER_KEY = keyed(
     {
-        "name": refined(TEXT, _cluster_key_problem, {"pattern": _CLUSTER_NAME}).described("The same on every host."),
-        "root": refined(TEXT, _root_problem, {"pattern": r"^(/|~/|[A-Za-z]:[/\\])[^\u0000]*$"}).described(
+        "name": matching(
+            rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}{END}",
+            "must be 1 to 100 letters, digits, dots, dashes and underscores",
+        ).described("The same on every host."),
+        "root": matching(r"^(/|~/|[A-Za-z]:[/\\])[^\u0000]*$", "must be an absolute path, or begin with ~/").described(
             "Where this host has the folder that they share."
         ),
     },

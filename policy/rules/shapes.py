@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from policy.rules import globs
-from policy.toml.shapes import TEXT, Shape, choice, flag_or, mapping, refined, several
+from policy.rules.paths import MAX_PATTERN
+from policy.toml.shapes import TEXT, Shape, choice, flag_or, mapping, matching, refined, several
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,21 +16,16 @@ _IN_TEXT = r"[^\[\u0000]|\[([!^][^\u0000]|[^!^\u0000])[^\]\u0000]*\]"
 _PATH = {
     "pattern": rf"^(~|(/|~/|\*\*|[A-Za-z]:[/\\]|\\\\)({_IN_PATH})*)$",
     "not": {"pattern": r"(^|/)\.\.(/|$)"},
-    "maxLength": globs.MAX_PATTERN,
+    "maxLength": MAX_PATTERN,
 }
-_TEXT = {"pattern": f"^({_IN_TEXT})*$", "maxLength": globs.MAX_PATTERN}
+_TEXT = {"pattern": f"^({_IN_TEXT})*$", "maxLength": MAX_PATTERN}
 
 PATHS = several(refined(TEXT, globs.problem, _PATH, "wrong-pattern"))
 TEXTS = several(refined(TEXT, globs.text_problem, _TEXT, "wrong-pattern"))
 
 
-def _path_problem(path: str) -> str | None:
-    """What is wrong with a path that somebody gives as a fact."""
-    known = path[:1] == "/" or path == "~" or path[:2] in ("~/", "\\\\") or path[1:3] in (":/", ":\\")
-    return None if known and "\0" not in path else "expected an absolute path, or one that begins with ~"
-
-
-PATH = refined(TEXT, _path_problem, {"pattern": r"^(/|~/|~$|\\\\|[A-Za-z]:[/\\])[^\u0000]*$"})
+PATH = matching(r"^(/|~/|~$|\\\\|[A-Za-z]:[/\\])[^\u0000]*$", "expected an absolute path, or one that begins with ~")
+"""A path that somebody gives as a fact."""
 VARIABLES = mapping(flag_or(TEXTS, "globs"))
 GIVEN_VARIABLES = mapping(TEXT)
 

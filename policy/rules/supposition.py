@@ -9,7 +9,7 @@ import os
 
 from policy.environment.discovery import Environment
 from policy.rules import paths
-from policy.rules.condition import PLAIN_PREFIX, PathCondition
+from policy.rules.condition import PLAIN_PREFIX
 from policy.rules.conditions import CONDITIONS, Combinator
 from policy.rules.request import Caller, Request
 
@@ -35,7 +35,9 @@ def complete(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     home = given.get(HOME) or dict(given.get("env", ())).get("HOME") or PLAIN_HOME
     known = {
-        key: _path(value, home) if isinstance(value, str) and (key == CWD or _is_path(key)) else value
+        key: _path(value, home)
+        if isinstance(value, str) and (key == CWD or (key in FACTS and FACTS[key].is_path))
+        else value
         for key, value in given.items()
     }
     kind = known.get("kind", DEFAULTS["kind"])
@@ -60,19 +62,11 @@ def request(given: Mapping[str, Any]) -> Request:
         given: By the key of their condition, `home` among them; a fact that is not given has a fixed value.
     """
     known = complete(given)
-    environment = Environment(
-        _spelled(known["interpreter"]),
-        _spelled(known["environment"]),
-        known["kind"],
-        _spelled(known["base-interpreter"]),
-        "assumption",
-    )
-    caller = Caller(dict(known.pop("env")), known.pop(CWD), known["operation"], _spelled(known["project"]) or None)
-    return Request(environment, caller, known)
-
-
-def _is_path(key: str) -> bool:
-    return key in FACTS and isinstance(FACTS[key], PathCondition)
+    caller = Caller(dict(known.pop("env")), known.pop(CWD))
+    supposed = Request(Environment("", "", "", "", "assumption"), caller)
+    follow(supposed, known)
+    supposed.caller.project = supposed.caller.project or None
+    return supposed
 
 
 def _path(value: str, home: str) -> str:

@@ -16,9 +16,7 @@ from policy.errors import ConfigError
 from policy.escape import escape, escaped
 from policy.toml.diagnostic import Diagnostic, Location
 from policy.toml.positions import BoundError, Positions, Span, scan
-
-LIMIT = 256 * 1024
-"""Bytes of a file, unless LOCK_POLICY_MAX_SIZE allows more."""
+from policy.variables import MAX_SIZE
 
 TRIES = 3
 """How often a file is read that changes meanwhile; an editor that puts another file in its place does so once."""
@@ -41,7 +39,7 @@ class Document:
     positions: Positions
 
 
-def read(path: str, *, limit: int = LIMIT) -> Document:
+def read(path: str, *, limit: int = MAX_SIZE) -> Document:
     """Reads a TOML file.
 
     Args:

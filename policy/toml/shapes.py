@@ -158,6 +158,18 @@ def _code(value: object, of: type | tuple[type, ...]) -> str:
     return "wrong-value" if isinstance(value, of) and not isinstance(value, bool) else "wrong-type"
 
 
+def matching(pattern: str, problem: str) -> Shape:
+    """Text that matches a regular expression, which the reader and the schema share.
+
+    Args:
+        pattern: Of the whole text.
+        problem: What is wrong with another text.
+    """
+    import re
+
+    return refined(TEXT, lambda text: None if re.fullmatch(pattern, text) else problem, {"pattern": pattern})
+
+
 def line(most: int, forbidden: str = "", named: str = "") -> Shape:
     """Text that people see on one line: without controls and other characters that cannot be seen.
 
@@ -197,27 +209,22 @@ def choice(names: Iterable[str]) -> Shape:
 
 def number(least: float, most: float, unit: str) -> Shape:
     """A finite number between two others, both allowed."""
-
-    def parse(value: object, location: Location) -> float:
-        # bool is an int in Python, not in TOML; nan compares false with everything
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-            message = f"expected a number of {unit} from {least:g} to {most:g}, found {shown(value)}"
-            raise refuse(location, message, code=_code(value, (int, float)))
-        return value
-
-    return Shape(parse, {"type": "number", "minimum": least, "maximum": most})
+    return _bounded((int, float), "number", least, most, f"a number of {unit} from {least:g} to {most:g}")
 
 
 def whole(least: int, most: int) -> Shape:
     """A whole number between two others, both allowed."""
+    return _bounded((int,), "integer", least, most, f"a whole number from {least} to {most}")
 
-    def parse(value: object, location: Location) -> int:
-        if type(value) is not int or not least <= value <= most:
-            message = f"expected a whole number from {least} to {most}, found {shown(value)}"
-            raise refuse(location, message, code=_code(value, int))
+
+def _bounded(types: tuple[type, ...], name: str, least: float, most: float, wanted: str) -> Shape:
+    def parse(value: Any, location: Location) -> Any:
+        known = isinstance(value, types) and not isinstance(value, bool)  # bool is an int in Python, not in TOML
+        if not (known and least <= value <= most):  # nan compares false with everything
+            raise refuse(location, f"expected {wanted}, found {shown(value)}", code=_code(value, types))
         return value
 
-    return Shape(parse, {"type": "integer", "minimum": least, "maximum": most})
+    return Shape(parse, {"type": name, "minimum": least, "maximum": most})
 
 
 def several(shape: Shape) -> Shape:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policy.config.read import KEYS
-from policy.rules import globs
+from policy.rules import paths
 from policy.rules.conditions import CONDITIONS
 from policy.rules.rule import KEYS as RULE_KEYS
 from policy.toml.shapes import MOST
@@ -212,7 +212,7 @@ def test_faults_are_counted(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 def test_longest_pattern() -> None:
     """The longest patterns of every shape match long texts in as many steps as their lengths allow, not more."""
-    count = globs.MAX_PATTERN
+    count = paths.MAX_PATTERN
     for shape in ("/*a", "/**/a", "/a**", "/?*", "/[!b]*", "*a", "/**/*a*", "**/a/"):
         pattern = (shape * count)[: count // len(shape) * len(shape)]
         pattern = pattern if pattern[0] == "/" or pattern[:2] == "**" else "/" + pattern[:-1]

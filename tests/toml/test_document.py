@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from policy.errors import ConfigError
 from policy.toml import document, positions
 from policy.toml.diagnostic import Diagnostic, Location
-from policy.toml.document import LIMIT, locate, read, show
+from policy.toml.document import locate, read, show
+from policy.variables import MAX_SIZE
 from tests import requirements
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def fault_of(path: Path | str, limit: int = LIMIT) -> Diagnostic:
+def fault_of(path: Path | str, limit: int = MAX_SIZE) -> Diagnostic:
     """The one fault that reading a file raises."""
     with pytest.raises(ConfigError) as caught:
         read(str(path), limit=limit)
@@ -166,7 +167,7 @@ def test_too_large(tmp_path: Path) -> None:
     message = "too large: at least 101 bytes, 100 are allowed; LOCK_POLICY_MAX_SIZE can allow more"
     assert fault_of(file, limit=100).message == message
     assert read(str(file), limit=101).data == {}
-    file.write_bytes(b"#" * (LIMIT + 1))
+    file.write_bytes(b"#" * (MAX_SIZE + 1))
     assert fault_of(file).message.startswith("too large")
 
 
