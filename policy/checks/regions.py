@@ -98,7 +98,7 @@ def _parts(key: str, expected: Any, positive: bool, caller: int) -> Iterator[For
         yield Node(tables, every=condition.one_suffices != inside)
     elif isinstance(condition, Environ):
         for name, wanted in expected:
-            yield Atom((key, name, whose), (("flag", wanted),) if isinstance(wanted, bool) else wanted, positive)
+            yield Atom((key, name, whose), (wanted,) if isinstance(wanted, bool) else wanted, positive)
     else:
         values = expected if isinstance(expected, tuple) else (expected,)
         if isinstance(condition, PathCondition):
@@ -267,15 +267,14 @@ def value_of_variable(inside: frozenset[Any], outside: frozenset[Any], effort: E
     """A value of an environment variable, alone in a tuple; None in it where the variable is unset.
 
     Args:
-        inside: Sets of globs, or of `flag` and a boolean: of each set one holds.
+        inside: Sets of globs, or of a boolean: of each set one holds.
         outside: Such ones that do not hold.
         effort: What may be spent.
 
     Raises:
         TooMuchError: When that cannot be found out with a bounded effort.
     """
-    unset = ("flag", False)
-    if all(unset in values for values in inside) and unset not in outside:
+    if all(False in values for values in inside) and False not in outside:
         return (None,)
     return _text(inside, outside, effort)
 
@@ -288,7 +287,7 @@ def _text(inside: Collection[Any], outside: Collection[Any], effort: Effort, *pl
 
 def _languages(values: Collection[Any]) -> list[Language]:
     """The texts of patterns; those of true or false in any case."""
-    patterns = [[value] if isinstance(value, str) else _BOOLEANS[value[1]] for value in values]
+    patterns = [[value] if isinstance(value, str) else _BOOLEANS[value] for value in values]
     return [text_language(one) for several in patterns for one in several]
 
 

@@ -361,8 +361,8 @@ def _values(answers: Answers | tuple[()] | None, asks: Asks) -> tuple[str | None
     yes, no = answers or ((), ())
     effort = Effort(MOST_OPEN)
     # `*`: it is set
-    ways = [(frozenset([("*",), *((_ask(one),) for one in yes)]), frozenset(map(_ask, no)))]
-    for ask in map(_ask, asks):
+    ways = [(frozenset([("*",), *((one,) for one in yes)]), frozenset(no))]
+    for ask in asks:
         ways = [
             way
             for inside, outside in ways
@@ -381,7 +381,3 @@ def _value(inside: frozenset[Any], outside: frozenset[Any], effort: Effort) -> t
         return value_of_variable(inside, outside, effort)
     except TooMuchError:
         raise UnknownError("what the log says of variables takes too long to tell") from None
-
-
-def _ask(ask: bool | str) -> Any:  # noqa: FBT001  (a value of a rule)
-    return ("flag", ask) if isinstance(ask, bool) else ask
