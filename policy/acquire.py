@@ -204,7 +204,7 @@ def correct(decision: Decision, error: LockUnavailable, rules: Rules) -> Decisio
     request.facts["writable"] = False
     request.details["writable"] = error.reason
     again = rules.decide(request)
-    again.corrected = f"{error.path} could not be created although it seemed so: {error.reason}"
+    again.corrected = f"{error.path} seemed writable, but could not be created: {error.reason}"
     return again if again.plan != decision.plan else None
 
 
@@ -233,5 +233,5 @@ def after(
         error = LockUnavailable(error.path, error.errno or 0, error.reason, remedy=error.remedy, rule=decision.label)
     if decision.required:
         raise error from None
-    warn(f"going on without a lock, as rule {decision.label} allows: {error}")
+    warn(f"continuing without a lock, as rule {decision.label} allows: {error}")
     return None

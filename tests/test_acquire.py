@@ -54,7 +54,7 @@ def test_corrects(root: str, number: int) -> None:
     again = acquire.correct(first, refusal(f"{root}/.lock", number), rules)
     assert again is not None
     assert (again.lock, again.rule.name, asked.facts["writable"]) == (("global",), "read-only", False)
-    assert again.corrected == f"{root}/.lock could not be created although it seemed so: {os.strerror(number)}"
+    assert again.corrected == f"{root}/.lock seemed writable, but could not be created: {os.strerror(number)}"
     (check,) = next(step for step in again.steps if step.outcome == "matched").checks
     assert (check.key, check.seen, check.detail) == ("writable", False, os.strerror(number))
 
@@ -164,7 +164,7 @@ def test_not_required(take: Any, error: Any, message: str, way: str) -> None:
     rule = Rule("local", name="mine", required=False)
     decision, held, warnings = take(Taking(error), rule, way=way)
     assert (decision.rule, held.locks) == (rule, ())
-    assert warnings == [f"going on without a lock, as rule mine allows: {message}"]
+    assert warnings == [f"continuing without a lock, as rule mine allows: {message}"]
     held.release()
 
 

@@ -421,7 +421,7 @@ def test_not_required(root: Path, environ: dict[str, str], capsys: pytest.Captur
     with policy.lock(root, environ=environ) as held:
         assert (held.locks, held.decision.required) == ((), False)
     assert capsys.readouterr().err == (
-        f"lock-policy: going on without a lock, as rule mine allows: {root}/.lock: cannot be locked (rule mine): "
+        f"lock-policy: continuing without a lock, as rule mine allows: {root}/.lock: cannot be locked (rule mine): "
         "it is a FIFO, not a regular file; find out who put it there\n"
     )
 
@@ -486,7 +486,7 @@ def test_permission_taken_meanwhile(root: Path, environ: dict[str, str]) -> None
     root.chmod(0o755)
     assert seen.stdout.splitlines() == [
         "global read-only True",
-        f"{root}/.lock could not be created although it seemed so: Permission denied",
+        f"{root}/.lock seemed writable, but could not be created: Permission denied",
     ], seen.stderr
 
 
@@ -511,7 +511,7 @@ def test_remounted_meanwhile(root: Path, environ: dict[str, str]) -> None:
             assert names(held)[0].startswith(f"{environ['LOCK_POLICY_GLOBAL_DIR']}/lock-policy-")
             assert (
                 held.decision.corrected
-                == f"{root}/.lock could not be created although it seemed so: Read-only file system"
+                == f"{root}/.lock seemed writable, but could not be created: Read-only file system"
             )
             (check,) = next(step for step in held.decision.steps if step.outcome == "matched").checks
             assert (check.seen, check.detail) == (False, "Read-only file system")

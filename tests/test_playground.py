@@ -94,7 +94,7 @@ def test_examples(answers: ModuleType, example: dict[str, Any]) -> None:
         assert "this rule is never reached" in found["check"]
         assert found["record"]["rule"]["name"] == "team"
     elif "the caller" in example["title"]:
-        assert "who is kept out depends on who asks" in found["check"]
+        assert "who is kept out depends on the caller" in found["check"]
         assert found["record"]["rule"]["name"] == "builds"
     else:
         assert "All good" in found["check"]

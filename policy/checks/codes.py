@@ -90,7 +90,7 @@ _CODES = (
     Code(
         "empty",
         ERROR,
-        "An array or a table is empty, and means nothing while it is.",
+        "An array or a table is empty, so it has no effect.",
         "Fill it, or remove it: a rule without match matches everything.",
         '[[rules]]\nlock = "global"\nmatch = {}\n',
         '[[rules]]\nlock = "global"\n',
@@ -105,7 +105,7 @@ _CODES = (
         "too-many",
         ERROR,
         "The file has so many faults that the rest of it was not checked.",
-        "Correct those that are shown, and check again.",
+        "Correct the ones shown, then check again.",
     ),
     Code(
         "required-version",
@@ -206,7 +206,7 @@ _CODES = (
     Code(
         "covered",
         WARNING,
-        "A rule stands after several of which one matches whenever it does.",
+        "A rule stands after several others, and one of them always matches first.",
         "Move it before them, or delete it.",
         '[[rules]]\nlock = "local"\nmatch.writable = true\n\n[[rules]]\nlock = "global"\nmatch.writable = false\n\n'
         '[[rules]]\nlock = "both"\nmatch.kind = "target"\n',
@@ -222,8 +222,8 @@ _CODES = (
     Code(
         "kept-out-by-caller",
         WARNING,
-        "A rule asks about the caller, and keeps out fewer than other callers of the same environment do.",
-        "Give the rule a lock that keeps out the same, or decide by something that every caller shares.",
+        "A rule for some callers keeps out fewer others than the rule for all other callers of the environment.",
+        "Give both rules locks that keep out the same, or use a condition that is the same for every caller.",
         '[[rules]]\nlock = "global"\nmatch.env.CI = true\n',
         '[[rules]]\nlock = "both"\nmatch.env.CI = true\n',
     ),
@@ -236,8 +236,8 @@ _CODES = (
     Code(
         "duplicate-name",
         WARNING,
-        "Two rules, or two tests, have one name.",
-        "Rename one: explanations name rules by it.",
+        "Two rules, or two tests, have the same name.",
+        "Rename one, so that explanations can tell them apart.",
         '[[rules]]\nname = "a"\nlock = "global"\nmatch.writable = false\n\n'
         '[[rules]]\nname = "a"\nlock = "both"\nmatch.kind = "target"\n',
         '[[rules]]\nname = "a"\nlock = "global"\nmatch.writable = false\n\n'

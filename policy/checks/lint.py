@@ -157,7 +157,7 @@ def _unreachable(entries: Sequence[Entry], number: int, reach: Reach) -> Finding
     """Why a rule never decides, or that it could not be found out."""
     entry, answer = entries[number], reach.of(number)
     if not answer.proven:
-        return entry.finding("not-proven", "whether this rule ever decides was not found out: too much depends on it")
+        return entry.finding("not-proven", "could not prove whether this rule ever decides: it depends on too much")
     others = [entries[one] for one in answer.rules]
     if answer.decides:
         return None
@@ -205,13 +205,13 @@ def _by_caller(entries: Sequence[Entry], number: int, reach: Reach) -> Finding |
         return None
     keys = ("match", *_asking(entry.rule.match))
     if not answer.proven:
-        message = "whether this rule changes who is kept out by who asks was not found out: too much depends on it"
+        message = "could not prove whether this rule makes who is kept out depend on the caller: it depends on too much"
         return entry.finding("not-proven", message, *keys)
     other = entries[answer.rules[0]]
     names = " and ".join(sorted(missing(answer.examples[0].kind, number, answer.rules[0])))
     message = (
-        f"who is kept out depends on who asks: where this does not hold, {other.named(entry)} can decide, which keeps "
-        f"out {names}, and this one does not"
+        f"who is kept out depends on the caller: for others, {other.named(entry)} can decide, and keeps "
+        f"out {names}; this rule does not"
     )
     return entry.finding("kept-out-by-caller", message, *keys, examples=reach.shown(number, answer))
 

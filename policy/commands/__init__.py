@@ -16,7 +16,7 @@ COMMANDS = {
     "rule": "show what a code or a hint means, with an example",
     "test": "run the [[tests]] of configuration files against their rules",
     "diff": "show which environments and callers get other locks under other rules",
-    "replay": "show which decisions of a log other rules, or those of now, would change",
+    "replay": "show which decisions in a log would change under the current rules or others",
     "show": "print the effective configuration",
     "init": "write a commented configuration file to start from",
     "locks": "list the locks that are held on this host, and by whom",

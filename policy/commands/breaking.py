@@ -80,7 +80,7 @@ def _left_behind(gate: Lock) -> str:
     """
     file, holders = proc.identity(gate.name), gate.holders()
     if not holders:
-        return "a process that cannot be seen from here" if gate.is_held() else ""
+        return "a process that is not visible from here" if gate.is_held() else ""
     return "; ".join(str(holder) for holder in holders if file is None or proc.passes_on(holder.pid, file))
 
 

@@ -38,7 +38,7 @@ ADDRESS = {
     "port": ("PORT", "its port"),
     "dbname": ("NAME", "the database that the locks are kept in"),
     "user": ("ROLE", "the role that takes them"),
-    "sslmode": ("MODE", "what is demanded of TLS, as libpq names it"),
+    "sslmode": ("MODE", "how libpq uses TLS, such as verify-full"),
     "sslrootcert": ("FILE", "trusted certificates"),
 }
 FEW = 10  # connections left, of which each waiter needs one
@@ -70,11 +70,11 @@ alter system set ssl = on;                         -- needs ssl_cert_file and ss
 CODES = {
     "reachable": "Whether a session can be opened at the address, and how long it took.",
     "tls": "Whether the connection is encrypted; off this host it has to be.",
-    "pooler": "Whether a pooler stands between that gives one session to several clients; then two would hold a lock.",
+    "pooler": "Whether a pooler shares one session among several clients, which would let two of them hold a lock.",
     "version": "Which PostgreSQL it is.",
     "recovery": "Whether it is the primary; a standby in recovery gives no locks.",
     "keepalives": "Whether both ends notice within the lease that the other has vanished.",
-    "epoch": "Since when the server has kept its locks; a younger one than the lease gives none away.",
+    "epoch": "How long the server has kept its locks; until that is longer than the lease, it grants none.",
     "standbys": "Whether a synchronous standby confirms each heartbeat, so that a failover cannot split the holders.",
     "connections": "How many connections are left: each holder and each waiter needs one.",
     "replication": "Whether there are asynchronous standbys, which have no locks when they are promoted.",

@@ -20,7 +20,9 @@ FOUND = 1
 
 def arguments(parser: Parser) -> None:
     """The options of the command."""
-    parser.add_argument("environment", metavar="ENV", nargs="?", help="as for `policy explain`; default: the one found")
+    parser.add_argument(
+        "environment", metavar="ENV", nargs="?", help="as for `policy explain`; default: the environment found there"
+    )
     options.formats(parser, "text", "json")
     options.which(parser)
     options.configuration(parser)

@@ -106,7 +106,7 @@ def changes(before: list[Row] | None, now: list[Row], *, color: bool) -> Iterato
         for one in _new(row.lock.holders, was.lock.holders if was else ()):
             yield f"{moment}  {held}  {escape(name)}  {escape(str(one))}"
         if row.lock.locked and not row.lock.holders and (was is None or not was.lock.locked):
-            yield f"{moment}  {held}  {escape(name)}  a process that cannot be seen from here"
+            yield f"{moment}  {held}  {escape(name)}  a process that is not visible from here"
         for place, one in enumerate(row.waiters, 1):
             if one in _new(row.waiters, was.waiters if was else ()):
                 yield f"{moment}  {waits}  {escape(name)}  {escape(str(one))}, number {place} in the queue"

@@ -35,8 +35,8 @@ def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--prune",
         action="store_true",
-        help="remove files of ours that nobody holds, while holding them, and with ENV uv's own .lock in it, too, as "
-        "the last step of an image's build; implies --all",
+        help="remove lock files of lock-policy that nobody holds, and with ENV also uv's .lock in it, as the last step "
+        "of an image's build; implies --all",
     )
     parser.add_argument(
         "--break",

@@ -97,7 +97,7 @@ def quiet(parser: Parser) -> None:
 
 def verbose(parser: Parser) -> None:
     """Whether more is printed."""
-    parser.add_argument_group("output").add_argument("-v", "--verbose", action="store_true", help="say more")
+    parser.add_argument_group("output").add_argument("-v", "--verbose", action="store_true", help="show more")
 
 
 def common(parser: Parser) -> None:

@@ -1,4 +1,4 @@
-"""`policy replay`: which decisions of a log other rules, or those of now, would change."""
+"""`policy replay`: which decisions in a log would change under the current rules or others."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def _waiting(lock: Lock, seconds: float) -> float:
     first = 0.5 if sys.stderr.isatty() else TELL_AFTER
     if seconds < first:
         return first - seconds
-    who = "; ".join(map(str, lock.holders())) or "a process that cannot be seen from here"
+    who = "; ".join(map(str, lock.holders())) or "a process that is not visible from here"
     advice = f"; {lock.advice}" if lock.advice else ""
     options.note(f"waiting for {lock.name} ({seconds:.0f} s so far), held by {who}{advice}")
     return TELL_AGAIN

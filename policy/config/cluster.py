@@ -18,7 +18,7 @@ _WORD = line(255, ",", "a comma")  # a comma would name several servers, and a l
 _TABLE = keyed(
     {
         "engine": choice(["postgresql"]).described("What kind of server it is."),
-        "service": _WORD.described("A libpq service of pg_service.conf, which says all of the address.", "locks"),
+        "service": _WORD.described("A libpq service of pg_service.conf, which gives the whole address.", "locks"),
         "host": _WORD.described("The server's name or address, or the folder of its socket."),
         "port": whole(1, 65_535).described("The server's port.", 5432),
         "dbname": _WORD.described("The database; another one of the same server is another lock."),

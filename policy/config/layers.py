@@ -39,7 +39,7 @@ RIGHTS = {
 DIRECTORIES = {
     "inside": "a relative path that stays inside its own folder",
     "absolute": "an absolute path, or one that begins with ~/",
-    "any": "any path; a relative one is one of its own folder",
+    "any": "any path; a relative one starts at its own folder",
 }
 """What `global-dir` of a layer may be."""
 
@@ -287,7 +287,7 @@ def _trusted(path: str, identity: tuple[int, ...], query: Query) -> bool:
         return True
     mode = identity[5]
     if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
-        query.notices.append(Notice(path, "is ignored: everyone can write it; `chmod o-w` it to have it used"))
+        query.notices.append(Notice(path, "is ignored: everyone can write it; use `chmod o-w` on it"))
         return False
     if query.trail.owners(path) <= {0, os.geteuid()}:
         return True

@@ -222,8 +222,8 @@ class _Search:
         if found := self._found((command,)):
             return found
         raise EnvironmentNotFound(
-            f"no Python environment found: none is active, no .venv in {self.cwd} or above it, no {command} on PATH; "
-            + _WHAT_TO_NAME
+            f"no Python environment found: none is active, there is no .venv in {self.cwd} or above it, and no "
+            f"{command} on PATH; " + _WHAT_TO_NAME
         )
 
     def _found(self, commands: tuple[str, ...], wanted: Version | None = None) -> Environment | None:

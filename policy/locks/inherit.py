@@ -83,7 +83,7 @@ def refuse_above(path: str, *, patient: bool = True) -> bool:
             continue
         if patient and pid != own and proc.may_give_up(pid, file):
             return True
-        reason = f"process {pid}, which led to this one, holds it, and both would wait forever"
+        reason = f"process {pid}, an ancestor of this one, holds it, so both would wait forever"
         raise LockUnavailable(path, errno.EDEADLK, reason, remedy=LEAVE_IT)
     return False
 

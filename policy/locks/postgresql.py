@@ -253,9 +253,9 @@ class PostgresqlLock:
         """
         pid, token, held, *_ = said
         if (pid, token) != (self._pid, self._token):
-            raise SessionError(f"the session became another one: {POOLER}", DIRECT)
+            raise SessionError(f"another session took its place: {POOLER}", DIRECT)
         if held == "0":
-            raise SessionError("the server has it no more")
+            raise SessionError("the server no longer has it")
         self._confirmed = sent
 
     def _leave(self) -> None:

@@ -33,7 +33,7 @@ _BOOT = 64  # bits of a process's start on Linux; above them filelock keeps the 
 _STARTED = 19  # of the fields after the name in /proc/PID/stat: clock ticks since the boot (proc_pid_stat(5))
 _NAMESPACE = "?pidns-"  # filelock's mark behind the host's name for any PID namespace but the host's own
 ENDED = "ended without releasing it"
-_EARLIER = "before this host was started anew, or on another host of its name"
+_EARLIER = "before this host restarted, or on another host of the same name"
 
 
 @frozen

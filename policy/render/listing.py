@@ -83,7 +83,7 @@ def shown(found: Iterable[Row], *, color: bool) -> str:
         lines.append(f"{state}  {paint(escape(row.lock.name), BOLD, color=color)}{environment}")
         lines += [f"         {escape(str(holder))}" for holder in row.lock.holders]
         if row.lock.locked and not row.lock.holders:
-            lines.append("         held by a process that cannot be seen from here")
+            lines.append("         held by a process that is not visible from here")
         lines += [f"         waits: {escape(str(waiter))}" for waiter in row.waiters]
     if not lines:
         lines.append(nothing())
@@ -93,7 +93,7 @@ def shown(found: Iterable[Row], *, color: bool) -> str:
 
 
 _UNSEEN = (
-    "locks of processes outside of this PID namespace are not all seen from here; `policy locks ENV` finds out whether "
+    "not all locks of processes outside this PID namespace are visible from here; `policy locks ENV` finds out whether "
     "one environment is locked"
 )
 

@@ -410,7 +410,7 @@ class Environ(Condition):
             return "unset"
         if isinstance(wanted, bool):
             flag = boolean(value)
-            return "set, but no boolean" if flag is None else "true" if flag else "false"
+            return "set, but not a boolean" if flag is None else "true" if flag else "false"
         return "set, matches" if self._holds(wanted, value) else "set, does not match"
 
     def questions(self, expected: tuple[tuple[str, Any], ...]) -> Iterable[tuple[str, Any]]:

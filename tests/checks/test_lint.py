@@ -183,8 +183,8 @@ def test_the_message_says_which_rule(tmp_path: Path) -> None:
     text = '[[rules]]\nlock = "global"\nmatch.user = "a"\n[[rules]]\nname = "rest"\nlock = "local"\n'
     (finding,) = _by_caller(tmp_path, text)
     assert finding.diagnostic.message == (
-        'who is kept out depends on who asks: where this does not hold, rule "rest" in line 4 can decide, '
-        "which keeps out uv, and this one does not"
+        'who is kept out depends on the caller: for others, rule "rest" in line 4 can decide, '
+        "and keeps out uv; this rule does not"
     )
     begin = f"policy explain --config-file {finding.diagnostic.location.file} --assume user="
     assert finding.examples == (f"{begin}a", f"{begin}user")

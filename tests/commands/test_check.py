@@ -79,7 +79,7 @@ def test_warnings_are_findings_when_strict(here: Path, capsys: pytest.CaptureFix
     _write(here / "a.toml", WARNED)
     assert main(["check", "a.toml"]) == 0
     out, err = capsys.readouterr()
-    assert err.startswith("a.toml:3:7: warning: who is kept out depends on who asks")
+    assert err.startswith("a.toml:3:7: warning: who is kept out depends on the caller")
     assert '  match.user = "a"\n        ^^^^\n  example       policy explain --config-file ' in err
     assert "\n  other caller  policy explain --config-file " in err
     assert err.count("\n") == 5

@@ -136,7 +136,7 @@ def test_warnings(root: Path, explain: factories.Run) -> None:
     """Warnings and hints are part of the answer, and -q leaves them out."""
     file = factories.written(root.parent / "lock-policy.toml", "timeout = 1\n")
     file.chmod(0o666)
-    warning = f"{file} is ignored: everyone can write it; `chmod o-w` it to have it used"
+    warning = f"{file} is ignored: everyone can write it; use `chmod o-w` on it"
     seen = explain(root, "--env", "UV_ONLY_GLOBAL_LOCKS=maybe")
     assert seen.stdout.endswith(f"\nwarning: {warning}\n")
     assert "\nhint: UV_ONLY_GLOBAL_LOCKS is not a boolean" in seen.stdout

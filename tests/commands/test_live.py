@@ -55,7 +55,7 @@ def test_changes() -> None:
     assert told([waited], [lock(TWO)]) == [f"held     /x/.lock  {TWO}"]
     assert told([held], []) == ["free     /x/.lock"]
     assert told([held], [lock(locked=False)]) == ["free     /x/.lock"]
-    assert told(None, [lock()]) == ["held     /x/.lock  a process that cannot be seen from here"]
+    assert told(None, [lock()]) == ["held     /x/.lock  a process that is not visible from here"]
     assert told([lock()], [lock()]) == []
     assert told(None, [lock(locked=False)]) == []
 

@@ -336,7 +336,7 @@ def test_held_by_somebody_who_cannot_be_seen(host: Host, monkeypatch: pytest.Mon
         monkeypatch.setattr(holders.Look, "holders", lambda *_: ())
         lines = host.text().splitlines()
         assert f"locked   {path}" in lines
-        assert lines[lines.index(f"locked   {path}") + 1] == "         held by a process that cannot be seen from here"
+        assert lines[lines.index(f"locked   {path}") + 1] == "         held by a process that is not visible from here"
     finally:
         processes.end(holder)
 

@@ -165,7 +165,7 @@ def test_quiet(place: Place) -> None:
     environ = {**place.environ, "CI": "1"}
     options = ("--config-file", "rules.toml", "--global-dir", "/nowhere/at/all")
     loud = place.run("true", options=options, env=environ)
-    assert "going on without a lock, as rule ci allows" in loud.stderr
+    assert "continuing without a lock, as rule ci allows" in loud.stderr
     quiet = place.run("true", options=("-q", *options), env=environ)
     assert (loud.returncode, quiet.returncode, quiet.stderr) == (0, 0, "")
     failed = place.run("no-such-command", options=("-q",), env={**place.environ, "PATH": READABLE})

@@ -303,7 +303,7 @@ def test_writable_by_all(tmp_path: Path, file: str) -> None:
     path.chmod(0o666)
     asked = factories.query(tmp_path, root=f"{tmp_path}/a")
     assert found(asked) == [("project", str(above))]
-    assert said(asked) == [f"{path} is ignored: everyone can write it; `chmod o-w` it to have it used"]
+    assert said(asked) == [f"{path} is ignored: everyone can write it; use `chmod o-w` on it"]
 
 
 def test_writable_by_group(tmp_path: Path) -> None:
@@ -321,9 +321,7 @@ def test_own_file_beats_untrusted_pyproject(tmp_path: Path) -> None:
     factories.written(tmp_path / "pyproject.toml", "[tool.lock-policy").chmod(0o666)
     asked = factories.query(tmp_path)
     assert found(asked) == [("project", str(own))]
-    assert said(asked) == [
-        f"{tmp_path}/pyproject.toml is ignored: everyone can write it; `chmod o-w` it to have it used"
-    ]
+    assert said(asked) == [f"{tmp_path}/pyproject.toml is ignored: everyone can write it; use `chmod o-w` on it"]
 
 
 PLANTED = "is ignored: it belongs to someone else, in a directory that everyone can write"

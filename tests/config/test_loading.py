@@ -503,7 +503,7 @@ def test_warnings(tmp_path: Path) -> None:
     first = rules.decide(request(tmp_path))
     file.chmod(0o644)
     assert rules.decide(request(tmp_path)).warnings == ()
-    assert first.warnings == (f"{file} is ignored: everyone can write it; `chmod o-w` it to have it used",)
+    assert first.warnings == (f"{file} is ignored: everyone can write it; use `chmod o-w` on it",)
 
 
 def test_project_fact(tmp_path: Path) -> None:

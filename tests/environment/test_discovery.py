@@ -418,7 +418,8 @@ def test_the_order(tmp_path: Path, environ: dict[str, str], work: Path) -> None:
             environ[found_by] = ""  # as good as not set
     environ["PATH"] = ""
     assert refusal(None, environ, cwd) == (
-        f"no Python environment found: none is active, no .venv in {cwd} or above it, no python3 on PATH{REMEDY}"
+        f"no Python environment found: none is active, there is no .venv in {cwd} or above it, and no "
+        f"python3 on PATH{REMEDY}"
     )
 
 

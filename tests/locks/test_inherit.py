@@ -175,7 +175,7 @@ def test_ancestor_is_not_waited_for(path: str, threads: str, inherited: str, *, 
         assert said == "2"
     else:
         assert said.startswith(f"0 {path}: ")
-        assert f"process {pid}, which led to this one, holds it, and both would wait forever" in said
+        assert f"process {pid}, an ancestor of this one, holds it, so both would wait forever" in said
 
 
 @pytest.mark.skipif(not proc.has_locks(), reason="needs /proc")

@@ -98,7 +98,7 @@ def test_what_cannot_be_known(root: str) -> None:
     apart = strict_claims.Owner(f"{host}?pidns-f0000001", os.getpid(), start, (), "ada")
     assert (other.runs, earlier.runs, apart.runs) == (None, None, None)
     assert str(other.holder).startswith(f"node-7 pid {os.getpid()} (ada, since 19")
-    words = "before this host was started anew, or on another host of its name"
+    words = "before this host restarted, or on another host of the same name"
     assert str(earlier.holder) == f"{host} pid {os.getpid()} (ada, {words})"
     assert str(apart.holder) == f"{host} (PID namespace f0000001) pid {os.getpid()} (ada)"
 

@@ -27,7 +27,7 @@ def test_names_cannot_draw() -> None:
 
 def test_held_by_nobody_who_is_seen() -> None:
     """A lock that is held by a process that cannot be seen says so."""
-    assert "cannot be seen" in shown([Row(Found("/e/.lock", locked=True, holders=()))], color=False)
+    assert "is not visible" in shown([Row(Found("/e/.lock", locked=True, holders=()))], color=False)
 
 
 def test_record() -> None:

@@ -60,7 +60,7 @@ def rich() -> dict[str, Any]:
     program = PlainChain([rule(tried, 3), rule(ours, 8), *BUILT_IN], {})
     asked = factories.request({"CI": "yes", "TOKEN": "secret"}, FACTS, operation="sync")
     decision = program.decide(asked)
-    decision.corrected = "/srv/app/.venv/.lock could not be created although it seemed so: Permission denied"
+    decision.corrected = "/srv/app/.venv/.lock seemed writable, but could not be created: Permission denied"
     return record.record(decision, ["/p/x.toml is ignored: everyone can write it"])
 
 
@@ -105,7 +105,7 @@ global lock:
 
 decided by ci (/p/lock-policy.toml:8), project configuration
   because builds share it
-  asked again, because /srv/app/.venv/.lock could not be created although it seemed so: Permission denied
+  asked again, because /srv/app/.venv/.lock seemed writable, but could not be created: Permission denied
   waits at most 90 s
 
 environment

@@ -127,7 +127,7 @@ def lock_files(surroundings: Surroundings) -> Iterator[Finding]:
         try:
             seen = os.lstat(path)
             if not stat.S_ISREG(seen.st_mode) or seen.st_nlink > 1:
-                what = "has several names" if stat.S_ISREG(seen.st_mode) else "is no plain file"
+                what = "has several names" if stat.S_ISREG(seen.st_mode) else "is not a regular file"
                 yield Finding("lock-file-strange", f"{path}: {what}", f"rm -r -- {shlex.quote(path)}")
                 continue
             os.close(os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)))
@@ -156,7 +156,7 @@ def stale(surroundings: Surroundings) -> Iterator[Finding]:
     free = [found.name for found in holders.locks((), *old) if found.locked is False]
     if free:
         files = "a lock file" if len(free) == 1 else f"{len(free):,} lock files"
-        message = f"{surroundings.gate}: {files} of this user, such as {free[0]}, nobody has taken for a month"
+        message = f"{surroundings.gate}: nobody has taken {files} of this user for a month, such as {free[0]}"
         yield Finding("stale-lock-files", message, "policy locks --prune", NOTE)
 
 

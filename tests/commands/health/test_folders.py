@@ -146,7 +146,7 @@ def test_stale(gate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(looks) == 1  # it stops every lock of the host, so not once for each file
         assert (finding.code, finding.severity) == ("stale-lock-files", NOTE)
         assert finding.message.startswith(
-            f"{gate}: 2 lock files of this user, such as {gate}/lock-policy-0000000000000001"
+            f"{gate}: nobody has taken 2 lock files of this user for a month, such as {gate}/lock-policy-"
         )
         environ = {**factories.alone(gate.parent), "LOCK_POLICY_GLOBAL_DIR": str(gate)}
         words = [*own_tmp(gate.parent), *factories.PROGRAM, *finding.remedy.split()[1:]]
