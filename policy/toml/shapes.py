@@ -55,13 +55,14 @@ def refuse(
         message: What is wrong and what to do about it.
         of_key: Whether the key is at fault, not its value.
         code: Which kind of thing is wrong.
-        unknown: A name that is not known, and those that are.
+        unknown: A name that is not known, and those that are; the message ends with the one that was probably meant.
     """
     from policy.errors import ConfigError
     from policy.toml.diagnostic import Diagnostic
 
     meant = closest(*unknown) if unknown[0] else ""
     name = str(unknown[0]) if meant else ""
+    message += _did_you_mean(meant)
     return ConfigError([Diagnostic(location, message, of_key, code=code, suggested_for=name, suggestion=meant)])
 
 
@@ -198,7 +199,7 @@ def choice(names: Iterable[str]) -> Shape:
         if not isinstance(value, str) or value not in allowed:
             raise refuse(
                 location,
-                f"expected {listed(allowed)}, found {shown(value)}{nearest(value, allowed)}",
+                f"expected {listed(allowed)}, found {shown(value)}",
                 code=_code(value, str),
                 unknown=(value, allowed),
             )
@@ -297,19 +298,6 @@ def mapping(shape: Shape) -> Shape:
     )
 
 
-def _unknown(name: str, shapes: Mapping[str, Shape], location: Location) -> ConfigError:
-    """The error for an unknown key, which names the known key that was probably meant."""
-    close = nearest(name, shapes)
-    known = close or f"; known here: {', '.join(shapes)}"
-    return refuse(
-        location.at(name),
-        f'unknown key "{name}"{known}',
-        of_key=True,
-        code="unknown-key",
-        unknown=(name, shapes),
-    )
-
-
 def keyed(shapes: Mapping[str, Shape], required: Iterable[str] = (), least: int = 0) -> Shape:
     """A table whose keys are known, and whose every fault is reported; read as a dict.
 
@@ -326,7 +314,9 @@ def keyed(shapes: Mapping[str, Shape], required: Iterable[str] = (), least: int 
 
         def item(name: str) -> tuple[str, Any]:
             if name not in shapes:
-                raise _unknown(name, shapes, location)
+                known = "" if closest(name, shapes) else f"; known here: {', '.join(shapes)}"
+                message = f'unknown key "{name}"{known}'
+                raise refuse(location.at(name), message, of_key=True, code="unknown-key", unknown=(name, shapes))
             return name, shapes[name].parse(value[name], location.at(name))
 
         def missing(name: str) -> tuple[str, Any]:
@@ -368,5 +358,8 @@ def closest(name: object, known: Iterable[str]) -> str:
 
 def nearest(name: object, known: Iterable[str]) -> str:
     """`; did you mean "…"?` where a known name is close, else nothing."""
-    close = closest(name, known)
-    return f'; did you mean "{close}"?' if close else ""
+    return _did_you_mean(closest(name, known))
+
+
+def _did_you_mean(name: str) -> str:
+    return f'; did you mean "{name}"?' if name else ""
