@@ -425,11 +425,16 @@ def refresh(file: OpenFile) -> None:
         return  # root's read-only file: a cleaner that deletes it is noticed at release
 
 
-def close(file: OpenFile) -> None:
-    """Gives the file up: unlocked, unless a command has inherited the lock, and closed. Raises no OSError."""
+def close(file: OpenFile, *, locked: bool = True) -> None:
+    """Gives the file up: unlocked, unless a command has inherited the lock, and closed. Raises no OSError.
+
+    Args:
+        file: What is open, if anything.
+        locked: False for what was never locked, only looked at.
+    """
     if file.owned:
         try:
-            if file.numbers and not file.inherited:
+            if locked and file.numbers and not file.inherited:
                 # Closing alone would leave the lock with a child that another thread is just starting.
                 _unlock(file.descriptor)
         finally:

@@ -94,7 +94,7 @@ class GateLock(FileLock):
                 now = self.name if self._is_unmoved() else path(self._directory, self._root, self._level)
             finally:
                 close(self._turn)
-                close(self._folder)
+                close(self._folder, locked=False)
             if now == self.name:
                 return True
             # A folder or a link was made, moved or replaced while this waited.
@@ -132,10 +132,10 @@ class GateLock(FileLock):
         return ((self._turn.descriptor, operation(shared=self.shared)),)
 
     def release(self) -> None:
-        """Gives it up, and its turn too."""
-        close(self._turn)
-        close(self._folder)
+        """Gives it up, then what a wait that was interrupted left open."""
         super().release()
+        close(self._turn)
+        close(self._folder, locked=False)
 
     def below(self, text: str) -> GateLock | None:
         """The lock of those who joined this one: a level deeper, below what their own ancestors hold.
