@@ -109,12 +109,12 @@ def _begin(held: Held, decision: Decision, rules: Rules, timeout: float | None) 
 
 
 def _take(held: Held, wanted: Sequence[Lock], kind: str, **options: Any) -> Generator[Pause, None, None]:
-    """Takes the locks that have a place, and those that have one by then."""
-    held.locks = tuple([lock for lock in wanted if _has_place(lock, kind)])
+    """Takes the locks whose files can exist, and then the others if theirs can exist now."""
+    held.locks = tuple([lock for lock in wanted if _is_ready(lock, kind)])
     yield from take(held, **options)
     if len(held.locks) < len(wanted):
-        # While those were waited for, an environment may have been made with a place for more.
-        late = tuple([lock for lock in wanted if lock not in held.locks and _has_place(lock, kind)])
+        # While those were waited for, an environment may have been made with room for more.
+        late = tuple([lock for lock in wanted if lock not in held.locks and _is_ready(lock, kind)])
         if late:
             first, held.locks = held.locks, late
             yield from take(held, **options)
@@ -149,8 +149,8 @@ def _note(journal: Journal, decision: Decision, rules: Rules) -> None:
             return
 
 
-def _has_place(lock: Lock, kind: str) -> bool:
-    """Whether a lock can be: one in an environment that is not made yet has no folder to lie in, or an empty one.
+def _is_ready(lock: Lock, kind: str) -> bool:
+    """Whether the file of a lock can exist: before an environment is made, its folder is missing or empty.
 
     An empty folder stays empty: uv and conda make an environment in no other, and prek, for one, makes it beforehand.
     What uv installs with --target needs no environment, and uv locks an empty folder for it.

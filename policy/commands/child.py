@@ -192,7 +192,7 @@ else:
         return list(zip(text[::2], text[1::2], strict=True))
 
     def _reap() -> tuple[int, int] | None:
-        """A child that has ended and its exit code, be it the command or an orphan of its."""
+        """A child that has ended, the command or an orphan of it, and its exit code."""
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:

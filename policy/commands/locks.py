@@ -191,7 +191,7 @@ class _Environments:
     def _of(self, name: str, pid: int) -> str:
         roots = self._roots.setdefault(pid, {})
         if name not in roots:
-            for root in self._left.setdefault(pid, holders.places(pid)):
+            for root in self._left.setdefault(pid, holders.named_roots(pid)):
                 roots.update(dict.fromkeys(_named(root), root))
                 if name in roots:
                     break

@@ -89,7 +89,7 @@ def changed_by(words: Sequence[str], environ: Mapping[str, str], cwd: str) -> Ch
         command = Words(words, environ, cwd)
     else:
         return None
-    return _installer(stem, command) or _by_place(command)
+    return _installer(stem, command) or _by_path(command)
 
 
 def _installer(stem: str, command: Words) -> Change | None:
@@ -115,7 +115,7 @@ def _stem(path: str) -> str:
     return name.rstrip("0123456789.t") or name if name[:2] == "py" or name[:3] == "pip" else name
 
 
-def _by_place(command: Words) -> Change | None:
+def _by_path(command: Words) -> Change | None:
     """What a program changes of which only its place is known: the environment that it was installed into."""
     from policy.environment.change import Change, of_program
 

@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from policy.environment.identity import Seen
+    from policy.environment.identity import FolderIdentity
     from policy.environment.interpreter import Version
 
 _WINDOWS = sys.platform == "win32"
@@ -109,7 +109,7 @@ class Environment:
         return self.interpreter, self.root, self.kind, interpreter, root
 
     @property
-    def seen(self) -> Seen | None:
+    def seen(self) -> FolderIdentity | None:
         """What `real_folder` said of the root for `settled` just now; None where a look is due."""
         if self._settled is None or time.monotonic() - self._seen[0] >= JUST_NOW:
             return None

@@ -23,16 +23,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    Seen: TypeAlias = tuple[int, int, str]  # device, inode, and the number of the mount through which it was seen
+    FolderIdentity: TypeAlias = tuple[
+        int, int, str
+    ]  # device, inode, and the number of the mount through which it was seen
 
 FOLDER: int = getattr(os, "O_PATH", 0) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 """Of open(2), for a folder that is looked at and not read."""
 
 # By the real path of a root that exists and to which no bind mount leads: which folder it is, and its name.
-_known: dict[str, tuple[Seen, str]] = {}
+_known: dict[str, tuple[FolderIdentity, str]] = {}
 
 
-def identity(root: str, seen: Seen | None = None) -> str:
+def identity(root: str, seen: FolderIdentity | None = None) -> str:
     """The name of an environment.
 
     Args:
@@ -80,7 +82,7 @@ def _in_file_system(folder: str, rest: str, number: str) -> tuple[str, bool]:
     return os.path.join(folder, rest).rstrip("/") or "/", True
 
 
-def real_folder(path: str) -> Seen | None:
+def real_folder(path: str) -> FolderIdentity | None:
     """Device, inode and mount of a folder, where no link is in its path; `realpath` would look at each part.
 
     Args:
@@ -94,7 +96,7 @@ def real_folder(path: str) -> Seen | None:
         return None
 
 
-def _real(path: str, descriptor: int) -> Seen | None:
+def _real(path: str, descriptor: int) -> FolderIdentity | None:
     """What is open, where the kernel gives it the name by which it was opened."""
     if not is_at(path, descriptor):
         return None
@@ -118,7 +120,7 @@ def is_at(path: str, descriptor: int) -> bool:
     return os.readlink(f"/proc/self/fd/{descriptor}") == path
 
 
-def remembered(root: str, descriptor: int) -> Seen | None:
+def remembered(root: str, descriptor: int) -> FolderIdentity | None:
     """What is seen of a root that is open, where its name follows from that alone: not below a bind mount.
 
     Args:
@@ -132,7 +134,7 @@ def remembered(root: str, descriptor: int) -> Seen | None:
     return seen if root in _known and _known[root][0] == seen else None
 
 
-def without_links(interpreter: str, root: str) -> tuple[Seen | None, str, str]:
+def without_links(interpreter: str, root: str) -> tuple[FolderIdentity | None, str, str]:
     """What `real_folder` says of a root, the interpreter in the real path of its folder, and the root's real path.
 
     Args:

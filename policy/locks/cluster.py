@@ -32,17 +32,17 @@ def cluster_lock(
         configured: The `[cluster]` table as pairs.
         key: Name and root of the rule's `cluster-key`.
     """
-    fault = None
+    problem = None
     server = cluster_server(configured)
     try:
         found = cluster_key(root, *(key or ()))
     except LockUnavailable as error:
-        found, fault = ClusterKey(root, "nothing"), error
+        found, problem = ClusterKey(root, "nothing"), error
     if server is None:
-        fault = LockUnavailable(
+        problem = LockUnavailable(
             found.text,
             0,
             "no server is named",
             remedy="write [cluster] into the user's or the system file (`policy cluster init`)",
         )
-    return PostgresqlLock(found, server or Server(), fault=fault)
+    return PostgresqlLock(found, server or Server(), problem=problem)

@@ -122,8 +122,8 @@ class Guard:
         for pulse in self._pulses:
             # A guard that was stopped itself finds the lease over when it wakes: it still asks, for as long as it
             # would have, while nothing runs.
-            patience = self._frozen_since + pulse.lock.server.margin
-            if self.frozen and pulse.lock.lasting() <= 0 and now >= patience:
+            until = self._frozen_since + pulse.lock.server.margin
+            if self.frozen and pulse.lock.lasting() <= 0 and now >= until:
                 self._lose(child, f"{pulse.lock.name}: the lock was lost: no answer from {pulse.lock.server}")
                 return
         late = [pulse.lock for pulse in self._pulses if (pulse.lock.deadline or now) <= now]

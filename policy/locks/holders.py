@@ -170,7 +170,7 @@ def locked(look: Look | None = None) -> tuple[Found, ...]:
     return tuple(found[path] for path in sorted(found))
 
 
-def places(pid: int) -> Iterator[str]:
+def named_roots(pid: int) -> Iterator[str]:
     """Directories that a process may work on as environments: what its variables and its arguments name.
 
     Args:
@@ -287,7 +287,7 @@ class Look:
 def _is_local(path: str, pid: int) -> bool:
     """Whether a file is the lock of an environment: of a virtual one, or of a directory that its holder works on."""
     directory, name = os.path.split(path)
-    return name == ".lock" and (os.path.lexists(os.path.join(directory, "pyvenv.cfg")) or directory in places(pid))
+    return name == ".lock" and (os.path.lexists(os.path.join(directory, "pyvenv.cfg")) or directory in named_roots(pid))
 
 
 def process(pid: int) -> Holder | None:

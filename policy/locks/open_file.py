@@ -126,7 +126,7 @@ def _open(file: OpenFile, *, near: bool, make: str) -> None:
     """Looks, opens, looks again; starts over wherever the file changed in between."""
     path = file.path
     directory = os.path.dirname(path) or "."
-    patience = 0.0
+    until = 0.0
     if make and make == directory:
         _make_directory(directory)
     for _ in range(_ATTEMPTS):
@@ -139,8 +139,8 @@ def _open(file: OpenFile, *, near: bool, make: str) -> None:
             continue
         if seen.st_nlink > 1 and stat.S_ISREG(seen.st_mode):
             # A second name is a hostile hard link, or that of a maker who is between link and unlink.
-            patience = patience or time.monotonic() + _SECOND_NAME_SECONDS
-            if time.monotonic() < patience:
+            until = until or time.monotonic() + _SECOND_NAME_SECONDS
+            if time.monotonic() < until:
                 time.sleep(0.005)
                 continue
         _judge(path, seen, directory, near=near)

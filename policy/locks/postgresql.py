@@ -70,16 +70,16 @@ class PostgresqlLock:
         key: What it is named after.
         server: Where it is kept.
         shared: Whether it is taken for reading.
-        fault: Why it can never be taken; known before, and raised when it is tried.
+        problem: Why it can never be taken; known before, and raised when it is tried.
     """
 
     __slots__ = (
         "_confirmed",
-        "_fault",
         "_inherited",
         "_joined",
         "_pending",
         "_pid",
+        "_problem",
         "_seen",
         "_session",
         "_since",
@@ -98,9 +98,9 @@ class PostgresqlLock:
     advice: str = ""
 
     def __init__(
-        self, key: ClusterKey, server: Server, *, shared: bool = False, fault: LockUnavailable | None = None
+        self, key: ClusterKey, server: Server, *, shared: bool = False, problem: LockUnavailable | None = None
     ) -> None:
-        self._fault = fault
+        self._problem = problem
         self.key: ClusterKey = key
         self.name: str = key.text
         self.server: Server = server
@@ -155,8 +155,8 @@ class PostgresqlLock:
 
     def attempting(self) -> Generator[Pause, None, bool]:
         """The same in steps."""
-        if self._fault:
-            raise self._fault
+        if self._problem:
+            raise self._problem
         try:
             return (yield from self._attempt())
         except SessionError as error:
@@ -183,13 +183,13 @@ class PostgresqlLock:
             LockUnavailable: The server went away for longer than the lease, or refuses.
         """
         granted = False
-        patience = 0.0
+        until = 0.0
         try:
             while not granted:
                 try:
                     if self._session is None:
                         yield from self._open()
-                    patience = 0.0
+                    until = 0.0
                     if not (yield from self._aged(deadline)):
                         return False
                     granted = yield from self._queue(deadline)
@@ -198,8 +198,8 @@ class PostgresqlLock:
                 except SessionError as error:
                     # A server that restarts takes its queue with it; waiters queue again when it is back.
                     self._end()
-                    patience = patience or clock() + self.server.lease
-                    if error.state or clock() >= patience:
+                    until = until or clock() + self.server.lease
+                    if error.state or clock() >= until:
                         raise self.unavailable(error) from None
                     if deadline.over:
                         return False
@@ -308,7 +308,7 @@ class PostgresqlLock:
 
     def is_held(self) -> bool | None:
         """Whether anybody holds it now; None where the server cannot be asked."""
-        if self._fault:
+        if self._problem:
             return None
         try:
             return bool(self._holders())
@@ -347,7 +347,7 @@ class PostgresqlLock:
 
     def holders(self) -> tuple[Holder, ...]:
         """Who holds it, on which host; what was seen last while the server cannot be asked."""
-        if self._fault:
+        if self._problem:
             return ()
         if self._young > 0:
             age = self.server.lease - self._young
@@ -366,7 +366,7 @@ class PostgresqlLock:
 
     def join(self, text: str) -> bool:
         """Takes over what an ancestor holds: its socket, as the kernel knows it, in a session that has the lock."""
-        if self._fault:
+        if self._problem:
             return False
         self._joined = inherited(self.server, self.key, text, shared=self.shared)
         return self._joined is not None
@@ -431,8 +431,8 @@ class PostgresqlLock:
         return {"key": self.key.text, "since": self._since, "socket": self.marker.partition(":")[2]}
 
     def __str__(self) -> str:
-        if self._fault:
-            return f"cannot be taken: {self._fault.reason}; {self._fault.remedy}"
+        if self._problem:
+            return f"cannot be taken: {self._problem.reason}; {self._problem.remedy}"
         return f"on {self.server}; named by {self.key.origin}"
 
     def __repr__(self) -> str:

@@ -193,7 +193,7 @@ def children_work() -> bool:
 
 
 class Child:
-    """A process that blocks in flock on descriptors of ours, and thereby takes the locks for us.
+    """A process that blocks in flock on descriptors of ours, and so takes the locks for us.
 
     Args:
         steps: As for `wait`.
@@ -265,7 +265,7 @@ class Child:
 
     @property
     def ended(self) -> bool:
-        """Whether the process is gone, be it with an answer or without."""
+        """Whether the process is gone, with an answer or without."""
         return self._process.poll() is not None
 
     def check(self) -> None:

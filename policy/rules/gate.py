@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from policy.environment.identity import Seen
+    from policy.environment.identity import FolderIdentity
     from policy.locks.backend import Deadline, Pause, Steps
 
 WORDS = "the gate: lock-policy takes it first"
@@ -53,7 +53,7 @@ class GateLock(FileLock):
         make: str = "",
         level: int = 0,
         *,
-        seen: Seen | None = None,
+        seen: FolderIdentity | None = None,
         words: str = WORDS,
     ) -> None:
         self._directory = directory
@@ -153,7 +153,7 @@ class GateLock(FileLock):
 
 
 def gate(
-    root: str, directory: str | None, environ: Mapping[str, str], seen: Seen | None = None, words: str = WORDS
+    root: str, directory: str | None, environ: Mapping[str, str], seen: FolderIdentity | None = None, words: str = WORDS
 ) -> GateLock:
     """The gate of an environment.
 
@@ -172,7 +172,7 @@ def gate(
     return GateLock(directory or default, root, make, seen=seen, words=words)
 
 
-def path(directory: str, root: str, level: int = 0, seen: Seen | None = None) -> str:
+def path(directory: str, root: str, level: int = 0, seen: FolderIdentity | None = None) -> str:
     """The lock file of the gate of an environment, as it is now.
 
     Args:

@@ -48,10 +48,10 @@ def plan(locations: Sequence[str], request: Request, setting: Setting) -> tuple[
             around = os.path.dirname(os.path.dirname(environment.interpreter))
             words = "the gate of the folder around the interpreter, which may become an environment"
             found[gate(around, directory, environ, words=words)] = None
-    return tuple(sorted(found, key=_place))
+    return tuple(sorted(found, key=_position))
 
 
-def _place(lock: Lock) -> tuple[int, str]:
+def _position(lock: Lock) -> tuple[int, str]:
     # Of two gates the first is the one of the lower name; other locks of one purpose come sorted.
     return ORDER.index(lock.purpose), lock.name if lock.purpose == "gate" else ""
 
