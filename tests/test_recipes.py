@@ -389,7 +389,7 @@ CODE = r"""\g<0>
     ),"""
 CHECK = r"""\g<0>    for index, rule in enumerate(file.rules):
         if not rule.reason:
-            yield _finding(file, "no-reason", "this rule has no reason", "rules", index)
+            yield located(file, "no-reason", "this rule has no reason", "rules", index)
 """
 
 
