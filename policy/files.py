@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from policy import host
+
 
 def create(path: str, data: bytes, mode: int) -> None:
     """Creates a file where nothing stands, not even a link that leads nowhere.
@@ -17,10 +19,7 @@ def create(path: str, data: bytes, mode: int) -> None:
         OSError: Something stands there, or it cannot be written.
         ValueError: The path has a NUL.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    for name in ("O_NOFOLLOW", "O_BINARY", "O_CLOEXEC"):
-        flags |= getattr(os, name, 0)
-    descriptor = os.open(path, flags, mode)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | host.SAFELY | host.NOFOLLOW, mode)
     try:
         view = memoryview(data)
         while view:

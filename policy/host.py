@@ -14,16 +14,15 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-# O_NONBLOCK: opening a FIFO that took the place of the file since it was looked at must not wait for a writer
-_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NONBLOCK", 0)
+SAFELY: int = (
+    getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
     | getattr(os, "O_NOINHERIT", 0)
 )
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+"""How a file is opened that somebody else may replace: a FIFO is not waited for, no terminal becomes ours."""
+NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 
 
 class IrregularError(OSError):
@@ -74,7 +73,7 @@ def open_regular(path: str, *, follow: bool = True) -> tuple[int, os.stat_result
         ValueError: The path has a NUL.
     """
     _require_regular(os.stat(path, follow_symlinks=follow))
-    descriptor = os.open(path, _FLAGS if follow else _FLAGS | _NOFOLLOW)
+    descriptor = os.open(path, os.O_RDONLY | SAFELY | (0 if follow else NOFOLLOW))
     try:
         status = os.fstat(descriptor)
         _require_regular(status)

@@ -140,6 +140,4 @@ def at(root: str, found_by: str, command: Words, base: str | Callable[[], str] =
         found = find(root, environ=command.environ, cwd=command.cwd)
     except EnvironmentNotFound:
         return planned(root, found_by, base)
-    if not found.exists:
-        return planned(root, found_by, base)
-    return found.replace(found_by=found_by)
+    return found.replace(found_by=found_by) if found.exists else planned(root, found_by, base)

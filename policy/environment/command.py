@@ -75,28 +75,15 @@ def changed_by(words: Sequence[str], environ: Mapping[str, str], cwd: str) -> Ch
     Raises:
         UsageError: The command changes several environments, of which one must be named.
     """
-    stem = _stem(words[0])
-    if stem in WRAPPERS or stem in SHELLS:
-        from policy.environment.wrappers import Words, unwrap
-
-        command = unwrap(Words(words, environ, cwd), WRAPPERS)
-        stem = _stem(command.words[0])
-    elif stem in INSTALLERS or os.sep in words[0]:
-        if stem not in INSTALLERS and not _in_environment(os.path.join(cwd, words[0])):
-            return None
-        from policy.environment.wrappers import Words
-
-        command = Words(words, environ, cwd)
-    else:
+    if _stem(words[0]) not in {*WRAPPERS, *SHELLS, *INSTALLERS} and not _in_environment(words[0], cwd):
         return None
-    return _installer(stem, command) or _by_path(command)
+    from policy.environment.wrappers import Words, unwrap
 
-
-def _installer(stem: str, command: Words) -> Change | None:
-    """What the tool's own function says."""
-    if stem not in INSTALLERS or stem in {"venv", "ensurepip"}:  # modules of Python, and no programs
-        return None
-    return installer(stem)(command)
+    command = unwrap(Words(words, environ, cwd), WRAPPERS)
+    stem = _stem(command.words[0])
+    # Modules of Python are no programs.
+    change = installer(stem)(command) if stem in INSTALLERS and stem not in {"venv", "ensurepip"} else None
+    return change or _by_path(command)
 
 
 def installer(stem: str) -> Callable[[Words], Change | None]:
@@ -119,7 +106,7 @@ def _by_path(command: Words) -> Change | None:
     """What a program changes of which only its place is known: the environment that it was installed into."""
     from policy.environment.change import Change, of_program
 
-    if os.sep not in command.words[0] or not _in_environment(command.path(command.words[0])):
+    if not _in_environment(command.words[0], command.cwd):
         return Change(command, None) if command.through else None
     return Change(command, of_program(command))
 
@@ -128,7 +115,7 @@ def named(words: Sequence[str], cwd: str) -> Iterator[tuple[str, str]]:
     """The virtual environments that words name by a program in them, whatever the command does with these.
 
     Args:
-        words: A command that `read` does not understand.
+        words: A command that `changed_by` does not understand.
         cwd: Where it will start, absolute.
 
     Returns:
@@ -152,6 +139,7 @@ def named(words: Sequence[str], cwd: str) -> Iterator[tuple[str, str]]:
                 yield path, root
 
 
-def _in_environment(path: str) -> bool:
-    """Whether a program stands among those of a virtual environment."""
-    return os.path.exists(os.path.join(os.path.dirname(os.path.dirname(path)), "pyvenv.cfg"))
+def _in_environment(program: str, cwd: str) -> bool:
+    """Whether a program is named by its path, and stands among those of a virtual environment."""
+    root = os.path.dirname(os.path.dirname(os.path.normpath(os.path.join(cwd, program))))
+    return os.sep in program and os.path.exists(os.path.join(root, "pyvenv.cfg"))

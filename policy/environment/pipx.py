@@ -56,25 +56,21 @@ def is_application(root: str, environ: Mapping[str, str], cwd: str) -> bool:
     """
     if os.path.lexists(os.path.join(root, "pipx_metadata.json")):
         return True
-    command = Words((), environ, cwd)
-    folders = {os.path.realpath(_venvs(home, command)) for home in _homes(environ) if home}
+    folders = map(os.path.realpath, filter(None, _folders(Words((), environ, cwd))))
     return os.path.realpath(os.path.dirname(root)) in folders
 
 
-def _homes(environ: Mapping[str, str]) -> tuple[str, str, str, str]:
-    """Where pipx keeps its things: as the caller says, as of old, as of now, and for all users."""
-    data = environ.get("XDG_DATA_HOME") or "~/.local/share"
-    shared = environ.get("PIPX_GLOBAL_HOME") or "/opt/pipx"
-    return environ.get("PIPX_HOME", ""), "~/.local/pipx", os.path.join(data, "pipx"), shared
-
-
-def _venvs(home: str, command: Words) -> str:
-    return command.path(os.path.join(home, "venvs"))
+def _folders(command: Words) -> tuple[str, str, str, str]:
+    """Where pipx keeps environments: as the caller says, if so, as of old, as of now, and for all users."""
+    named = command.environ.get("PIPX_HOME", "")
+    shared = command.environ.get("PIPX_GLOBAL_HOME") or "/opt/pipx"
+    old, new = command.path("~/.local/pipx/venvs"), os.path.join(command.xdg("data"), "pipx", "venvs")
+    return named and command.path(os.path.join(named, "venvs")), old, new, command.path(os.path.join(shared, "venvs"))
 
 
 def _home(given: dict[str, str], command: Words) -> str:
     """The folder of pipx's environments."""
-    named, old, new, shared = (_venvs(home, command) if home else "" for home in _homes(command.environ))
+    named, old, new, shared = _folders(command)
     if "global" in given:
         return shared
     return named or (old if os.path.isdir(os.path.dirname(old)) else new)

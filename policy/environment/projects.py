@@ -91,9 +91,7 @@ def _poetry_name(root: str) -> str:
 def _poetry_cache(root: str, command: Words) -> str:
     """The folder of the environments that are in no project."""
     own = _setting("path", root, command)
-    cache = command.environ.get("POETRY_CACHE_DIR") or os.path.join(
-        command.environ.get("XDG_CACHE_HOME") or "~/.cache", "pypoetry"
-    )
+    cache = command.environ.get("POETRY_CACHE_DIR") or os.path.join(command.xdg("cache"), "pypoetry")
     default = os.path.join(command.path(cache), "virtualenvs")
     return command.path(own.replace("{cache-dir}", cache)) if isinstance(own, str) else default
 
@@ -108,12 +106,10 @@ def _setting(name: str, root: str, command: Words) -> Any:
 
 def _configured(own: str, folder: str, table: str, name: str, command: Words) -> Any:
     """A setting of the project's file, else of the user's configuration; None where neither has it."""
-    config = command.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    for path in (own, command.path(os.path.join(config, folder, "config.toml"))):
-        found = _in(host.toml_of_others(path), table, name)
-        if found is not None:
-            return found
-    return None
+    found = _read(own, table, name)
+    if found is None:
+        return _read(os.path.join(command.xdg("config"), folder, "config.toml"), table, name)
+    return found
 
 
 def pdm(command: Words) -> Change:
@@ -164,8 +160,7 @@ def _pdm_venv(root: str, words: Sequence[str], command: Words) -> Change:
     if inside:
         return Change(command, at(os.path.join(root, ".venv"), "project of pdm", command), operation)
     own = _pdm_setting("location", root, command)
-    data = os.path.join(command.environ.get("XDG_DATA_HOME") or "~/.local/share", "pdm", "venvs")
-    folder = command.path(own if isinstance(own, str) else data)
+    folder = command.path(own) if isinstance(own, str) else os.path.join(command.xdg("data"), "pdm", "venvs")
     # as pdm names it, which is nothing secret
     begin = f"{os.path.basename(root)}-{_encoded(md5(os.fsencode(root), usedforsecurity=False).digest())}-"
     uncertain = "" if name else "pdm names it after a version of Python"
@@ -206,19 +201,17 @@ def _hatch_environment(root: str, name: str, given: dict[str, str], command: Wor
     from hashlib import sha256
 
     environ = command.environ
-    envs = _in(host.toml_of_others(os.path.join(root, "hatch.toml")), "envs") or _in(
-        host.toml_of_others(os.path.join(root, "pyproject.toml")), "tool", "hatch", "envs"
-    )
+    envs = _read(os.path.join(root, "hatch.toml"), "envs")
+    envs = envs or _read(os.path.join(root, "pyproject.toml"), "tool", "hatch", "envs")
     path = environ.get("HATCH_ENV_TYPE_VIRTUAL_PATH") or _in(envs, name, "path")
     if isinstance(path, str):
         return at(os.path.normpath(os.path.join(root, path)), "environment of hatch", command)
     project = _metadata(root, "hatch").lower().replace("_", "-").replace(".", "-")
     name = project if name == "default" else name
-    data = given.get("data-dir") or environ.get("HATCH_DATA_DIR")
-    data = data or os.path.join(environ.get("XDG_DATA_HOME") or "~/.local/share", "hatch")
+    data = given.get("data-dir") or environ.get("HATCH_DATA_DIR") or os.path.join(command.xdg("data"), "hatch")
     config = given.get("config") or environ.get("HATCH_CONFIG")
-    config = config or os.path.join(environ.get("XDG_CONFIG_HOME") or "~/.config", "hatch", "config.toml")
-    own = _in(host.toml_of_others(command.path(config)), "dirs", "env", "virtual")
+    config = config or os.path.join(command.xdg("config"), "hatch", "config.toml")
+    own = _read(command.path(config), "dirs", "env", "virtual")
     if isinstance(own, str):
         folder = os.path.normpath(os.path.join(root, os.path.expanduser(own)))
         if folder.startswith(os.path.join(root, "")):
@@ -250,9 +243,14 @@ def _encoded(digest: bytes) -> str:
 
 def _metadata(root: str, tool: str) -> str:
     """The name of a project."""
-    table = host.toml_of_others(os.path.join(root, "pyproject.toml"))
-    name = _in(table, "project", "name") or _in(table, "tool", tool, "name")
+    path = os.path.join(root, "pyproject.toml")
+    name = _read(path, "project", "name") or _read(path, "tool", tool, "name")
     return name if isinstance(name, str) else ""
+
+
+def _read(path: str, *keys: str) -> Any:
+    """A value in the tables of a TOML file; None where there is none."""
+    return _in(host.toml_of_others(path), *keys)
 
 
 def _in(table: Any, *keys: str) -> Any:

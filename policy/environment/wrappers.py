@@ -24,6 +24,9 @@ _RESERVED = frozenset(
 )
 
 
+_XDG = {"cache": "~/.cache", "config": "~/.config", "data": "~/.local/share"}
+
+
 class Words:
     """A command as the kernel will get it, behind the programs that start it.
 
@@ -60,6 +63,10 @@ class Words:
         if named.startswith("~/"):  # a shell would have resolved it, an option's value with `=` is left to the program
             named = os.path.join(self.environ.get("HOME", "~"), named[2:])
         return os.path.normpath(os.path.join(self.cwd, named))
+
+    def xdg(self, kind: str) -> str:
+        """The user's folder of a kind: `cache`, `config` or `data`."""
+        return self.path(self.environ.get(f"XDG_{kind.upper()}_HOME") or _XDG[kind])
 
 
 def on_path(program: str, command: Words) -> str:

@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 
+from policy import host
 from policy.errors import LockUnavailable
 
 REFUSALS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -60,7 +61,7 @@ def _file_errno(path: str, of_folder: int) -> int:
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return 0  # its planter must not choose the lock: it is refused, with the reason, when it is taken
-        os.close(os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)))
+        os.close(os.open(path, os.O_RDWR | host.SAFELY | host.NOFOLLOW))
     except FileNotFoundError:
         return of_folder
     except OSError as error:

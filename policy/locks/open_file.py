@@ -15,7 +15,7 @@ import time
 from _thread import RLock
 
 from policy.errors import LockUnavailable, unavailable
-from policy.host import user_name
+from policy.host import NOFOLLOW, SAFELY, user_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,15 +24,7 @@ if TYPE_CHECKING:
 if sys.platform != "win32":
     import fcntl
 
-# Without O_NONBLOCK a FIFO that was swapped in would hang the open; O_NOCTTY keeps a terminal from becoming ours.
-_FLAGS = (
-    getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-    | getattr(os, "O_NOINHERIT", 0)
-)
+_FLAGS = SAFELY | NOFOLLOW
 _TMPFILE: int = getattr(os, "O_TMPFILE", 0)  # Linux
 
 _MODE = 0o666  # uv's, whatever the umask: every user of a shared directory opens the file for writing

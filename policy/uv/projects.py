@@ -10,6 +10,7 @@ from policy.variables import boolean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from policy.uv.command import Command
@@ -149,7 +150,7 @@ def pip_settings(command: Command) -> dict[str, Any]:
     if command.flag("no-config", "UV_NO_CONFIG") or command.flag("isolated", "UV_ISOLATED"):
         return {}
     found: dict[str, Any] = {}
-    for path in (*_system_files(command), *_user_files(command)):
+    for path in _own_files(command):
         found.update(_pip(path) or {})
     found.update(_nearest(workspace(command) or command.project))  # of a member's files none is read
     return found
@@ -193,23 +194,14 @@ def _in(table: dict[str, Any]) -> dict[str, Any]:
     return settings if isinstance(settings, dict) else {}
 
 
-def _user_files(command: Command) -> tuple[str, ...]:
+def _own_files(command: Command) -> Iterator[str]:
+    """The system's file and the user's, the stronger last."""
     environ = command.environ
-    if sys.platform == "win32":
-        return (os.path.join(environ.get("APPDATA", ""), "uv", "uv.toml"),)
-    base = host.folder(environ, "XDG_CONFIG_HOME", ".config")
-    return (os.path.join(base, "uv", "uv.toml"),) if base else ()
-
-
-def _system_files(command: Command) -> tuple[str, ...]:
-    environ = command.environ
-    if boolean(environ.get("UV_NO_SYSTEM_CONFIG", "")):
-        return ()
-    if sys.platform == "win32":
-        return (os.path.join(environ.get("PROGRAMDATA", ""), "uv", "uv.toml"),)
-    # The first of these that exists, then the one below /etc.
-    for base in host.config_folders(environ):
-        path = os.path.join(base, "uv", "uv.toml")
-        if os.path.isfile(path):
-            return (path,)
-    return ("/etc/uv/uv.toml",)
+    windows = sys.platform == "win32"
+    if not boolean(environ.get("UV_NO_SYSTEM_CONFIG", "")):
+        folders = [environ.get("PROGRAMDATA", "")] if windows else host.config_folders(environ)
+        files = [os.path.join(folder, "uv", "uv.toml") for folder in folders]
+        yield next((path for path in files if windows or os.path.isfile(path)), "/etc/uv/uv.toml")
+    base = environ.get("APPDATA", "") if windows else host.folder(environ, "XDG_CONFIG_HOME", ".config")
+    if base or windows:
+        yield os.path.join(base, "uv", "uv.toml")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from policy.environment.command import INSTALLERS, installer, named
+from policy.environment.command import INSTALLERS, changed_by, installer, named
 from policy.errors import UsageError
 from tests import factories
 
@@ -34,6 +34,7 @@ if sys.platform == "win32":
         ("python script.py", ""),  # names no environment plainly
         ("python -c pass", ""),
         ("{other}/bin/pytest", "other"),
+        ("env -C {other}/bin ./pytest", "other"),
         ("env PATH={near}/bin pip install x", "project/.venv"),
         ("sh -c '{other}/bin/pip install x'", "other"),
         ("sh -c 'PATH={near}/bin exec pip install x'", "project/.venv"),
@@ -83,6 +84,16 @@ def test_environment(work: Work, line: str, root: str) -> None:
         assert os.path.normpath(os.path.join(work.base, found)) == "/p"
     else:
         assert found == root
+
+
+def test_place(work: Work) -> None:
+    """A program of an environment is known by its place, also where that is the working directory."""
+    program = work.script(work.other / "bin" / "pytest", f"#!{work.other}/bin/python\n")
+    for words, folder in ((str(program), work.base), ("bin/pytest", work.other), ("./pytest", program.parent)):
+        change = changed_by([words], work.environ, str(folder))
+        assert change
+        assert change.environment
+        assert change.environment.root == str(work.other)
 
 
 @pytest.mark.parametrize("line", ["true", "make install", "./script", "cat x", "sh -c 'make'", "sh -c 'cd x && pip y'"])
