@@ -12,9 +12,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_VALUED = "backend cd directory index-url i pip-args P preinstall python r requirement spec suffix"
-_ONE = frozenset({"inject", "install", "pin", "reinstall", "runpip", "uninject", "uninstall", "unpin", "upgrade"})
-_ALL = frozenset({"install-all", "reinstall-all", "uninstall-all", "upgrade-all"})
+VALUED = (
+    "app backend cd cooldown directory fetch-python i/index-url include-resources-from lock output pip-args P "
+    "preinstall python python-args r/requirement skip spec suffix upgrade-strategy V/value with"
+)
+_ONE = frozenset(
+    {"inject", "install", "pin", "reinstall", "repair", "runpip", "uninject", "uninstall", "unpin", "upgrade"}
+)
+_ALL = frozenset({"install-all", "manifest sync", "reinstall-all", "reset", "uninstall-all", "upgrade-all"})
 _VENV_FIRST = frozenset({"inject", "runpip", "uninject"})  # what follows is for the environment that they name first
 
 
@@ -27,10 +32,10 @@ def pipx(command: Words) -> Change:
     Raises:
         UsageError: It changes several environments, or one whose name pipx would have to look up.
     """
-    verb, given, arguments = subcommand(command, _VALUED)
+    verb, given, arguments = subcommand(command, VALUED, ("manifest",))
     operation = f"pipx {verb}".rstrip()
     home = _home(given, command)
-    if verb in _ALL:
+    if verb in _ALL or (verb == "repair" and not arguments):
         raise UsageError(f"{operation}: changes every environment in {home}; run the single command for each of them")
     if verb not in _ONE or not arguments:
         return Change(command, None, operation, apart=f"{operation} changes no environment that lasts")

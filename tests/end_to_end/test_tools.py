@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from policy.environment.pipx import VALUED
 from tests import factories, processes, real_uv, requirements
 from tests.running import wait_until
 
@@ -140,6 +141,31 @@ def test_what_is_changed_is_locked(tmp_path: Path, tool: str, environ: dict[str,
         after = desk.environments()
         changed = {root for root in before.keys() | after.keys() if before.get(root) != after.get(root)}
         assert changed == {named}, step
+
+
+_ASK_PIPX = """
+import argparse
+from pipx.main import get_command_parser
+def walk(parser):
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                walk(inner)
+        elif action.nargs != 0:
+            for name in action.option_strings:
+                print(name.lstrip("-"))
+walk(get_command_parser()[0])
+"""
+
+
+def test_options_of_pipx(tmp_path: Path) -> None:
+    """Each option of pipx that takes a value is known: else the value would be taken for an application."""
+    desk = Desk(tmp_path, "pipx")
+    done = desk.run(str(installed("pipx") / "python"), "-c", _ASK_PIPX)
+    assert done.returncode == 0, done.stderr
+    asked = frozenset(done.stdout.split())
+    assert "suffix" in asked
+    assert asked <= frozenset(VALUED.replace("/", " ").split())
 
 
 @pytest.mark.slow
