@@ -36,7 +36,7 @@ def broken(arguments: Arguments) -> tuple[Row, bool]:
         UsageError: No environment is named, or there is no terminal to ask on.
         LockUnavailable: The records cannot be read or removed.
     """
-    if not any((arguments.environment, arguments.python, arguments.target, arguments.prefix)):
+    if not options.names_one(arguments):
         raise UsageError("name the environment whose lock is to be removed: policy locks --break ENV")
     for name in NOT_WITH:
         if getattr(arguments, name):

@@ -58,11 +58,10 @@ def _surroundings(arguments: Arguments) -> Surroundings:
     from policy.rules.gate import default_directory
 
     caller = options.caller(arguments)
-    named = (arguments.environment, arguments.python, arguments.target, arguments.prefix)
     try:
         environment = options.found(arguments, caller, arguments.environment)
     except EnvironmentNotFound:
-        if any(one is not None for one in named):
+        if options.names_one(arguments):
             raise
         environment = None
     chosen = [f"--config-file={arguments.config_file}"] if arguments.config_file else []

@@ -88,7 +88,7 @@ def _collect(arguments: Arguments) -> list[Row]:
     """The locks that the options ask for, with those who hold them and wait for them."""
     caller = options.caller(arguments)
     rules = options.rules(arguments)
-    if arguments.environment or arguments.python or arguments.target or arguments.prefix:
+    if options.names_one(arguments):
         found = _of_environment(arguments, caller, rules)
     else:
         found = [*_of_server(caller, rules), *_of_host(arguments, caller, rules)]

@@ -147,8 +147,12 @@ def subject(arguments: Arguments, caller: Caller, command: Sequence[str], env: s
 
     if not command:
         return Subject(found(arguments, caller, env))
-    named = env is not None or any(getattr(arguments, name) is not None for name in ("python", "target", "prefix"))
-    return subject(command, caller, lambda: found(arguments, caller, env), named=named)
+    return subject(command, caller, lambda: found(arguments, caller, env), named=names_one(arguments))
+
+
+def names_one(arguments: Arguments) -> bool:
+    """Whether the command line names an environment; an empty name counts, and is refused where it is looked for."""
+    return any(getattr(arguments, name, None) is not None for name in ("environment", "python", "target", "prefix"))
 
 
 def explained(decision: Decision, seen: Subject) -> str:

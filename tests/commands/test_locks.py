@@ -533,6 +533,17 @@ def test_bad_input(host: Host) -> None:
         assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
 
 
+@pytest.mark.parametrize("words", [("",), ("--python", ""), ("--target", ""), ("--prefix", "")])
+def test_an_empty_name(host: Host, words: tuple[str, ...]) -> None:
+    """An empty name, as that of a variable that is not set, is refused: it does not list or prune the whole host."""
+    file = host.file()
+    for more in ((), ("--all",), ("--prune",), ("--break", "--yes")):
+        done = factories.policy("locks", *more, *words, environ=host.place.environ, cwd=host.place.directory)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "an empty path; name " in done.stderr
+    assert os.path.exists(file)
+
+
 def test_a_reader_who_leaves(host: Host) -> None:
     """`policy locks | head -n 0` is no failure, and no traceback."""
     words = [PYTHON, "-m", "policy", "locks", "--all"]
