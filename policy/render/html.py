@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policy.render.page import code, listed, named, page, pairs, table, text, where
-from policy.render.record import label, name_of
+from policy.render.record import command_rows, label, name_of, notes
 from policy.render.text import answered
 from policy.rules.conditions import CONDITIONS, Combinator
 
@@ -32,10 +32,10 @@ def render(record: dict[str, Any], *, color: bool) -> str:
         _excludes(record.get("excludes", ())),
         "<h2>Environment</h2>",
         pairs(record["environment"].items()),
-        _command(record.get("command", {})),
+        f"<h2>Command</h2>\n{pairs(rows)}" if (rows := command_rows(record.get("command", {}))) else "",
         "<h2>Rules, in the order in which they are asked; the first whose conditions all hold decides</h2>",
         _chain(record),
-        *(f'<p role="note"><b>{kind}:</b> {text(note)}</p>' for kind, note in _notes(record)),
+        *(f'<p role="note"><b>{kind}:</b> {text(note)}</p>' for kind, note in notes(record)),
     ]
     return page(f"{' and '.join(record['lock'])} lock for {record['environment']['root']}", body)
 
@@ -71,18 +71,6 @@ def _excludes(entries: Iterable[dict[str, Any]]) -> str:
     return "<h2>Who is kept out</h2>\n" + table(lines, name="who") if lines else ""
 
 
-def _command(command: dict[str, Any]) -> str:
-    """What is different for a command; "" where nothing is."""
-    items = [("held", "for reading: others may read at the same time")] if command.get("shared") else []
-    for program in ("uv", "pipx"):
-        items += [(f"left to {program}", path) for path in command.get(f"left_to_{program}", ())]
-    items += [("set for it", f"{name}={value}") for name, value in command.get("environ", {}).items()]
-    items += [("note", note) for note in command.get("notes", ())]
-    if command.get("uncertain"):
-        items.append(("uncertain", command["uncertain"]))
-    return f"<h2>Command</h2>\n{pairs(items)}" if items else ""
-
-
 def _chain(record: dict[str, Any]) -> str:
     return listed("chain", map(_step, record["steps"]))
 
@@ -108,8 +96,3 @@ def _checks(checks: Iterable[dict[str, Any]]) -> str:
         told = f'<td colspan="2">{text(wanted)}</td>' if combined else f"<td>{text(wanted)}</td><td>{text(seen)}</td>"
         lines.append(f"<tr>{mark}<td>{code(key)}</td>{told}</tr>")
     return table(lines, name="checks asked", head=("holds", "condition", "wants", "saw"))
-
-
-def _notes(record: dict[str, Any]) -> list[tuple[str, str]]:
-    """Hints and warnings, each with its kind."""
-    return [("hint", hint) for hint in record["hints"]] + [("warning", note) for note in record["warnings"]]

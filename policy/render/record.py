@@ -84,6 +84,27 @@ def command(subject: Subject, adaptation: Adaptation | None) -> dict[str, Any]:
     }
 
 
+def command_rows(command: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is different for a command, for people: names and values; none where nothing is.
+
+    Args:
+        command: What `command` made of it.
+    """
+    rows = [("held", "for reading: others may read at the same time")] if command.get("shared") else []
+    for program in ("uv", "pipx"):
+        rows += [(f"left to {program}", path) for path in command.get(f"left_to_{program}", ())]
+    rows += [("set for it", f"{name}={value}") for name, value in command.get("environ", {}).items()]
+    rows += [("note", note) for note in command.get("notes", ())]
+    if command.get("uncertain"):
+        rows.append(("uncertain", command["uncertain"]))
+    return rows
+
+
+def notes(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The hints and warnings of a decision's record, each with its kind."""
+    return [("hint", hint) for hint in record["hints"]] + [("warning", note) for note in record["warnings"]]
+
+
 def apart(subject: Subject) -> dict[str, Any]:
     """The record of a command that changes no environment, for which nothing is held.
 

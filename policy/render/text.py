@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policy.escape import escape
-from policy.render.record import label, name_of
+from policy.render.record import command_rows, label, name_of, notes
 from policy.render.style import BOLD, CYAN, DIM, GREEN, RED, YELLOW, paint
 from policy.rules.conditions import CONDITIONS, Combinator
 
@@ -21,12 +21,8 @@ def render(record: dict[str, Any], *, color: bool) -> str:
     if command := _command(record.get("command", {}), color=color):
         parts.append(command)
     parts.append(_steps(record, color=color))
-    notes = [("hint", hint) for hint in record["hints"]] + [("warning", text) for text in record["warnings"]]
-    if notes:
-        parts.append(
-            "\n".join(f"{paint(f'{kind}:', BOLD, YELLOW, color=color)} {escape(text)}" for kind, text in notes)
-        )
-    return "\n\n".join(parts)
+    told = [f"{paint(f'{kind}:', BOLD, YELLOW, color=color)} {escape(text)}" for kind, text in notes(record)]
+    return "\n\n".join([*parts, "\n".join(told)] if told else parts)
 
 
 def _answer(record: dict[str, Any], *, color: bool) -> str:
@@ -80,13 +76,7 @@ def _excludes(answers: list[dict[str, Any]], *, color: bool) -> str:
 
 def _command(command: dict[str, Any], *, color: bool) -> str:
     """What is different for a command; "" where nothing is."""
-    rows = ["held for reading: others may read at the same time"] if command.get("shared") else []
-    for program in ("uv", "pipx"):
-        rows += [f"left to {program}: {path}" for path in command.get(f"left_to_{program}", ())]
-    rows += [f"set for it: {name}={value}" for name, value in command.get("environ", {}).items()]
-    rows += [f"note: {note}" for note in command.get("notes", ())]
-    if command.get("uncertain"):
-        rows.append(f"uncertain: {command['uncertain']}")
+    rows = [f"{name}{' ' if name == 'held' else ': '}{value}" for name, value in command_rows(command)]
     return "\n".join([paint("command", BOLD, color=color), *(f"  {escape(row)}" for row in rows)]) if rows else ""
 
 
