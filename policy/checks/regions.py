@@ -195,8 +195,8 @@ class Solver:
         """
         if not sets[0] and condition.absent:
             return ((),)
-        groups = [[_language(pattern, known) for pattern in patterns] for patterns in sets[0]]
-        refused = [_language(pattern, known) for pattern in sets[1]]
+        groups = [[_language(pattern, known) for pattern in patterns] for patterns in _ordered(sets[0])]
+        refused = [_language(pattern, known) for pattern in _ordered(sets[1])]
         one = find(groups, refused, self.effort, path=True, plain=[condition.plain] if condition.plain else [])
         if one is not None:
             return ((one,),)
@@ -215,7 +215,7 @@ class Solver:
             for variable, sets in wanted.items()
             if isinstance(FACTS[variable[0]], PathCondition) and any(map(_caller, _spelled(sets)))
         }
-        patterns = {pattern for sets in at_home.values() for pattern in _spelled(sets)}
+        patterns = _ordered({pattern for sets in at_home.values() for pattern in _spelled(sets)})
         callers = {_caller(pattern) for pattern in patterns} - {0}
         if self.tied:
             callers |= {1, *(whose for _, _, whose in wanted if whose)}
@@ -240,7 +240,7 @@ class Solver:
         languages = [_language(one, known) for one in patterns if _caller(one) in {0, *known}]
         languages += [path_language("~", home) for home in known.values()]
         inside, outside = wanted.get((Environ.key, OWN_HOME, first), ((), ()))
-        groups, refused = list(map(_languages, inside)), _languages(outside)
+        groups, refused = list(map(_languages, _ordered(inside))), _languages(_ordered(outside))
         of_home = [*(one for group in groups for one in group), *refused]
         for home in homes([*languages, *of_home], self.effort):
             if fits({one for one in of_home if one.matches(home)}, groups, refused):
@@ -249,6 +249,11 @@ class Solver:
 
 def _spelled(sets: Sets) -> list[Any]:
     return [*(value for values in sets[0] for value in values), *sets[1]]
+
+
+def _ordered(values: Collection[Any]) -> list[Any]:
+    """Values of a set in an order of their own, so that the same rules give the same example each time."""
+    return sorted(values, key=repr)
 
 
 def _caller(pattern: Any) -> int:
@@ -281,7 +286,8 @@ def value_of_variable(inside: frozenset[Any], outside: frozenset[Any], effort: E
 
 def _text(inside: Collection[Any], outside: Collection[Any], effort: Effort, *plain: str) -> tuple[str] | None:
     """A text that is in each set of one kind and in none of the other, alone in a tuple."""
-    text = find(list(map(_languages, inside)), _languages(outside), effort, path=False, plain=plain)
+    groups, refused = list(map(_languages, _ordered(inside))), _languages(_ordered(outside))
+    text = find(groups, refused, effort, path=False, plain=plain)
     return None if text is None else (text,)
 
 

@@ -179,3 +179,16 @@ def test_relative_directory(here: Path) -> None:
     for name in ("old.toml", "below/new.toml"):
         (here / name).write_text('global-dir = "locks"\n', encoding="utf-8")
     assert main(["diff", "old.toml", "below/new.toml"]) == 0
+
+
+def test_same_example_each_time(here: Path) -> None:
+    """The example does not depend on the order in which sets of a process lie."""
+    rule = '[[rules]]\nlock = "beside"\nmatch.all = [{ environment = "/a/*" }, { environment = "/b/*" }]\n'
+    files = _files(here, "", rule)
+    command = [sys.executable, "-m", "policy", "diff", *files]
+    said = {
+        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=False).stdout
+        for seed in "01234567"
+    }
+    assert len(said) == 1
+    assert b"/a/" in said.pop()
