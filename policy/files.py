@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from policy import host
 
 
-def create(path: str, data: bytes, mode: int) -> None:
+def create(path: str, data: bytes, mode: int, *, exact: bool = False) -> None:
     """Creates a file where nothing stands, not even a link that leads nowhere.
 
     Args:
         path: The file.
         data: What it holds.
         mode: Its mode, from which the umask takes what it says.
+        exact: Whether the umask takes nothing; on Windows it never does.
 
     Raises:
         OSError: Something stands there, or it cannot be written.
@@ -24,6 +26,8 @@ def create(path: str, data: bytes, mode: int) -> None:
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
+        if exact and sys.platform != "win32":
+            os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
 
@@ -37,7 +41,7 @@ def replace(path: str, data: bytes, mode: int, *, exact: bool = False) -> None:
         path: The file.
         data: What it holds.
         mode: Its mode, from which the umask takes what it says.
-        exact: Whether the umask takes nothing.
+        exact: Whether the umask takes nothing; on Windows it never does.
 
     Raises:
         OSError: It cannot be written.
@@ -46,9 +50,7 @@ def replace(path: str, data: bytes, mode: int, *, exact: bool = False) -> None:
     folder, name = os.path.split(path)
     beside = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
-        create(beside, data, mode)
-        if exact:
-            os.chmod(beside, mode)
+        create(beside, data, mode, exact=exact)
         os.replace(beside, path)
     except OSError:
         try:

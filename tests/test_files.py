@@ -64,3 +64,15 @@ def test_replace_what_cannot_be(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["folder"]
     with pytest.raises(FileNotFoundError):
         files.replace(str(tmp_path / "missing" / "file"), b"new", 0o600)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
+@pytest.mark.parametrize(("exact", "mode"), [(False, 0o640), (True, 0o666)])
+def test_mode(tmp_path: Path, *, exact: bool, mode: int) -> None:
+    """The umask counts, unless the mode is to be exact."""
+    before = os.umask(0o026)
+    try:
+        files.replace(str(tmp_path / "file"), b"new", 0o666, exact=exact)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == mode
