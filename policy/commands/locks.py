@@ -74,8 +74,7 @@ def main(arguments: Arguments) -> int:
         return watch(lambda: _collect(arguments), arguments)
     found = _collect(arguments)
     if arguments.prune:
-        named = arguments.environment is not None or arguments.python is not None
-        found = [_pruned(row, named=named) for row in found]
+        found = [_pruned(row, named=options.names_one(arguments)) for row in found]
     _show(found, arguments)
     return 0
 

@@ -414,6 +414,14 @@ def test_prune_of_an_environment(host: Host) -> None:
     assert not os.path.exists(lock)
 
 
+@pytest.mark.parametrize("option", ["--target", "--prefix"])
+def test_prune_of_a_directory(host: Host, option: str) -> None:
+    """A directory that packages were installed into is an environment too: uv's `.lock` in it goes."""
+    lock = factories.written(host.place.directory / "packages" / ".lock", "")
+    assert host.states("--prune", option, str(lock.parent))[str(lock)] == "removed"
+    assert not lock.exists()
+
+
 def test_prune_of_an_environment_that_is_locked_elsewhere(host: Host) -> None:
     """What uv left behind goes, too, where the rule locks only outside of the environment, as in an image."""
     factories.written(host.place.directory / "lock-policy.toml", '[[rules]]\nlock = "global"\n')
