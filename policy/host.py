@@ -186,9 +186,8 @@ def process_file(path: str) -> bytes:
     Raises:
         OSError: It is there and cannot be read.
     """
-    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
     try:
-        return through(path, flags, lambda descriptor: content(descriptor, sys.maxsize))
+        return through(path, os.O_RDONLY | SAFELY, lambda descriptor: content(descriptor, sys.maxsize))
     except FileNotFoundError:
         return b""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from policy.escape import escape
-from policy.host import user_name
+from policy.host import NOFOLLOW, SAFELY, user_name
 from policy.locks import proc
 from policy.locks.open_file import unforked
 
@@ -108,7 +108,7 @@ def _try(path: str) -> bool | None:
     if sys.platform != "win32":
         with unforked:  # a copy of the descriptor would keep the lock
             try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+                descriptor = os.open(path, os.O_RDONLY | SAFELY | NOFOLLOW)
             except OSError as error:
                 # Nobody holds what is gone, a link or a socket: it is refused as a lock file.
                 return False if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO) else None

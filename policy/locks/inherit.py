@@ -10,6 +10,7 @@ import errno
 import os
 
 from policy.errors import LockUnavailable
+from policy.host import NOFOLLOW, SAFELY
 from policy.locks.open_file import attempt, is_ours
 
 TYPE_CHECKING = False
@@ -107,7 +108,7 @@ def _locked(path: str, descriptor: int) -> str:
         return proc.mode("self", descriptor)
     # Without /proc: a descriptor of our own is refused, the inherited one is not, so it has the lock already.
     try:
-        own = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
+        own = os.open(path, os.O_RDWR | SAFELY | NOFOLLOW)
     except OSError:
         return ""
     try:

@@ -10,6 +10,8 @@ import os
 import stat
 import time
 
+from policy.host import SAFELY
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from policy.locks.backend import Lock
@@ -72,10 +74,7 @@ class Journal:
         return True
 
     def _append(self, line: bytes) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY"):
-            flags |= getattr(os, name, 0)
-        descriptor = os.open(self.path, flags, 0o600)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | SAFELY, 0o600)
         try:
             seen = os.fstat(descriptor)
             os.write(descriptor, line)

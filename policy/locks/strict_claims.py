@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 
 from policy.errors import LockUnavailable, unavailable
 from policy.escape import escape
-from policy.host import user_name
+from policy.host import NOFOLLOW, SAFELY, user_name
 from policy.locks import proc
 from policy.locks.holders import Holder, process
 
@@ -222,7 +222,7 @@ def _open_to_others(path: str, token: str) -> None:
         return
     mode = _mode(os.path.dirname(path)) & ~0o022
     for file in (path, *(_record(path, _name(state, token)) for state in ("intent", "held"))):
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(file, os.O_RDONLY | SAFELY | NOFOLLOW)
         try:
             seen = os.fstat(descriptor)
             if seen.st_uid == os.geteuid() and stat.S_IMODE(seen.st_mode) != mode:
@@ -246,9 +246,8 @@ def is_there(path: str, token: str) -> bool:
         path: The lock.
         token: Of the record.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
-        os.close(os.open(_record(path, _name("held", token)), flags))
+        os.close(os.open(_record(path, _name("held", token)), os.O_RDONLY | SAFELY | NOFOLLOW))
     except OSError:
         return False
     return True

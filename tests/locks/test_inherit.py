@@ -87,7 +87,7 @@ def test_nothing_is_joined_without_proc(path: str, monkeypatch: pytest.MonkeyPat
     held.inherit()
     marker, (descriptor,) = held.marker, held.descriptors
     with monkeypatch.context() as patch:
-        patch.setattr(os, "O_NOFOLLOW", os.O_DIRECTORY)  # no file can be opened so
+        patch.setattr(inherit, "NOFOLLOW", os.O_DIRECTORY)  # no file can be opened so
         assert not inherit.joined(OpenFile(path), marker)
     assert inherit.joined(OpenFile(path), marker)
     closed = os.dup(descriptor)

@@ -10,6 +10,7 @@ import time
 
 from policy.commands.health.finding import NOTE, Finding, move_locks
 from policy.environment.mounts import lock_reach, mount_of
+from policy.host import NOFOLLOW, SAFELY
 from policy.locks import proc
 
 TYPE_CHECKING = False
@@ -130,7 +131,7 @@ def lock_files(surroundings: Surroundings) -> Iterator[Finding]:
                 what = "has several names" if stat.S_ISREG(seen.st_mode) else "is not a regular file"
                 yield Finding("lock-file-strange", f"{path}: {what}", f"rm -r -- {shlex.quote(path)}")
                 continue
-            os.close(os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)))
+            os.close(os.open(path, os.O_RDWR | SAFELY | NOFOLLOW))
         except FileNotFoundError:
             continue
         except OSError as error:
