@@ -60,7 +60,7 @@ def mount_of(path: str) -> Mount | None:
         path = os.path.dirname(path)
     if sys.platform == "linux":
         try:
-            mounts = parse_mountinfo(host.process_file("/proc/self/mountinfo"))
+            mounts = list(map(as_mount, host.mounts()))
         except OSError:
             return None
         numbered = {mount.identity: mount for mount in mounts}
@@ -70,20 +70,15 @@ def mount_of(path: str) -> Mount | None:
     return None
 
 
-def parse_mountinfo(table: bytes) -> list[Mount]:
-    """Reads proc_pid_mountinfo(5).
+def as_mount(fields: tuple[str, ...]) -> Mount:
+    """One of the mounts that the host gives.
 
     Args:
-        table: The file's lines.
-
-    Returns:
-        The mounts in the order of the file; a line that is not understood is left out.
+        fields: As `host.mount_fields` yields them.
     """
-    found = []
-    for number, _, part, point, options, kind, source, more in host.mount_fields(table):
-        several = dict.fromkeys(option for option in (*options.split(","), *more.split(",")) if option)
-        found.append(Mount(kind, source, point, tuple(several), number, part))
-    return found
+    number, _, part, point, options, kind, source, more = fields
+    several = dict.fromkeys(option for option in (*options.split(","), *more.split(",")) if option)
+    return Mount(kind, source, point, tuple(several), number, part)
 
 
 def longest(mounts: Iterable[Mount], path: str) -> Mount | None:

@@ -11,7 +11,7 @@ import pytest
 
 from policy import host
 from policy.environment import mounts
-from policy.environment.mounts import Mount, lock_reach, longest, mount_of, parse_mount_listing, parse_mountinfo
+from policy.environment.mounts import Mount, as_mount, lock_reach, longest, mount_of, parse_mount_listing
 from tests import requirements
 
 if TYPE_CHECKING:
@@ -162,9 +162,10 @@ def test_without_a_mount_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_line_of_mountinfo() -> None:
     """Any number of optional fields may stand before the hyphen, and an option is listed once."""
-    (found,) = parse_mountinfo(
+    (fields,) = host.mount_fields(
         b"36 35 98:0 /mnt1 /mnt2 rw,noatime shared:1 master:2 - nfs4 host:/a\\040b rw,vers=4.2,local_lock=none\n"
     )
+    found = as_mount(fields)
     assert (found.identity, found.type, found.source, found.point) == ("36", "nfs4", "host:/a b", "/mnt2")
     assert found.options == ("rw", "noatime", "vers=4.2", "local_lock=none")
     assert repr(found) == ("Mount('nfs4', 'host:/a b', '/mnt2', ('rw', 'noatime', 'vers=4.2', 'local_lock=none'))")

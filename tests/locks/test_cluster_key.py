@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from policy.environment.mounts import longest, parse_mountinfo
+from policy.environment.mounts import as_mount, longest
 from policy.errors import LockUnavailable
+from policy.host import mount_fields
 from policy.locks.cluster_key import ClusterKey, cluster_key, mounted_key
 from tests import requirements
 
@@ -32,7 +33,7 @@ MOUNTS = b"""
 
 def key(path: str) -> ClusterKey:
     """The key of a path on a host with the mounts above."""
-    return mounted_key(path, longest(parse_mountinfo(MOUNTS), path))
+    return mounted_key(path, longest(map(as_mount, mount_fields(MOUNTS)), path))
 
 
 @pytest.mark.parametrize(
