@@ -118,7 +118,7 @@ def test_incomplete(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.file()
     assert "PID namespace" not in host.text("--all")
     monkeypatch.setattr(proc, "sees_all", lambda: False)
-    assert "are not all seen from here; `policy locks ENV` finds" in " ".join(host.text("--all").split())
+    assert "are visible from here; `policy locks ENV` finds" in " ".join(host.text("--all").split())
     assert '"complete": false' in host.text("--output-format", "json")
 
 

@@ -320,7 +320,7 @@ def test_marker_lost(place: Place, mode: str) -> None:
     traced = ("strace", "-f", "-qq", "-o", str(trace), "-e", _SLEEPS)
     done = place.run("env", "-i", *variables, *traced, *nested(place, "touch", "ran"), mode=mode)
     assert done.returncode == 125
-    assert "which led to this one, holds it, and both would wait forever; leave LOCK_POLICY_HELD in its" in done.stderr
+    assert "an ancestor of this one, holds it, so both would wait forever; leave LOCK_POLICY_HELD in its" in done.stderr
     assert not (place.directory / "ran").exists()
     assert not [line for line in trace.read_text().splitlines() if "(" in line]
     # with no time to wait it is as with any other holder

@@ -254,7 +254,7 @@ NESTED = 'policy run --python "$ENV"'
         ((), f"{NESTED} --shared --timeout 0 -- true", 0, ""),
         (("--shared",), f"{NESTED} --shared --timeout 0 -- true", 0, ""),
         (("--shared",), f"{NESTED} -- true", 125, "holds it for reading, and would never let a writer in"),
-        ((), f"env -u LOCK_POLICY_HELD {NESTED} -- true", 125, "which led to this one, holds it, and both would wait"),
+        ((), f"env -u LOCK_POLICY_HELD {NESTED} -- true", 125, "an ancestor of this one, holds it, so both would wait"),
         ((), f"true; env -u LOCK_POLICY_HELD {NESTED} -- true; exit $?", 125, "both would wait forever"),
     ],
 )
