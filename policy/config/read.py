@@ -60,6 +60,11 @@ def _version_problem(specifier: str) -> str | None:
     return None if known else f'{shown(specifier)} is not a version specifier (PEP 440), such as ">=0.1, <1"'
 
 
+def _titles(right: str) -> str:
+    """The files of the layers that have a right, as a sentence lists them."""
+    return " or ".join(layer.title for layer in LAYERS if right in layer.may)
+
+
 SETTINGS = {
     "global-dir": refined(TEXT, _directory_problem, {"minLength": 1, "pattern": r"^[^\u0000]*$"}).described(
         "Directory of the global locks; it must exist. In a project's file a relative path that "
@@ -67,12 +72,13 @@ SETTINGS = {
         "/var/lock/lock-policy",
     ),
     "gate-dir": refined(TEXT, _gate_problem, {"pattern": r"^(/|[A-Za-z]:[/\\]|\\\\)[^\u0000]*$"}).described(
-        "Directory of the gate, the lock that every plan takes first; it must exist. Only the "
-        "system file may hold it, and it counts for the whole host, with --no-config and --config-file too.",
+        "Directory of the gate, the lock that every plan takes first; it must exist. "
+        f"Only {_titles('gate-dir')} may hold it, and it counts for the whole host, "
+        "with --no-config and --config-file too.",
         "/run/lock/lock-policy",
     ),
     "cluster": CLUSTER.described(
-        "The server that keeps locks for several hosts. The user's or the system file may hold it."
+        f"The server that keeps locks for several hosts. Only {_titles('cluster')} may hold it."
     ),
     "timeout": TIMEOUT.described("How long to wait for a lock, in seconds; default: forever.", 60),
 }
@@ -239,11 +245,6 @@ def _beyond(source: Source, data: Mapping[str, Any], location: Location) -> Iter
     if "gate-dir" in data and "gate-dir" in source.layer.may and source.movable:
         message = f"only {host_file()} may hold gate-dir: a variable leads to this file, and none may move the gate"
         yield refuse(location.at("gate-dir"), message, of_key=True, code="no-right")
-
-
-def _titles(right: str) -> str:
-    """The files of the layers that have a right, as a sentence lists them."""
-    return " or ".join(layer.title for layer in LAYERS if right in layer.may)
 
 
 def _directory(source: Source, data: Mapping[str, Any], location: Location) -> Iterator[ConfigError]:
