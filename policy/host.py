@@ -23,6 +23,8 @@ SAFELY: int = (
 )
 """How a file is opened that somebody else may replace: a FIFO is not waited for, no terminal becomes ours."""
 NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"})
+"""The shells that read a line as POSIX has it."""
 
 
 class IrregularError(OSError):

@@ -119,7 +119,7 @@ def _shebang(begin: bytes, command: Words) -> str:
         runs = wrappers.on_path(name, command) if name.startswith(_PYTHONS) else ""
     if name.startswith(_PYTHONS):
         return runs
-    if name in wrappers.SHELLS and len(lines) > 1 and lines[1].startswith("'''exec' "):
+    if name in host.SHELLS and len(lines) > 1 and lines[1].startswith("'''exec' "):
         # pip, distlib and uv write this where the kernel would cut a long path, or split it at a blank.
         path = lines[1].removeprefix("'''exec' ").lstrip("\"'").partition(' "$0"')[0].rstrip("\"'")
         if os.path.isabs(path):

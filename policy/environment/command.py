@@ -36,8 +36,6 @@ WRAPPERS = {
 }
 """Programs that run the command that their arguments name. Shells are read by `wrappers` itself."""
 
-SHELLS = ("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh")
-
 # The module of this package that has a function of the tool's name.
 INSTALLERS = {
     "conda": "conda",
@@ -75,7 +73,7 @@ def changed_by(words: Sequence[str], environ: Mapping[str, str], cwd: str) -> Ch
     Raises:
         UsageError: The command changes several environments, of which one must be named.
     """
-    if _stem(words[0]) not in {*WRAPPERS, *SHELLS, *INSTALLERS} and not _in_environment(words[0], cwd):
+    if _stem(words[0]) not in {*WRAPPERS, *host.SHELLS, *INSTALLERS} and not _in_environment(words[0], cwd):
         return None
     from policy.environment.wrappers import Words, unwrap
 

@@ -10,7 +10,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"})
 _SUDO_PATH = (
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # sudo's own, and that of most sudoers files
 )
@@ -177,7 +176,7 @@ def unwrap(command: Words, wrappers: Mapping[str, tuple[str, int]]) -> Words:
     """
     while command.words:
         name = host.program_name(command.words[0])
-        if name in SHELLS:
+        if name in host.SHELLS:
             inner = _shell(command, name)
         elif name in wrappers:
             inner = _wrapped(command, name, *wrappers[name])

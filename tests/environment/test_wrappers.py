@@ -7,8 +7,7 @@ import subprocess
 
 import pytest
 
-from policy.environment import wrappers
-from policy.environment.command import SHELLS, WRAPPERS
+from policy.environment.command import WRAPPERS
 from policy.environment.wrappers import Words, options, simple, unwrap
 from tests import requirements
 
@@ -134,11 +133,6 @@ def test_options() -> None:
         ["x", "-y"],
     )
     assert options(["-q", "run", "-x"], "", leading=True) == ({"q": ""}, ["run", "-x"])
-
-
-def test_shells_are_the_same() -> None:
-    """The shells that are looked for first are those that can be read."""
-    assert frozenset(SHELLS) == wrappers.SHELLS
 
 
 @pytest.mark.parametrize("text", ["a 'b c' \"d e\" f\\ g", "a''b \"\"", "x=1 y", "a\tb", "'don'\\''t'"])
