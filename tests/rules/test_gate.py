@@ -66,11 +66,17 @@ def mounted(folder: Path) -> None:
     subprocess.run(["mount", "--bind", folder / "two", folder / "one"], check=True)
 
 
+def covered(folder: Path) -> None:
+    """A mount shows another environment in its place."""
+    subprocess.run(["mount", "--bind", folder / "two", folder / "one"], check=True)
+
+
 # by what becomes of the environment while it is waited for: what is there first, its path, and where it is afterwards
 BECOMES: dict[Callable[[Path], None], tuple[Sequence[str], str, str]] = {
     relinked: (("one", "two"), "env", "two"),
     moved: (("work/env",), "work/env", "two/env"),
     mounted: (("one",), "one", "two"),
+    covered: (("one", "two"), "one", "two"),
 }
 
 
@@ -115,13 +121,14 @@ def test_looked_at_again(tmp_path: Path, become: Callable[[Path], None]) -> None
     look_again(tmp_path, become)
 
 
-def test_mount_looked_at_again(tmp_path: Path) -> None:
-    """So too where a mount shows the same folder at the same path by then, in its own mount namespace."""
+@pytest.mark.parametrize("become", ["mounted", "covered"])
+def test_mount_looked_at_again(tmp_path: Path, become: str) -> None:
+    """The same where a mount shows the same folder or another one at its path, in a mount namespace of its own."""
     requirements.need_root()
     own = ("unshare", "--mount")
     requirements.need(subprocess.run([*own, "true"], check=False).returncode == 0, "needs mount namespaces")
     program = (
-        "import sys; from pathlib import Path; from tests.rules.test_gate import look_again, mounted; "
-        "look_again(Path(sys.argv[1]), mounted)"
+        "import sys; from pathlib import Path; from tests.rules import test_gate; "
+        f"test_gate.look_again(Path(sys.argv[1]), test_gate.{become})"
     )
     subprocess.run([*own, sys.executable, "-c", program, tmp_path], check=True, cwd=processes.ROOT)
